@@ -1,0 +1,1 @@
+"""DynamoMQ: a message queue on Amazon DynamoDB."""

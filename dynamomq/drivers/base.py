@@ -1,0 +1,127 @@
+"""What a driver is: it answers the requests of operations, against one table."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from abc import ABC, abstractmethod
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from attrs import frozen
+
+from dynamomq.errors import ClosedError, DynamoMQError
+from dynamomq.requests import Moment, Operation, Request, Sleep, Tick
+from dynamomq.table import TableDefinition
+
+__all__ = ["Driver", "Engine", "Surroundings"]
+
+R = TypeVar("R")
+
+
+def _token() -> str:
+    return urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
+
+
+def _uuid7(now: int) -> str:
+    """Return a UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random bits."""
+    number = (now // 1_000_000 & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    number = number & ~(0xF << 76) | 7 << 76
+    return str(UUID(int=number & ~(0x3 << 62) | 2 << 62))
+
+
+@frozen
+class Surroundings:
+    """Where time and chance come from; tests put their own here.
+
+    Attributes:
+        clock: returns nanoseconds since the epoch.
+        sleep: waits for so many seconds.
+        token: returns a fresh token that nobody can guess.
+        chance: returns a random number in [0, 1).
+        new_id: returns a fresh message id for an instant; a UUIDv7.
+    """
+
+    clock: Callable[[], int] = time.time_ns
+    sleep: Callable[[float], None] = time.sleep
+    token: Callable[[], str] = _token
+    chance: Callable[[], float] = secrets.SystemRandom().random
+    new_id: Callable[[int], str] = _uuid7
+
+    def moment(self, tokens: int) -> Moment:
+        """Answer a ``Tick``."""
+        now = self.clock()
+        fresh = tuple(self.token() for _ in range(tokens))
+        return Moment(now, fresh, self.new_id(now), self.chance())
+
+
+class Driver(ABC):
+    """Carries out requests on one table, blocking; safe to share among threads.
+
+    A driver belongs to the process that made it: connections and locks do not survive a fork.
+    """
+
+    def __init__(self, table: TableDefinition, surroundings: Surroundings) -> None:
+        """Bind the driver to a table and to a source of time and chance."""
+        self.table = table
+        self.surroundings = surroundings
+        self._process = os.getpid()
+
+    def run(self, operation: Operation[R]) -> R:
+        """Run an operation to its end and return its result.
+
+        Raises:
+            DynamoMQError: what the operation raises.
+            ClosedError: this is a forked child of the process that made the driver.
+        """
+        if os.getpid() != self._process:
+            raise ClosedError(
+                "This queue was opened by the parent process.",
+                remedy="After a fork, open a queue of its own in each process.",
+            )
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    reply = self.execute(request)
+                except DynamoMQError as error:
+                    request = operation.throw(error)
+                else:
+                    request = operation.send(reply)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+
+    def execute(self, request: Request[R]) -> R:
+        """Carry out one request and return its reply.
+
+        Raises:
+            ServiceError: the storage could not carry it out.
+            SetupError: table, index or credentials are missing or wrong.
+        """
+        reply: Any = None
+        if isinstance(request, Tick):
+            reply = self.surroundings.moment(request.tokens)
+        elif isinstance(request, Sleep):
+            self.surroundings.sleep(request.seconds)
+        else:
+            reply = self.store(request)
+        answer: R = reply
+        return answer
+
+    @abstractmethod
+    def store(self, request: Request[Any]) -> Any:
+        """Carry out a request to the storage."""
+
+
+class Engine(Protocol):
+    """A storage that can hold queues: DynamoDB, or the embedded one."""
+
+    def open(self, table: TableDefinition) -> Driver:
+        """Return a driver for one of its tables; nothing is sent yet."""
+
+    def close(self) -> None:
+        """Release connections; later requests raise ``ClosedError``."""

@@ -1,0 +1,307 @@
+"""Every error that DynamoMQ raises: one root, and whose turn it is to act in the hierarchy.
+
+* :class:`CallerError` — the call was wrong; repeating it unchanged will fail again.
+* :class:`ContentionError` — somebody else was there first; nothing is broken.
+* :class:`SetupError` — the table or the credentials are not what the library needs.
+* :class:`ServiceError` — the storage could not do its work now.
+
+Each error carries its data as attributes and says in ``remedy`` what to do about it. None of them
+shows a payload or a credential.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessDeniedError",
+    "CallerError",
+    "ClosedError",
+    "ConflictError",
+    "ContentionError",
+    "CredentialsError",
+    "DuplicateMessageError",
+    "DynamoMQError",
+    "IllegalTransitionError",
+    "InternalError",
+    "InvalidArgumentError",
+    "MalformedItemError",
+    "MessageNotFoundError",
+    "OutcomeUnknownError",
+    "PayloadError",
+    "RequestRejectedError",
+    "ServiceError",
+    "SetupError",
+    "StaleReceiptError",
+    "TableMismatchError",
+    "TableNotFoundError",
+    "ThrottledError",
+    "UnavailableError",
+    "shorten",
+]
+
+_SHOWN = 60
+
+
+def shorten(value: object) -> str:
+    """Return ``repr(value)`` cut to a length that is safe and readable in an error message."""
+    if isinstance(value, str | bytes) and len(value) > _SHOWN:
+        return f"{value[:_SHOWN]!r}… ({len(value):,} long)"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+class DynamoMQError(Exception):
+    """The root of all errors of this library.
+
+    Attributes:
+        message: what went wrong, in one sentence.
+        remedy: what to do about it; empty where nothing sensible can be said.
+        retryable: whether the same request may succeed if it is sent again a little later.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        """Keep the sentence and the remedy apart; ``str()`` joins them."""
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """Return the message, followed by the remedy where there is one."""
+        return f"{self.message} {self.remedy}".rstrip()
+
+
+class CallerError(DynamoMQError):
+    """The call itself was wrong."""
+
+
+class ContentionError(DynamoMQError):
+    """Somebody else acted first."""
+
+
+class SetupError(DynamoMQError):
+    """The table, the index or the credentials are not as the library needs them."""
+
+
+class ServiceError(DynamoMQError):
+    """The storage could not, or would not, carry out the request."""
+
+
+# --- the caller ------------------------------------------------------------------------------
+
+
+class InvalidArgumentError(CallerError, ValueError):
+    """An argument is out of range or of the wrong kind; nothing was sent.
+
+    Attributes:
+        argument: the parameter's name.
+        value: what was passed.
+    """
+
+    def __init__(self, argument: str, value: object, reason: str, *, remedy: str = "") -> None:
+        """Name the argument, show the value, give the reason."""
+        super().__init__(f"{argument}={shorten(value)}: {reason}.", remedy=remedy)
+        self.argument = argument
+        self.value = value
+
+
+class PayloadError(CallerError):
+    """A payload can't be stored exactly, or a stored one can't be read as the declared type.
+
+    Attributes:
+        path: where in the payload, such as ``payload['items'][3]``; empty if it is the whole.
+        value: the offending value (never shown in full).
+    """
+
+    def __init__(
+        self, message: str, *, value: object = None, path: str = "", remedy: str = ""
+    ) -> None:
+        """Keep the offending value and its place beside the sentence."""
+        super().__init__(message, remedy=remedy)
+        self.value = value
+        self.path = path
+
+
+class _MessageError(DynamoMQError):
+    """An error about one message; carries its ``id``."""
+
+    def __init__(self, message: str, *, id: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.id = id
+
+
+class MessageNotFoundError(_MessageError, CallerError):
+    """No message has this id (any more).
+
+    Attributes:
+        id: the id that was looked for.
+    """
+
+
+class DuplicateMessageError(_MessageError, CallerError):
+    """The id of a send is taken, by a message or by the memory of a deleted one.
+
+    Attributes:
+        id: the id that is taken.
+        state: the state of the message that holds the id, such as ``STANDARD.READY``.
+    """
+
+    def __init__(self, message: str, *, id: str, state: str, remedy: str = "") -> None:
+        """Add the state of the message that was there first."""
+        super().__init__(message, id=id, remedy=remedy)
+        self.state = state
+
+
+class IllegalTransitionError(_MessageError, CallerError):
+    """The state machine has no such step from where the message is (spec: MACHINE-1).
+
+    Attributes:
+        id: the message.
+        state: its state, such as ``DLQ.READY``.
+        trigger: what was asked for, such as ``move_to_dlq``.
+        legal: the triggers that the machine allows from that state, sorted.
+    """
+
+    def __init__(
+        self, message: str, *, id: str, state: str, trigger: str, legal: tuple[str, ...]
+    ) -> None:
+        """Name the state, the trigger, and what would have been legal."""
+        super().__init__(
+            message, id=id, remedy=f"From {state} one may: {', '.join(legal) or 'nothing'}."
+        )
+        self.state = state
+        self.trigger = trigger
+        self.legal = legal
+
+
+class ClosedError(CallerError):
+    """The queue or its engine was closed, or is used in a process that was forked from its own."""
+
+
+# --- contention ------------------------------------------------------------------------------
+
+
+class StaleReceiptError(_MessageError, ContentionError):
+    """The receipt is no longer the current one: the delivery is over, and nothing was changed.
+
+    The visibility timeout passed and somebody else received the message, or an operator took it.
+    Treat the work as not acknowledged: another delivery is, or will be, responsible for it.
+
+    Attributes:
+        id: the message.
+        state: the state that the message is in now.
+    """
+
+    def __init__(self, message: str, *, id: str, state: str, remedy: str = "") -> None:
+        """Add the state that the message is in now."""
+        super().__init__(message, id=id, remedy=remedy)
+        self.state = state
+
+
+class OutcomeUnknownError(_MessageError, ContentionError):
+    """The request was repeated after a lost reply, and the message has moved on since.
+
+    It can't be told whether the first attempt took effect (spec: WRITE-4). What is certain: the
+    receipt or token that was used no longer counts.
+
+    Attributes:
+        id: the message.
+        trigger: what was asked for.
+    """
+
+    def __init__(self, message: str, *, id: str, trigger: str, remedy: str = "") -> None:
+        """Add the trigger whose outcome is unknown."""
+        super().__init__(message, id=id, remedy=remedy)
+        self.trigger = trigger
+
+
+class ConflictError(ContentionError):
+    """A write kept meeting other writes to the same items; nothing was changed by it."""
+
+    retryable = True
+
+
+# --- set-up ----------------------------------------------------------------------------------
+
+
+class TableNotFoundError(SetupError):
+    """The table does not exist in this account and region.
+
+    Attributes:
+        table: its name.
+    """
+
+    def __init__(self, table: str) -> None:
+        """Name the table and the way to make it."""
+        super().__init__(
+            f"There is no table {table!r}.",
+            remedy="Create it with Queue.create_table(), or check its name, the region and the "
+            "endpoint.",
+        )
+        self.table = table
+
+
+class TableMismatchError(SetupError):
+    """The table exists but has another shape than the queue needs.
+
+    Attributes:
+        table: its name.
+        differences: one sentence for each thing that is wrong.
+    """
+
+    def __init__(self, table: str, differences: tuple[str, ...]) -> None:
+        """List everything that is wrong with the table, not only the first thing."""
+        super().__init__(
+            f"Table {table!r} can't hold a queue: {'; '.join(differences)}.",
+            remedy="Use another table name, or add what is missing; spec/table.json has the "
+            "whole definition.",
+        )
+        self.table = table
+        self.differences = differences
+
+
+class CredentialsError(SetupError):
+    """No usable AWS credentials, region or profile were found."""
+
+
+# --- the service -----------------------------------------------------------------------------
+
+
+class ThrottledError(ServiceError):
+    """The storage refused the request because of its rate, repeatedly; it was not executed."""
+
+    retryable = True
+
+
+class UnavailableError(ServiceError):
+    """The storage could not be reached or failed, repeatedly.
+
+    A write that ended so may or may not have been executed; it is safe to call again.
+    """
+
+
+class InternalError(UnavailableError):
+    """The storage answered with an internal failure (HTTP 5xx), repeatedly."""
+
+    retryable = True
+
+
+class AccessDeniedError(ServiceError):
+    """The credentials in use do not allow the request."""
+
+
+class RequestRejectedError(ServiceError):
+    """The storage refused the request as invalid; please report it if the cause is not yours.
+
+    Attributes:
+        code: the service's own error code, such as ``ValidationException``.
+    """
+
+    def __init__(self, message: str, *, code: str, remedy: str = "") -> None:
+        """Keep the service's code."""
+        super().__init__(message, remedy=remedy)
+        self.code = code
+
+
+class MalformedItemError(RequestRejectedError):
+    """An update met an item whose attributes are missing or of another type than it needs."""

@@ -1,0 +1,545 @@
+"""Guards and effects as data: a small typed syntax tree over an item and an operation's arguments.
+
+The state machine is written in these trees, and everything else reads them: the DynamoDB driver
+prints them as expressions, the local engine evaluates them, the specification exports them. They
+are values: two trees built alike are equal, and a tree has no truth value of its own (asking for
+one raises, because ``if attribute.eq(x)`` would always hold).
+
+Semantics are DynamoDB's (spec: EXPR-1 to EXPR-4): a comparison with a missing attribute or with
+another type is false, negation is two-valued, and all operands of effects see the item as it was
+before the write. An argument may be left out; then a comparison with it is false, ``Given`` is
+false, and ``Same`` asks for absence.
+"""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Final, Literal, NoReturn
+
+from attrs import field, frozen
+
+from dynamomq.values import Item, Value, add_numbers, equal, ordered, type_letter
+
+__all__ = [
+    "FALSE",
+    "MISSING",
+    "TRUE",
+    "AllOf",
+    "AnyOf",
+    "Append",
+    "Arg",
+    "Arguments",
+    "Attr",
+    "Comparison",
+    "Condition",
+    "Constant",
+    "Effect",
+    "EffectError",
+    "Exists",
+    "Given",
+    "HasType",
+    "IfNotExists",
+    "Missing",
+    "Not",
+    "Operand",
+    "Plus",
+    "Remove",
+    "Same",
+    "Set",
+    "all_of",
+    "any_of",
+    "apply_effects",
+    "conjuncts",
+    "negation",
+]
+
+Arguments = Mapping[str, Value]
+Operator = Literal["=", "<", "<=", ">", ">="]
+
+
+class Missing(Enum):
+    """The type of :data:`MISSING`: what an operand without a value yields."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+_ORDER: Final[dict[str, Callable[[int, int], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class EffectError(ValueError):
+    """An effect can't be computed: an attribute is missing, or of the wrong type."""
+
+
+# --- operands --------------------------------------------------------------------------------
+
+
+class Operand(ABC):
+    """Something with a value: an attribute, an argument, a literal, or a computation of them."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:
+        """Return the value, or ``MISSING`` where there is none."""
+
+    def eq(self, other: Operand) -> Comparison:
+        """Equal, in type and value."""
+        return Comparison("=", self, other)
+
+    def lt(self, other: Operand) -> Comparison:
+        """Less than; false where the types differ or have no order."""
+        return Comparison("<", self, other)
+
+    def le(self, other: Operand) -> Comparison:
+        """At most."""
+        return Comparison("<=", self, other)
+
+    def gt(self, other: Operand) -> Comparison:
+        """Greater than."""
+        return Comparison(">", self, other)
+
+    def ge(self, other: Operand) -> Comparison:
+        """At least."""
+        return Comparison(">=", self, other)
+
+
+@frozen
+class Attr(Operand):
+    """The value of a top-level attribute of the item."""
+
+    name: str
+
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:  # noqa: ARG002
+        """Return the attribute's value, if the item has it."""
+        return item.get(self.name, MISSING)
+
+    def exists(self) -> Exists:
+        """Hold where the item has the attribute."""
+        return Exists(self)
+
+    def absent(self) -> Not:
+        """Hold where the item lacks the attribute."""
+        return Not(Exists(self))
+
+    def has_type(self, letter: str) -> HasType:
+        """Hold where the attribute exists and is of the DynamoDB type (``"S"``, ``"N"``, …)."""
+        return HasType(self, letter)
+
+
+@frozen
+class Arg(Operand):
+    """The value of an argument of the operation."""
+
+    name: str
+
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:  # noqa: ARG002
+        """Return the argument, if it was given."""
+        return arguments.get(self.name, MISSING)
+
+
+@frozen
+class Constant(Operand):
+    """A fixed value."""
+
+    constant: Value = field(hash=False)
+
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:  # noqa: ARG002
+        """Return the value itself."""
+        return self.constant
+
+
+@frozen
+class Plus(Operand):
+    """The sum of two numbers."""
+
+    left: Operand
+    right: Operand
+
+    def value(self, item: Item, arguments: Arguments) -> Value:
+        """Return the sum.
+
+        Raises:
+            EffectError: one of the two is missing or not a number.
+        """
+        left = _required(self.left, item, arguments)
+        right = _required(self.right, item, arguments)
+        if isinstance(left, bool) or isinstance(right, bool):
+            raise EffectError("an operand of + is a boolean")
+        if not isinstance(left, int | Decimal) or not isinstance(right, int | Decimal):
+            raise EffectError("an operand of + is not a number")
+        return add_numbers(left, right)
+
+
+@frozen
+class IfNotExists(Operand):
+    """An attribute's value, or another value where the item lacks the attribute."""
+
+    attribute: Attr
+    otherwise: Operand
+
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:
+        """Return the attribute's value or the other one."""
+        present = self.attribute.value(item, arguments)
+        return self.otherwise.value(item, arguments) if present is MISSING else present
+
+
+@frozen
+class Append(Operand):
+    """Two lists, one after the other."""
+
+    left: Operand
+    right: Operand
+
+    def value(self, item: Item, arguments: Arguments) -> Value:
+        """Return the joined list.
+
+        Raises:
+            EffectError: one of the two is missing or not a list.
+        """
+        left = _required(self.left, item, arguments)
+        right = _required(self.right, item, arguments)
+        if not isinstance(left, list) or not isinstance(right, list):
+            raise EffectError("an operand of list_append is not a list")
+        return [*left, *right]
+
+
+def _required(operand: Operand, item: Item, arguments: Arguments) -> Value:
+    found = operand.value(item, arguments)
+    if found is MISSING:
+        raise EffectError(f"{operand} has no value")
+    return found
+
+
+# --- conditions ------------------------------------------------------------------------------
+
+
+class Condition(ABC):
+    """Something that holds, or not, of an item and the arguments."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Tell whether the condition holds; an absent item is the empty one."""
+
+    @abstractmethod
+    def specialise(self, given: frozenset[str]) -> Condition:
+        """Fold what is decided by *which* arguments are given (not by their values)."""
+
+    @property
+    def about_item(self) -> bool:
+        """Whether the item matters; if not, the arguments alone decide."""
+        return True
+
+    def __and__(self, other: Condition) -> Condition:
+        """Both hold."""
+        return all_of((self, other))
+
+    def __or__(self, other: Condition) -> Condition:
+        """At least one holds."""
+        return any_of((self, other))
+
+    def __invert__(self) -> Condition:
+        """It does not hold."""
+        return negation(self)
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: a condition is a description, it has no truth value without an item."""
+        raise TypeError("a condition has no truth value; call evaluate(item, arguments)")
+
+
+@frozen
+class Comparison(Condition):
+    """Two operands compared; false where either is missing or their types differ."""
+
+    operator: Operator
+    left: Operand
+    right: Operand
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Compare by DynamoDB's rules."""
+        left = self.left.value(item, arguments)
+        right = self.right.value(item, arguments)
+        if left is MISSING or right is MISSING:
+            return False
+        if self.operator == "=":
+            return equal(left, right)
+        order = ordered(left, right)
+        return order is not None and _ORDER[self.operator](order, 0)
+
+    def specialise(self, given: frozenset[str]) -> Condition:
+        """Be false where an argument that is compared is not given."""
+        sides = (self.left, self.right)
+        left_out = any(isinstance(side, Arg) and side.name not in given for side in sides)
+        return FALSE if left_out else self
+
+    @property
+    def about_item(self) -> bool:
+        """Whether one side is an attribute."""
+        return isinstance(self.left, Attr) or isinstance(self.right, Attr)
+
+
+@frozen
+class Exists(Condition):
+    """The item has the attribute."""
+
+    attribute: Attr
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:  # noqa: ARG002
+        """Look for the attribute."""
+        return self.attribute.name in item
+
+    def specialise(self, given: frozenset[str]) -> Condition:  # noqa: ARG002
+        """Stay as it is."""
+        return self
+
+
+@frozen
+class HasType(Condition):
+    """The item has the attribute, and it is of this DynamoDB type."""
+
+    attribute: Attr
+    letter: str
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:  # noqa: ARG002
+        """Compare the type of the stored value."""
+        name = self.attribute.name
+        return name in item and type_letter(item[name]) == self.letter
+
+    def specialise(self, given: frozenset[str]) -> Condition:  # noqa: ARG002
+        """Stay as it is."""
+        return self
+
+
+@frozen
+class Given(Condition):
+    """The caller gave this argument."""
+
+    argument: str
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:  # noqa: ARG002
+        """Look for the argument."""
+        return self.argument in arguments
+
+    def specialise(self, given: frozenset[str]) -> Condition:
+        """Be decided."""
+        return TRUE if self.argument in given else FALSE
+
+    @property
+    def about_item(self) -> bool:
+        """The item does not matter."""
+        return False
+
+
+@frozen
+class Same(Condition):
+    """The attribute is as the plan says: equal to the argument, or absent where none is given."""
+
+    attribute: Attr
+    argument: str
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Compare, or look for absence."""
+        return self.specialise(frozenset(arguments)).evaluate(item, arguments)
+
+    def specialise(self, given: frozenset[str]) -> Condition:
+        """Become a comparison or a test for absence."""
+        if self.argument in given:
+            return self.attribute.eq(Arg(self.argument))
+        return self.attribute.absent()
+
+
+@frozen
+class AllOf(Condition):
+    """All parts hold; without parts, always true."""
+
+    parts: tuple[Condition, ...]
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Evaluate the parts until one fails."""
+        return all(part.evaluate(item, arguments) for part in self.parts)
+
+    def specialise(self, given: frozenset[str]) -> Condition:
+        """Specialise the parts."""
+        return all_of(part.specialise(given) for part in self.parts)
+
+    @property
+    def about_item(self) -> bool:
+        """Whether any part is."""
+        return any(part.about_item for part in self.parts)
+
+
+@frozen
+class AnyOf(Condition):
+    """At least one part holds; without parts, never true."""
+
+    parts: tuple[Condition, ...]
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Evaluate the parts until one holds."""
+        return any(part.evaluate(item, arguments) for part in self.parts)
+
+    def specialise(self, given: frozenset[str]) -> Condition:
+        """Specialise the parts."""
+        return any_of(part.specialise(given) for part in self.parts)
+
+    @property
+    def about_item(self) -> bool:
+        """Whether any part is."""
+        return any(part.about_item for part in self.parts)
+
+
+@frozen
+class Not(Condition):
+    """The part does not hold."""
+
+    part: Condition
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Negate."""
+        return not self.part.evaluate(item, arguments)
+
+    def specialise(self, given: frozenset[str]) -> Condition:
+        """Specialise the part."""
+        return negation(self.part.specialise(given))
+
+    @property
+    def about_item(self) -> bool:
+        """Whether the part is."""
+        return self.part.about_item
+
+
+TRUE: Final = AllOf(())
+FALSE: Final = AnyOf(())
+
+
+def conjuncts(condition: Condition) -> tuple[Condition, ...]:
+    """Return the parts that must all hold: those of an ``AllOf``, or the condition alone."""
+    return condition.parts if isinstance(condition, AllOf) else (condition,)
+
+
+def all_of(parts: Iterable[Condition]) -> Condition:
+    """Join with AND: flat, without repetitions, decided where a part is."""
+    flat: dict[Condition, None] = {}
+    for part in parts:
+        flat.update(dict.fromkeys(conjuncts(part)))
+    if FALSE in flat:
+        return FALSE
+    return next(iter(flat)) if len(flat) == 1 else AllOf(tuple(flat))
+
+
+def any_of(parts: Iterable[Condition]) -> Condition:
+    """Join with OR, and simplify: what all alternatives demand is demanded once.
+
+    Two steps, each an equivalence of two-valued logic: alternatives that differ only in that one
+    demands X and the other NOT X become one without it; conjuncts common to all are factored out.
+    """
+    alternatives: list[tuple[Condition, ...]] = []
+    for part in parts:
+        for one in part.parts if isinstance(part, AnyOf) else (part,):
+            if conjuncts(one) not in alternatives:
+                alternatives.append(conjuncts(one))
+    if () in alternatives:
+        return TRUE
+    while (merged := _merge_complements(alternatives)) is not None:
+        alternatives = merged
+    if not alternatives:
+        return FALSE
+    common = [part for part in alternatives[0] if all(part in other for other in alternatives[1:])]
+    rest = [all_of(p for p in parts_ if p not in common) for parts_ in alternatives]
+    either = TRUE if TRUE in rest else AnyOf(tuple(rest))
+    return all_of((*common, either))
+
+
+def _merge_complements(
+    alternatives: list[tuple[Condition, ...]],
+) -> list[tuple[Condition, ...]] | None:
+    """Merge one pair (A AND X), (A AND NOT X) into (A); ``None`` where there is no such pair."""
+    for i, left in enumerate(alternatives):
+        for right in alternatives[i + 1 :]:
+            only_left = [part for part in left if part not in right]
+            only_right = [part for part in right if part not in left]
+            if len(only_left) == len(only_right) == 1 and (
+                negation(only_left[0]) == only_right[0]
+            ):
+                without = tuple(part for part in left if part != only_left[0])
+                rest = [one for one in alternatives if one not in (left, right, without)]
+                return [*rest[:i], without, *rest[i:]]
+    return None
+
+
+def negation(condition: Condition) -> Condition:
+    """Return the opposite, without double negation."""
+    if isinstance(condition, Not):
+        return condition.part
+    if condition == TRUE:
+        return FALSE
+    return TRUE if condition == FALSE else Not(condition)
+
+
+# --- effects ---------------------------------------------------------------------------------
+
+
+class Effect(ABC):
+    """What a write does to one attribute."""
+
+    __slots__ = ()
+
+    attribute: Attr
+
+    @abstractmethod
+    def left_out(self, given: frozenset[str]) -> bool:
+        """Tell whether the effect does not happen because its argument is not given."""
+
+
+@frozen
+class Set(Effect):
+    """Assign a value to an attribute; with ``optional``, only where the argument was given."""
+
+    attribute: Attr
+    operand: Operand
+    optional: bool = False
+
+    def left_out(self, given: frozenset[str]) -> bool:
+        """Tell whether this assignment does not happen, its argument not being given."""
+        operand = self.operand
+        return self.optional and isinstance(operand, Arg) and operand.name not in given
+
+
+@frozen
+class Remove(Effect):
+    """Take an attribute away, if the item has it."""
+
+    attribute: Attr
+
+    def left_out(self, given: frozenset[str]) -> bool:  # noqa: ARG002
+        """Tell that a removal always happens."""
+        return False
+
+
+def apply_effects(effects: Iterable[Effect], item: Item, arguments: Arguments) -> Item:
+    """Return the item after the effects; every operand sees the item as it was before.
+
+    Raises:
+        EffectError: an operand is missing or of the wrong type; DynamoDB would refuse the update.
+    """
+    after = dict(item)
+    given = frozenset(arguments)
+    for effect in effects:
+        if effect.left_out(given):
+            continue
+        if isinstance(effect, Set):
+            after[effect.attribute.name] = _required(effect.operand, item, arguments)
+        else:
+            after.pop(effect.attribute.name, None)
+    return after

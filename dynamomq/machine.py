@@ -1,0 +1,405 @@
+"""THE state machine: what may happen to a message, as data, and nothing else.
+
+A *state* is a predicate over the stored item and the operation's arguments (among them ``now``):
+at any time an item is in exactly one. A *transition* has a trigger, a source, a destination, a
+*guard* over item and arguments, and *effects*. A write of trigger T is allowed exactly where, for
+one of T's transitions, the source's predicate and the guard hold; it then has that transition's
+effects and leaves the item in its destination. Everything else in DynamoMQ reads these tables: the
+DynamoDB driver compiles them into condition and update expressions, the local engine evaluates
+them, the documentation and ``spec/machine.json`` are generated from them.
+
+To add a transition, add an entry here and a method on ``Queue`` (see CONTRIBUTING).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+from dynamomq.expressions import (
+    TRUE,
+    Append,
+    Arg,
+    Attr,
+    Condition,
+    Constant,
+    Effect,
+    Given,
+    IfNotExists,
+    Not,
+    Operand,
+    Plus,
+    Remove,
+    Same,
+    Set,
+    all_of,
+)
+from dynamomq.rules import State, StateMachine, Transition, Writer
+
+__all__ = ["ARGUMENTS", "GROUP", "MESSAGE", "QueueType", "Status"]
+
+
+class QueueType(StrEnum):
+    """The two queues of a table: the attribute ``queue_type``."""
+
+    STANDARD = "STANDARD"
+    DLQ = "DLQ"
+
+
+class Status(StrEnum):
+    """The attribute ``status``; together with the queue and the due time it makes the state."""
+
+    READY = "READY"
+    PROCESSING = "PROCESSING"
+    DELETED = "DELETED"
+
+
+_STANDARD, _DLQ = (Constant(queue.value) for queue in QueueType)
+_READY, _PROCESSING, _DELETED = (Constant(status.value) for status in Status)
+
+ARGUMENTS: Final[dict[str, str]] = {
+    "id": "S: the message's id",
+    "now": "S: the client's present time, fixed-width RFC 3339",
+    "now_epoch": "N: the same in whole seconds since 1970, rounded down",
+    "legacy_horizon": "S: now - the queue's visibility timeout: where a delivery without receipt "
+    "(a legacy consumer's) that began later still holds the message",
+    "due": "S: the new due time. send: now + delay; receive and extend: now + visibility timeout; "
+    "retry: now + delay; reschedule: as asked",
+    "token": "S: fresh for this write; how a repeated request recognises that it has succeeded",
+    "receipt": "S: what the delivery's receive returned",
+    "seen_token": "S: the item's token as the operator saw it; left out where it had none",
+    "seen_version": "N: the item's version as the operator saw it",
+    "max_receives": "N: deliveries allowed before the dead-letter queue",
+    "expires_at": "N: epoch seconds until which the tombstone is kept",
+    "data": "any: the payload",
+    "headers": "M: the message's headers",
+    "codec": "S: how the payload is encoded, where it is not the default",
+    "encoding": "S: how the encoded payload is compressed, where it is",
+    "errors": "L: the whole list of the last failures, newest last",
+    "failure": "L: one failure, to be appended to the list",
+    "version": "N: the seen version + 1, or 1 where there was none that could be read",
+    "creation_timestamp": "S: the seen one, or now where there was none that could be read",
+    "group": "S: the message group; left out for a message without one",
+    "next_id": "S: the successor in the group's list, as planned; left out where there is none",
+    "previous_id": "S: the predecessor in the group's list, as planned; left out for a head",
+    "tail_id": "S: the group's last message, as planned",
+    "new_tail_id": "S: the group's last message after this write",
+}
+"""Every argument that a guard or effect may read: its type and meaning."""
+
+ID = Attr("id")
+DATA = Attr("data")
+STATUS = Attr("status")
+RECEIVE_COUNT = Attr("receive_count")
+QUEUE_TYPE = Attr("queue_type")
+VERSION = Attr("version")
+CREATED = Attr("creation_timestamp")
+UPDATED = Attr("last_updated_timestamp")
+DUE = Attr("queue_add_timestamp")
+PEEKED = Attr("queue_peek_timestamp")
+RECEIPT = Attr("receipt")
+TOKEN = Attr("token")
+SEND_TOKEN = Attr("send_token")
+GROUP_ID = Attr("message_group_id")
+NEXT_ID = Attr("next_id")
+PREVIOUS_ID = Attr("previous_id")
+EXPIRES_AT = Attr("expires_at")
+HEADERS = Attr("headers")
+CODEC = Attr("codec")
+ENCODING = Attr("encoding")
+ERRORS = Attr("errors")
+TAIL_ID = Attr("tail_id")
+
+# --- states ----------------------------------------------------------------------------------
+
+_WELL_FORMED = all_of(
+    [
+        VERSION.has_type("N"),
+        RECEIVE_COUNT.has_type("N"),
+        DUE.has_type("S"),
+        PEEKED.has_type("S"),
+        CREATED.has_type("S"),
+        UPDATED.has_type("S"),
+        DATA.exists(),
+        ERRORS.absent() | ERRORS.has_type("L"),
+    ]
+)
+_IN_INDEX = QUEUE_TYPE.eq(_STANDARD) | QUEUE_TYPE.eq(_DLQ)
+_BUSY = STATUS.eq(_PROCESSING)
+_HELD = DUE.gt(Arg("now")) | (RECEIPT.absent() & PEEKED.gt(Arg("legacy_horizon")))
+_TOMBSTONE = STATUS.eq(_DELETED) & QUEUE_TYPE.absent()
+_FORGOTTEN = EXPIRES_AT.le(Arg("now_epoch"))
+_WAITING = all_of(
+    [_WELL_FORMED, STATUS.eq(_READY), QUEUE_TYPE.absent(), GROUP_ID.has_type("S")]
+)
+
+
+def _queue_states(queue: QueueType) -> Iterable[State]:
+    here = all_of([_WELL_FORMED, QUEUE_TYPE.eq(Constant(queue.value))])
+    yield State(f"{queue}.READY", here & STATUS.eq(_READY), "Received when it is due.")
+    yield State(
+        f"{queue}.PROCESSING",
+        all_of([here, _BUSY, _HELD]),
+        "Held by the consumer that received it, until its deadline.",
+    )
+    yield State(
+        f"{queue}.EXPIRED",
+        all_of([here, _BUSY, Not(_HELD)]),
+        "The visibility timeout has passed: receivable again; until then the holder may finish.",
+    )
+
+
+_MESSAGE_STATES = [
+    State(
+        "ABSENT",
+        ID.absent() | (_TOMBSTONE & _FORGOTTEN),
+        "No such message, or one that was deleted long enough ago.",
+    ),
+    State("WAITING", _WAITING, "Behind its group's head, so in no queue yet."),
+    *_queue_states(QueueType.STANDARD),
+    *_queue_states(QueueType.DLQ),
+    State(
+        "DELETED",
+        all_of([ID.exists(), _TOMBSTONE, Not(_FORGOTTEN)]),
+        "Done; a tombstone remembers the id and the last receipt for a while.",
+    ),
+    State(
+        "MALFORMED",
+        all_of(
+            [
+                ID.exists(),
+                _IN_INDEX,
+                Not(_WELL_FORMED & (STATUS.eq(_READY) | _BUSY)),
+            ]
+        ),
+        "In a queue, but an attribute that every message needs is missing or of another type.",
+    ),
+    State(
+        "FOREIGN",
+        all_of([ID.exists(), Not(_IN_INDEX), Not(_TOMBSTONE), Not(_WAITING)]),
+        "Some other item of the table; not a message.",
+    ),
+]
+
+# --- what transitions are made of ------------------------------------------------------------
+
+_DUE_NOW = DUE.le(Arg("now"))
+_HOLDER = RECEIPT.eq(Arg("receipt"))
+_AS_SEEN = (TOKEN.eq(Arg("seen_token"))) | (
+    Not(Given("seen_token")) & TOKEN.absent() & VERSION.eq(Arg("seen_version"))
+)
+_DELIVERIES_LEFT = RECEIVE_COUNT.lt(Arg("max_receives"))
+_DELIVERIES_USED_UP = RECEIVE_COUNT.ge(Arg("max_receives"))
+_LEAVES_LIST = all_of(
+    [Same(GROUP_ID, "group"), Same(NEXT_ID, "next_id"), Same(PREVIOUS_ID, "previous_id")]
+)
+"""A message that leaves its group's list has the neighbours that the plan saw (§ GROUP)."""
+
+_ONE = Constant(1)
+_UPKEEP = (Set(VERSION, Plus(VERSION, _ONE)), Set(UPDATED, Arg("now")))
+_WRITE = (*_UPKEEP, Set(TOKEN, Arg("token")))
+_NOBODYS = (Remove(RECEIPT),)
+_NO_LINKS = (Remove(NEXT_ID), Remove(PREVIOUS_ID))
+
+
+def _into_dlq(errors: Operand, *, optional: bool = False) -> tuple[Effect, ...]:
+    return (
+        Set(QUEUE_TYPE, _DLQ),
+        Set(STATUS, _READY),
+        Set(RECEIVE_COUNT, Constant(0)),
+        Set(PEEKED, Constant("")),
+        Set(DUE, Arg("now")),
+        Set(ERRORS, errors, optional=optional),
+        *_NO_LINKS,
+    )
+
+
+_FAILED = (*_into_dlq(Arg("errors"), optional=True), *_WRITE)
+_BURIED = (*_FAILED, *_NOBODYS)
+_EXHAUSTED = (*_into_dlq(Append(IfNotExists(ERRORS, Constant([])), Arg("failure"))), *_WRITE)
+_REPAIRED = (
+    *_into_dlq(Arg("errors")),
+    Set(VERSION, Arg("version")),
+    Set(CREATED, Arg("creation_timestamp")),
+    Set(DATA, IfNotExists(DATA, Constant(None))),
+    Set(UPDATED, Arg("now")),
+    Set(TOKEN, Arg("token")),
+    *_NOBODYS,
+)
+_RETURNED = (Set(STATUS, _READY), Set(DUE, Arg("due")))
+_CLAIMED = (
+    Set(STATUS, _PROCESSING),
+    Set(RECEIVE_COUNT, Plus(RECEIVE_COUNT, _ONE)),
+    Set(PEEKED, Arg("now")),
+    Set(DUE, Arg("due")),
+    Set(RECEIPT, Arg("token")),
+    *_WRITE,
+)
+_EXTENDED = (Set(DUE, Arg("due")), *_WRITE)
+_RETRIED = (*_RETURNED, Set(ERRORS, Arg("errors"), optional=True), *_WRITE)
+_RELEASED = (Set(RECEIVE_COUNT, Plus(RECEIVE_COUNT, Constant(-1))), *_RETURNED, *_WRITE)
+_RESCHEDULED = (*_RETURNED, *_NOBODYS, *_WRITE)
+_UPDATED = (
+    Set(DATA, Arg("data"), optional=True),
+    Set(HEADERS, Arg("headers"), optional=True),
+    Set(STATUS, _READY),
+    *_NOBODYS,
+    *_WRITE,
+)
+_ENTOMBED = (
+    Set(STATUS, _DELETED),
+    Set(EXPIRES_AT, Arg("expires_at")),
+    *(Remove(attribute) for attribute in (QUEUE_TYPE, DATA, HEADERS, CODEC, ENCODING, ERRORS)),
+    *_NO_LINKS,
+    *_WRITE,
+)
+_SENT = (
+    Set(ID, Arg("id")),
+    Set(DATA, Arg("data")),
+    Set(STATUS, _READY),
+    Set(RECEIVE_COUNT, Constant(0)),
+    Set(VERSION, _ONE),
+    Set(CREATED, Arg("now")),
+    Set(UPDATED, Arg("now")),
+    Set(DUE, Arg("due")),
+    Set(PEEKED, Constant("")),
+    Set(TOKEN, Arg("token")),
+    Set(SEND_TOKEN, Arg("token")),
+    Set(GROUP_ID, Arg("group"), optional=True),
+    Set(HEADERS, Arg("headers"), optional=True),
+    Set(CODEC, Arg("codec"), optional=True),
+    Set(ENCODING, Arg("encoding"), optional=True),
+)
+_JOINS_LIST = Given("group") & Given("previous_id")
+_IS_HEAD = Not(Given("previous_id"))
+_TO_STANDARD = (Set(QUEUE_TYPE, _STANDARD),)
+_BEHIND = (Set(PREVIOUS_ID, Arg("previous_id")),)
+_REDRIVEN = (
+    Set(STATUS, _READY),
+    Set(RECEIVE_COUNT, Constant(0)),
+    Set(PEEKED, Constant("")),
+    Set(DUE, Arg("now")),
+    *_NOBODYS,
+)
+
+
+_FIRST_SENT = (*_SENT, *_TO_STANDARD)
+_SENT_BEHIND = (*_SENT, *_BEHIND)
+_REDRIVEN_FIRST = (*_REDRIVEN, *_TO_STANDARD, *_WRITE)
+_REDRIVEN_BEHIND = (*_REDRIVEN, Remove(QUEUE_TYPE), *_BEHIND, *_WRITE)
+_LINKED = (
+    Set(NEXT_ID, Arg("next_id"), optional=True),
+    Set(PREVIOUS_ID, Arg("previous_id"), optional=True),
+    *_UPKEEP,
+)
+
+# --- the table -------------------------------------------------------------------------------
+
+_S_READY, _S_PROCESSING, _S_EXPIRED = (f"STANDARD.{s}" for s in ("READY", "PROCESSING", "EXPIRED"))
+_D_READY, _D_PROCESSING, _D_EXPIRED = (f"DLQ.{s}" for s in ("READY", "PROCESSING", "EXPIRED"))
+_S_HELD, _D_HELD = (_S_PROCESSING, _S_EXPIRED), (_D_PROCESSING, _D_EXPIRED)
+_LISTED = ("WAITING", _S_READY, *_S_HELD)
+
+_LASTS = Arg("due").gt(Arg("now"))
+_EXTENDS = _HOLDER & DUE.lt(Arg("due")) & _LASTS
+_LAST = _HOLDER & _LEAVES_LIST
+_WITHDRAWN = _AS_SEEN & _LEAVES_LIST
+_SAME_GROUP = _AS_SEEN & Same(GROUP_ID, "group")
+
+
+def _steps(
+    trigger: str,
+    by: Writer,
+    sources: str | Iterable[str],
+    destination: str,
+    guard: Condition = TRUE,
+    effects: tuple[Effect, ...] = (),
+) -> list[Transition]:
+    """One transition for each source; the destination ``=`` means that the message stays."""
+    return [
+        Transition(trigger, one, one if destination == "=" else destination, by, guard, effects)
+        for one in ([sources] if isinstance(sources, str) else sources)
+    ]
+
+
+# fmt: off
+_MESSAGE_TRANSITIONS = [
+    *_steps("send", "sender", "ABSENT", _S_READY, _IS_HEAD, _FIRST_SENT),
+    *_steps("send", "sender", "ABSENT", "WAITING", _JOINS_LIST, _SENT_BEHIND),
+
+    *_steps("receive", "receiver", _S_READY, _S_PROCESSING, _DUE_NOW & _DELIVERIES_LEFT & _LASTS, _CLAIMED),
+    *_steps("receive", "receiver", _S_EXPIRED, _S_PROCESSING, _DELIVERIES_LEFT & _LASTS, _CLAIMED),
+    *_steps("receive", "receiver", _D_READY, _D_PROCESSING, _DUE_NOW & _LASTS, _CLAIMED),
+    *_steps("receive", "receiver", _D_EXPIRED, _D_PROCESSING, _LASTS, _CLAIMED),
+    *_steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _DELIVERIES_USED_UP & _LEAVES_LIST, _EXHAUSTED),
+    *_steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _DELIVERIES_USED_UP & _LEAVES_LIST, _EXHAUSTED),
+    *_steps("quarantine", "receiver", "MALFORMED", _D_READY, TRUE, _REPAIRED),
+
+    *_steps("expire", "time", _S_PROCESSING, _S_EXPIRED),
+    *_steps("expire", "time", _D_PROCESSING, _D_EXPIRED),
+    *_steps("forget", "time", "DELETED", "ABSENT"),
+
+    *_steps("extend", "holder", _S_HELD, _S_PROCESSING, _EXTENDS, _EXTENDED),
+    *_steps("extend", "holder", _D_HELD, _D_PROCESSING, _EXTENDS, _EXTENDED),
+    *_steps("retry", "holder", _S_HELD, _S_READY, _HOLDER, _RETRIED),
+    *_steps("retry", "holder", _D_HELD, _D_READY, _HOLDER, _RETRIED),
+    *_steps("release", "holder", _S_HELD, _S_READY, _HOLDER, _RELEASED),
+    *_steps("release", "holder", _D_HELD, _D_READY, _HOLDER, _RELEASED),
+    *_steps("delete", "holder", _S_HELD, "DELETED", _LAST, _ENTOMBED),
+    *_steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED),
+    *_steps("move_to_dlq", "holder", _S_HELD, _D_READY, _LAST, _FAILED),
+
+    *_steps("bury", "operator", (_S_READY, _S_EXPIRED, "WAITING"), _D_READY, _WITHDRAWN, _BURIED),
+    *_steps("redrive", "operator", (_D_READY, _D_EXPIRED), _S_READY, _IS_HEAD & _SAME_GROUP, _REDRIVEN_FIRST),
+    *_steps("redrive", "operator", (_D_READY, _D_EXPIRED), "WAITING", _JOINS_LIST & _SAME_GROUP, _REDRIVEN_BEHIND),
+    *_steps("update", "operator", (_S_READY, _S_EXPIRED), _S_READY, _AS_SEEN, _UPDATED),
+    *_steps("update", "operator", (_D_READY, _D_EXPIRED), _D_READY, _AS_SEEN, _UPDATED),
+    *_steps("update", "operator", "WAITING", "WAITING", _AS_SEEN, _UPDATED),
+    *_steps("reschedule", "operator", (_S_READY, _S_EXPIRED), _S_READY, _AS_SEEN, _RESCHEDULED),
+    *_steps("reschedule", "operator", (_D_READY, _D_EXPIRED), _D_READY, _AS_SEEN, _RESCHEDULED),
+    *_steps("reschedule", "operator", "WAITING", "WAITING", _AS_SEEN, _RESCHEDULED),
+    *_steps("cancel", "operator", (_S_READY, _S_EXPIRED, "WAITING"), "DELETED", _WITHDRAWN, _ENTOMBED),
+    *_steps("cancel", "operator", (_D_READY, _D_EXPIRED), "DELETED", _AS_SEEN, _ENTOMBED),
+    *_steps("purge", "operator", (*_LISTED, _D_READY, *_D_HELD, "DELETED", "MALFORMED"), "ABSENT", _LEAVES_LIST),
+
+    *_steps("promote", "upkeep", "WAITING", _S_READY, TRUE, (*_TO_STANDARD, *_UPKEEP)),
+    *_steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),
+    *_steps("unlink", "upkeep", _LISTED, "=", TRUE, (Remove(NEXT_ID), *_UPKEEP)),
+]
+# fmt: on
+
+MESSAGE: Final = StateMachine("message", tuple(_MESSAGE_STATES), tuple(_MESSAGE_TRANSITIONS))
+"""A message's whole life."""
+
+# --- the item that knows a group's tail ------------------------------------------------------
+
+_PLANNED_TAIL = TAIL_ID.eq(Arg("tail_id"))
+
+GROUP: Final = StateMachine(
+    "group",
+    (
+        State("ABSENT", ID.absent(), "The group has no messages."),
+        State("OPEN", ID.exists(), "The group has messages; the item names the last one."),
+    ),
+    (
+        *_steps(
+            "open",
+            "upkeep",
+            "ABSENT",
+            "OPEN",
+            TRUE,
+            (Set(ID, Arg("id")), Set(TAIL_ID, Arg("new_tail_id")), Set(VERSION, _ONE)),
+        ),
+        *_steps(
+            "append",
+            "upkeep",
+            "OPEN",
+            "OPEN",
+            _PLANNED_TAIL,
+            (Set(TAIL_ID, Arg("new_tail_id")), Set(VERSION, Plus(VERSION, _ONE))),
+        ),
+        *_steps("close", "upkeep", "OPEN", "ABSENT", _PLANNED_TAIL),
+    ),
+)
+"""The item ``$group#<group>``: it moves only in the transactions that change the group's list."""

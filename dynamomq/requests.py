@@ -1,0 +1,285 @@
+"""What operations ask for, and what they are told: the whole boundary between logic and I/O.
+
+An operation is a generator that yields requests and is sent replies; a driver carries them out. A
+request's type names its reply's type, so ``reply = yield from ask(request)`` is typed. All that an
+operation can't know by itself reaches it in replies, the time and random tokens included: the same
+replies make it take the same steps.
+
+A driver raises :class:`~dynamomq.errors.ServiceError` or :class:`~dynamomq.errors.SetupError`
+*into* the operation where a request could not be carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from dynamomq.errors import DynamoMQError
+from dynamomq.expressions import Arguments
+from dynamomq.rules import Rule, Specialised
+from dynamomq.values import Item
+
+__all__ = [
+    "MAX_BATCH",
+    "CreateTable",
+    "DescribeTable",
+    "EnableExpiry",
+    "Failed",
+    "Get",
+    "GetMany",
+    "Moment",
+    "Operation",
+    "Page",
+    "Query",
+    "Refused",
+    "Request",
+    "Scan",
+    "Sleep",
+    "TableDescription",
+    "Tick",
+    "Write",
+    "WriteBatch",
+    "WriteReply",
+    "Written",
+    "ask",
+]
+
+R = TypeVar("R")
+
+MAX_BATCH = 25
+"""How many writes one batch may hold (DynamoDB: ``BatchExecuteStatement``)."""
+
+
+class Request(Generic[R]):
+    """Something to be done outside; ``R`` is the type of the reply."""
+
+    __slots__ = ()
+
+
+Operation: TypeAlias = Generator[Request[Any], Any, R]
+"""A generator that yields requests, is sent their replies, and returns its result."""
+
+
+def ask(request: Request[R]) -> Generator[Request[R], R, R]:
+    """Yield one request and return its reply, typed."""
+    reply = yield request
+    return reply
+
+
+# --- time and chance -------------------------------------------------------------------------
+
+
+@frozen
+class Moment:
+    """The time, and randomness for one step.
+
+    Attributes:
+        now: nanoseconds since the epoch, by the driver's clock.
+        tokens: as many fresh tokens as were asked for; 22 URL-safe characters each.
+        id: a fresh UUIDv7.
+        chance: a random number in [0, 1).
+    """
+
+    now: int
+    tokens: tuple[str, ...]
+    id: str
+    chance: float
+
+
+@frozen
+class Tick(Request[Moment]):
+    """Ask for the time, for fresh tokens and for a random number."""
+
+    tokens: int = 0
+
+
+@frozen
+class Sleep(Request[None]):
+    """Wait.
+
+    Attributes:
+        seconds: how long; 0 or more.
+    """
+
+    seconds: float
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+@frozen
+class Get(Request[Item | None]):
+    """Read one item, strongly consistent; the reply is ``None`` where there is none."""
+
+    id: str
+
+
+@frozen
+class GetMany(Request[Mapping[str, Item]]):
+    """Read up to 100 items, strongly consistent; the reply holds those that exist, by id."""
+
+    ids: tuple[str, ...]
+
+
+@frozen
+class Page:
+    """A part of an index query's or scan's result.
+
+    Attributes:
+        entries: the items in order. From the index they hold at least the key attributes,
+            ``status`` and ``receive_count``, as of some moment in the past.
+        cursor: where the next page starts; ``None`` at the end. Opaque to operations.
+    """
+
+    entries: tuple[Item, ...]
+    cursor: Item | None
+
+
+@frozen
+class Query(Request[Page]):
+    """Read a queue's index in order of due time; eventually consistent (spec: READ-1).
+
+    Attributes:
+        queue: the index partition, such as ``STANDARD``.
+        until: only entries due at or before this timestamp; ``None`` for all.
+        limit: at most so many entries in the page.
+        cursor: where to go on, from the page before.
+    """
+
+    queue: str
+    until: str | None
+    limit: int
+    cursor: Item | None = None
+
+
+@frozen
+class Scan(Request[Page]):
+    """Read the whole table in no particular order, page by page.
+
+    Attributes:
+        limit: at most so many items in the page.
+        cursor: where to go on, from the page before.
+    """
+
+    limit: int
+    cursor: Item | None = None
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+@frozen
+class Written:
+    """The write took place.
+
+    Attributes:
+        item: the item after it, where the request asked for that.
+    """
+
+    item: Item | None
+
+
+@frozen
+class Refused:
+    """The condition did not hold; this attempt changed nothing.
+
+    Attributes:
+        item: the item as it is now; ``None`` where there is none or (``shown`` false) it was not
+            said.
+        repeated: whether an earlier attempt of the same request may have been executed already,
+            its reply lost. Then the refusal may be the echo of our own success.
+        shown: whether the reply shows the item.
+    """
+
+    item: Item | None
+    repeated: bool = False
+    shown: bool = True
+
+
+@frozen
+class Failed:
+    """One write of a batch could not be carried out; it changed nothing.
+
+    Attributes:
+        error: why.
+    """
+
+    error: DynamoMQError
+
+
+WriteReply: TypeAlias = Written | Refused
+
+
+@frozen
+class Write(Request[WriteReply]):
+    """One transition of one item, as one conditional write.
+
+    Attributes:
+        id: the item's key.
+        rule: the machine's rule: condition and effects.
+        arguments: the values that they read; those not given are left out.
+        want_item: whether the reply must show the item after an update.
+    """
+
+    id: str
+    rule: Rule
+    arguments: Arguments = field(hash=False)
+    want_item: bool = False
+
+    @property
+    def specialised(self) -> Specialised:
+        """The rule for the arguments that are given."""
+        return self.rule.specialised(self.arguments)
+
+
+@frozen
+class WriteBatch(Request[tuple[Written | Refused | Failed, ...]]):
+    """Up to 25 updates of different items in one request; each succeeds or fails alone.
+
+    The replies are in the order of the writes, show the item after each that succeeded, and need
+    not show the item that refused one.
+    """
+
+    writes: tuple[Write, ...]
+
+
+# --- the table -------------------------------------------------------------------------------
+
+
+@frozen
+class TableDescription:
+    """A table as the storage describes it.
+
+    Attributes:
+        name: the table's name.
+        active: whether the table and all its indexes can be used now.
+        key: its primary key: (attribute, type letter) of the partition key, then of any sort key.
+        indexes: the same of each global secondary index, by name.
+        projections: what each index projects: ``ALL``, ``KEYS_ONLY``, or the names of the
+            non-key attributes.
+        expiry: the attribute by which items expire; ``None`` where none is set.
+    """
+
+    name: str
+    active: bool
+    key: tuple[tuple[str, str], ...]
+    indexes: Mapping[str, tuple[tuple[str, str], ...]]
+    projections: Mapping[str, str | frozenset[str]]
+    expiry: str | None
+
+
+@frozen
+class DescribeTable(Request[TableDescription | None]):
+    """Describe the driver's table; the reply is ``None`` where there is none."""
+
+
+@frozen
+class CreateTable(Request[None]):
+    """Create the driver's table by its definition; does nothing where there already is one."""
+
+
+@frozen
+class EnableExpiry(Request[None]):
+    """Let the storage remove items some time after their ``expires_at``."""
