@@ -1,0 +1,113 @@
+# Every target brings its own virtual environment: a fresh clone needs Python 3.11 or later, make
+# and git, nothing else.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
+
+# Options for pytest, as in `make test ARGS="-k receive"`, and an endpoint for the demonstration.
+ARGS ?=
+ENDPOINT ?=
+# Where two processes pay: each has its own DynamoDB Local.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist worksteal
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(READY) ## Verify every installed file through a queue; ENDPOINT=http://… to use DynamoDB
+	$(BIN)/python -m dynamomq.demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT))
+
+.PHONY: verify
+verify: $(READY) ## Run every check; says at the end what ran, on which engine
+	@MAKE='$(MAKE)' $(BIN)/python -m tests.support.verify \
+		lint typecheck generated test model docs
+
+.PHONY: lint
+lint: $(READY) ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: format
+format: $(READY) ## Mend style and formatting where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: typecheck
+typecheck: $(READY) ## Check types, strictly, the tests' too
+	$(BIN)/mypy
+
+.PHONY: generate
+generate: $(READY) ## Write spec/machine.json and all else that derives from the machine
+	$(BIN)/python spec/generate.py
+
+.PHONY: generated
+generated: $(READY) ## Check that `make generate` would change nothing
+	$(BIN)/python spec/generate.py --check
+
+.PHONY: test
+test: $(READY) ## Run the tests: unit, contract, integration; ARGS="-k receive" to choose
+	$(BIN)/python -m pytest $(PARALLEL) tests $(ARGS)
+
+.PHONY: test-unit
+test-unit: $(READY) ## Run the tests that need no DynamoDB Local
+	$(BIN)/python -m pytest -m "not dynamodb" tests $(ARGS)
+
+.PHONY: model
+model: $(READY) ## Run the model checks: properties, simulations, mutants
+	$(BIN)/python -m pytest $(PARALLEL) model_tests $(ARGS)
+
+.PHONY: docs
+docs: $(READY) ## Build the documentation into docs/_build/html, warnings being errors
+	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
+
+.PHONY: bench
+bench: $(READY) ## Count requests and capacity units, measure our CPU time
+	$(BIN)/python -m dynamomq.bench
+
+.PHONY: dynamodb-local
+dynamodb-local: $(READY) ## Run a DynamoDB Local until Ctrl-C, say for `make demo ENDPOINT=…`
+	@$(BIN)/python -m tests.support.dynamodb_local
+
+.PHONY: constraints
+constraints: ## Renew the pinned versions in constraints.txt
+	@$(choose_python); \
+	"$$python" -m venv --clear .verify/constraints; \
+	.verify/constraints/bin/pip install --quiet --editable '.[dev]'; \
+	{ head -n 2 constraints.txt; \
+	  .verify/constraints/bin/pip freeze --exclude-editable; } > .verify/constraints.txt; \
+	mv .verify/constraints.txt constraints.txt; \
+	rm -r .verify/constraints
+
+.PHONY: clean
+clean: ## Remove what the other targets made, the virtual environment included
+	rm -rf $(VENV) .verify docs/_build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Sets the shell variable `python` to the first Python that is recent enough, or says what to do.
+define choose_python
+set -eu; python=; \
+for candidate in $(PYTHONS); do \
+	if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		python=$$candidate; break; \
+	fi; \
+done; \
+if [ -z "$$python" ]; then \
+	echo "DynamoMQ needs Python 3.11 or later; tried: $(PYTHONS)." >&2; \
+	echo "Install one, or name it: make PYTHON=/path/to/python3 …" >&2; \
+	exit 1; \
+fi
+endef
+
+$(READY): pyproject.toml constraints.txt
+	@$(choose_python); \
+	echo "Setting up $(VENV) with $$("$$python" --version) …"; \
+	"$$python" -m venv --clear $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'; \
+	touch $(READY)

@@ -1,0 +1,1 @@
+"""Simulation, properties, exhaustive search and must-fail mutants."""

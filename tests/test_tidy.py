@@ -1,0 +1,257 @@
+"""The rules of this code base that neither the type checker nor the linter knows."""
+
+import ast
+import importlib
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+
+from tests.support.source import PACKAGE, ROOT, SourceFile, documents, python_files
+
+# Inside the package, imports point only upwards in this list.
+LAYERS = (
+    "errors",
+    "timestamps",
+    "values",
+    "expressions",
+    "rules",
+    "machine",
+    "payload",
+    "message",
+    "table",
+    "requests",
+    "operations",
+    "drivers",
+    "queue",
+    "consumer",
+    "bench",
+    "demo",
+    "cli",
+)
+# Programs: they use the library as a user does, measure time, and need not be imported by anyone.
+PROGRAMS = ("bench", "demo", "cli")
+ENGINES = ("boto3", "local")  # drivers that must not know each other
+
+MAX_MODULE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+LIBRARY = python_files(PACKAGE)
+TESTS = python_files("tests", "model_tests")
+EVERYTHING = [SourceFile(ROOT / "conftest.py"), *LIBRARY, *TESTS, *python_files("spec", "docs")]
+
+
+def layer_of(module: str) -> str:
+    """``operations`` for ``dynamomq.operations.receive``; empty for the package itself."""
+    return [*module.split("."), ""][1]
+
+
+def library_imports(source: SourceFile) -> list[str]:
+    """What ``source`` imports from the package, as modules where it names modules."""
+    return [name for name, _ in source.imports if name.split(".")[0] == PACKAGE]
+
+
+def modules_imported(source: SourceFile) -> set[str]:
+    """The modules of the package that ``source`` imports, directly or by importing a name."""
+    known = {other.module for other in LIBRARY}
+    names = library_imports(source)
+    names += [str(string.value) for string in source.strings()]  # importlib, in a lazy import
+    parents = {name.rpartition(".")[0] for name in names}
+    return (set(names) | parents) & known
+
+
+def report(problems: Iterable[str]) -> None:
+    """Fail with all of ``problems``, a line each."""
+    found = list(problems)
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_every_module_has_its_place() -> None:
+    """Each module of the package stands in LAYERS: a new one is put there deliberately."""
+    report(
+        f"{source}: not in LAYERS"
+        for source in LIBRARY
+        if layer_of(source.module) not in (*LAYERS, "", "__main__")
+    )
+
+
+def test_imports_point_upwards() -> None:
+    """A module imports only from layers above its own, or from its own package."""
+    order = {name: place for place, name in enumerate(LAYERS)}
+    problems = []
+    for source in LIBRARY:
+        own = layer_of(source.module)
+        if own not in order:
+            continue
+        for name in library_imports(source):
+            # What comes from the package's top is as low as the facade.
+            place = order.get(layer_of(name), order["queue"])
+            if own != layer_of(name) and place >= order[own]:
+                problems.append(f"{source} imports {name}")
+    report(problems)
+
+
+def test_engines_do_not_know_each_other() -> None:
+    """The local engine works without boto3's driver, and the other way round."""
+    problems = []
+    for source in LIBRARY:
+        for own in ENGINES:
+            if not source.module.startswith(f"{PACKAGE}.drivers.{own}"):
+                continue
+            others = [f"{PACKAGE}.drivers.{other}" for other in ENGINES if other != own]
+            problems += [
+                f"{source} imports {name}"
+                for name in library_imports(source)
+                if name.startswith(tuple(others))
+            ]
+    report(problems)
+
+
+def test_only_its_driver_knows_boto3() -> None:
+    """Operations are pure: boto3 and botocore are imported by the DynamoDB driver and programs."""
+    report(
+        f"{source} imports {name}"
+        for source in LIBRARY
+        if not source.module.startswith(f"{PACKAGE}.drivers.boto3")
+        and layer_of(source.module) not in PROGRAMS
+        for name, _ in source.imports
+        if name.split(".")[0] in ("boto3", "botocore")
+    )
+
+
+def test_modules_are_one_idea() -> None:
+    """No module has more code lines than MAX_MODULE_LINES: what grows past that holds two ideas."""
+    report(
+        f"{source}: {len(source.code_lines)} code lines"
+        for source in EVERYTHING
+        if len(source.code_lines) > MAX_MODULE_LINES
+    )
+
+
+def test_functions_fit_a_screen() -> None:
+    """No function has more code lines than MAX_FUNCTION_LINES."""
+    report(
+        f"{source}:{function.lineno}: {function.name} has {source.length(function)} code lines"
+        for source in EVERYTHING
+        for function in source.functions()
+        if source.length(function) > MAX_FUNCTION_LINES
+    )
+
+
+def test_statuses_are_known_to_the_machine_only() -> None:
+    """No status is written out outside machine.py, so none can be compared there."""
+    report(
+        f"{source}:{string.lineno}: {string.value!r}"
+        for source in LIBRARY
+        if layer_of(source.module) != "machine"
+        for string in source.strings()
+        if string.value in ("READY", "PROCESSING", "DELETED")
+    )
+
+
+def test_time_and_chance_come_from_drivers() -> None:
+    """Clocks and randomness are read in drivers and programs only, so that runs can be replayed."""
+    forbidden = re.compile(
+        r"(time\.(time|monotonic|perf_counter)(_ns)?|time\.sleep|(random|secrets)\.\w+"
+        r"|uuid\.uuid\d|os\.urandom|datetime\.(datetime|date)\.(now|utcnow|today)|(.+\.)?now)"
+    )
+    allowed = ("drivers", *PROGRAMS)
+    report(
+        f"{source}:{line}: {name}"
+        for source in LIBRARY
+        if layer_of(source.module) not in allowed
+        for line, name in source.references()
+        if "." in name and forbidden.fullmatch(name)
+    )
+
+
+def test_all_lists_the_public_names() -> None:
+    """A module's ``__all__`` is exactly what it defines without an underscore (ruff: sorted)."""
+    problems = []
+    for source in LIBRARY:
+        if not source.is_public or source.path.name == "__init__.py":
+            continue
+        if source.exported is None:
+            problems.append(f"{source}: no __all__")
+            continue
+        exported = set(source.exported)
+        problems += [f"{source}: {n} is not in __all__" for n in source.public_names - exported]
+        problems += [f"{source}: __all__ has {n}" for n in exported - source.public_names]
+    report(problems)
+
+
+def test_packages_export_what_exists() -> None:
+    """A package's ``__all__`` holds what it imports from its modules, and all of it exists."""
+    problems = []
+    for source in LIBRARY:
+        if source.path.name != "__init__.py":
+            continue
+        exported, module = source.exported or [], importlib.import_module(source.module)
+        problems += [f"{source}: no {name}" for name in exported if not hasattr(module, name)]
+        problems += [
+            f"{source}: imports {name}, which is not in __all__"
+            for name in library_imports(source)
+            if name.rpartition(".")[2] not in exported
+        ]
+    report(problems)
+
+
+def test_no_module_is_dead() -> None:
+    """Every module is reached from the package's front door or from a program."""
+    sources = {source.module: source for source in LIBRARY}
+    reached: set[str] = set()
+    ahead = {PACKAGE, *(name for name in sources if layer_of(name) in PROGRAMS)}
+    while ahead:
+        module = ahead.pop()
+        reached.add(module)
+        ahead |= modules_imported(sources[module]) - reached
+    report(str(sources[name]) for name in sorted(sources.keys() - reached))
+
+
+def test_no_public_name_is_unused() -> None:
+    """Every public name is used by the library, its documentation or its tests."""
+    used = {word for source in EVERYTHING for word in source.words_used}
+    for document in documents():
+        used |= set(re.findall(r"\w+", document.read_text(encoding="utf-8")))
+    report(
+        f"{source}: {name}"
+        for source in LIBRARY
+        for name in source.exported or ()
+        if name not in used
+    )
+
+
+def test_every_test_says_what_it_claims() -> None:
+    """Each test function has a docstring."""
+    report(
+        f"{source}:{function.lineno}: {function.name}"
+        for source in TESTS
+        for function in source.functions()
+        if function.name.startswith("test_") and ast.get_docstring(function) is None
+    )
+
+
+def test_every_suppression_has_a_reason() -> None:
+    """A linter or type checker is overruled with a reason on the same line."""
+    suppression = re.compile(
+        r"# (?:noqa|type: ignore)(?P<codes>:? ?[\w, \[\]-]*?)?(?P<rest> [-#] \S.*)?$"
+    )
+    report(
+        f"{source}:{number}: {line.strip()}"
+        for source in EVERYTHING
+        for number, line in enumerate(source.text.splitlines(), start=1)
+        if (match := suppression.search(line)) and not match["rest"]
+    )
+
+
+def test_make_help_lists_every_target() -> None:
+    """A target that `make help` hides does not exist for anyone."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z][\w-]*):(?!=)", makefile, flags=re.MULTILINE)
+    make = shutil.which("make")
+    assert make is not None
+    shown = subprocess.run([make, "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = [line.split()[0] for line in shown.stdout.splitlines()]
+    assert sorted(listed) == sorted(targets)
+    phony = re.findall(r"^\.PHONY: ([\w-]+)$", makefile, flags=re.MULTILINE)
+    assert sorted(phony) == sorted(targets)
