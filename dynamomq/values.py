@@ -20,6 +20,7 @@ from decimal import (
     InvalidOperation,
     Overflow,
     Rounded,
+    Subnormal,
     Underflow,
 )
 from typing import Any, TypeAlias
@@ -61,7 +62,7 @@ _NUMBERS = Context(
     prec=_MAX_DIGITS,
     Emin=-130,
     Emax=125,
-    traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Rounded, Underflow],
+    traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Rounded, Subnormal, Underflow],
 )
 
 
@@ -243,10 +244,11 @@ def check_value(value: Value, *, depth: int = 1) -> None:
 
     Raises:
         ValueRuleError: an unknown type, a number out of range, an empty or mixed set, text that
-            is not valid Unicode, or more than 32 levels.
+            is not valid Unicode, an empty name in a map, or more than 32 levels (a list or map,
+            even an empty one, opens a level).
     """
     letter = type_letter(value)
-    if letter in "LM" and depth > MAX_NESTING:
+    if letter in "LM" and depth >= MAX_NESTING:
         raise ValueRuleError(f"nested more than {MAX_NESTING} levels deep")
     if isinstance(value, str):
         _utf8(value)
@@ -257,6 +259,8 @@ def check_value(value: Value, *, depth: int = 1) -> None:
             check_value(inner, depth=depth + 1)
     elif isinstance(value, dict):
         for name, inner in value.items():
+            if not name:
+                raise ValueRuleError("a name in a map is empty")
             _utf8(name)
             check_value(inner, depth=depth + 1)
     elif isinstance(value, set):
