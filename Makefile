@@ -59,7 +59,7 @@ test-unit: $(READY) ## Run the tests that need no DynamoDB Local
 	$(BIN)/python -m pytest -m "not dynamodb" tests $(ARGS)
 
 .PHONY: model
-model: $(READY) ## Run the model checks: properties, simulations, mutants
+model: $(READY) ## Run the model checks: properties, simulations, mutants (same ARGS)
 	$(BIN)/python -m pytest $(PARALLEL) model_tests $(ARGS)
 
 .PHONY: docs
@@ -78,7 +78,7 @@ dynamodb-local: $(READY) ## Run a DynamoDB Local until Ctrl-C, say for `make dem
 constraints: ## Renew the pinned versions in constraints.txt
 	@$(choose_python); \
 	"$$python" -m venv --clear .verify/constraints; \
-	.verify/constraints/bin/pip install --quiet --editable '.[dev]'; \
+	.verify/constraints/bin/pip install --quiet --quiet --editable '.[dev]'; \
 	{ head -n 2 constraints.txt; \
 	  .verify/constraints/bin/pip freeze --exclude-editable; } > .verify/constraints.txt; \
 	mv .verify/constraints.txt constraints.txt; \
@@ -108,6 +108,6 @@ $(READY): pyproject.toml constraints.txt
 	@$(choose_python); \
 	echo "Setting up $(VENV) with $$("$$python" --version) …"; \
 	"$$python" -m venv --clear $(VENV); \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]'; \
 	touch $(READY)

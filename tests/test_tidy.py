@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
+import pytest
+
 from tests.support.source import PACKAGE, ROOT, SourceFile, documents, python_files
 
 # Inside the package, imports point only upwards in this list.
@@ -17,6 +19,7 @@ LAYERS = (
     "expressions",
     "rules",
     "machine",
+    "checks",
     "payload",
     "message",
     "table",
@@ -31,7 +34,8 @@ LAYERS = (
 )
 # Programs: they use the library as a user does, measure time, and need not be imported by anyone.
 PROGRAMS = ("bench", "demo", "cli")
-ENGINES = ("boto3", "local")  # drivers that must not know each other
+# What each engine's driver must do without.
+FOREIGN = {"dynamodb": ("sqlite3",), "local": ("boto3", "botocore")}
 
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -56,8 +60,9 @@ def modules_imported(source: SourceFile) -> set[str]:
     known = {other.module for other in LIBRARY}
     names = library_imports(source)
     names += [str(string.value) for string in source.strings()]  # importlib, in a lazy import
-    parents = {name.rpartition(".")[0] for name in names}
-    return (set(names) | parents) & known
+    # Importing a.b.c runs a/__init__.py and a/b/__init__.py as well.
+    with_parents = {name[: end.start()] for name in names for end in re.finditer(r"\.|$", name)}
+    return with_parents & known
 
 
 def report(problems: Iterable[str]) -> None:
@@ -91,31 +96,41 @@ def test_imports_point_upwards() -> None:
     report(problems)
 
 
-def test_engines_do_not_know_each_other() -> None:
-    """The local engine works without boto3's driver, and the other way round."""
-    problems = []
-    for source in LIBRARY:
-        for own in ENGINES:
-            if not source.module.startswith(f"{PACKAGE}.drivers.{own}"):
-                continue
-            others = [f"{PACKAGE}.drivers.{other}" for other in ENGINES if other != own]
-            problems += [
-                f"{source} imports {name}"
-                for name in library_imports(source)
-                if name.startswith(tuple(others))
-            ]
-    report(problems)
+def reachable(start: str) -> set[str]:
+    """The modules of the package that importing ``start`` may bring in, the front door apart."""
+    sources = {source.module: source for source in LIBRARY}
+    reached: set[str] = set()
+    ahead = {start} & sources.keys()
+    while ahead:
+        module = ahead.pop()
+        reached.add(module)
+        ahead |= modules_imported(sources[module]) - reached - {PACKAGE}
+    return reached
 
 
-def test_only_its_driver_knows_boto3() -> None:
-    """Operations are pure: boto3 and botocore are imported by the DynamoDB driver and programs."""
+@pytest.mark.parametrize("engine", FOREIGN)
+def test_engines_do_not_know_each_other(engine: str) -> None:
+    """The local engine works without boto3, and that for DynamoDB without SQLite."""
+    reached = reachable(f"{PACKAGE}.drivers.{engine}")
+    assert reached, f"no module drivers.{engine}"
+    report(
+        f"{source}, used by drivers.{engine}, imports {name}"
+        for source in LIBRARY
+        if source.module in reached
+        for name, _ in source.imports
+        if name.split(".")[0] in FOREIGN[engine]
+    )
+
+
+def test_only_drivers_know_the_services() -> None:
+    """Operations are pure: boto3 and SQLite are imported by drivers and programs only."""
+    services = {service for foreign in FOREIGN.values() for service in foreign}
     report(
         f"{source} imports {name}"
         for source in LIBRARY
-        if not source.module.startswith(f"{PACKAGE}.drivers.boto3")
-        and layer_of(source.module) not in PROGRAMS
+        if layer_of(source.module) not in ("drivers", *PROGRAMS)
         for name, _ in source.imports
-        if name.split(".")[0] in ("boto3", "botocore")
+        if name.split(".")[0] in services
     )
 
 
@@ -152,17 +167,23 @@ def test_statuses_are_known_to_the_machine_only() -> None:
 def test_time_and_chance_come_from_drivers() -> None:
     """Clocks and randomness are read in drivers and programs only, so that runs can be replayed."""
     forbidden = re.compile(
-        r"(time\.(time|monotonic|perf_counter)(_ns)?|time\.sleep|(random|secrets)\.\w+"
-        r"|uuid\.uuid\d|os\.urandom|datetime\.(datetime|date)\.(now|utcnow|today)|(.+\.)?now)"
+        r"time\.(time|monotonic|perf_counter)(_ns)?|time\.sleep|(random|secrets)\.\w+"
+        r"|uuid\.uuid\d|os\.urandom|datetime\.(datetime|date)\.(now|utcnow|today)"
     )
-    allowed = ("drivers", *PROGRAMS)
-    report(
+    sources = [s for s in LIBRARY if layer_of(s.module) not in ("drivers", *PROGRAMS)]
+    read = [
         f"{source}:{line}: {name}"
-        for source in LIBRARY
-        if layer_of(source.module) not in allowed
+        for source in sources
         for line, name in source.references()
-        if "." in name and forbidden.fullmatch(name)
-    )
+        if forbidden.fullmatch(name)
+    ]
+    asked = [
+        f"{source}:{line}: .now()"
+        for source in sources
+        for line, name in source.method_calls()
+        if name == "now"
+    ]
+    report(read + asked)
 
 
 def test_all_lists_the_public_names() -> None:
@@ -198,14 +219,9 @@ def test_packages_export_what_exists() -> None:
 
 def test_no_module_is_dead() -> None:
     """Every module is reached from the package's front door or from a program."""
-    sources = {source.module: source for source in LIBRARY}
-    reached: set[str] = set()
-    ahead = {PACKAGE, *(name for name in sources if layer_of(name) in PROGRAMS)}
-    while ahead:
-        module = ahead.pop()
-        reached.add(module)
-        ahead |= modules_imported(sources[module]) - reached
-    report(str(sources[name]) for name in sorted(sources.keys() - reached))
+    programs = [source.module for source in LIBRARY if layer_of(source.module) in PROGRAMS]
+    reached = {name for start in (PACKAGE, *programs) for name in reachable(start)}
+    report(str(source) for source in LIBRARY if source.module not in reached)
 
 
 def test_no_public_name_is_unused() -> None:

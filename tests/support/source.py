@@ -47,9 +47,7 @@ class SourceFile:
         found: list[tuple[str, str]] = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                for alias in node.names:
-                    top = alias.name.split(".")[0]
-                    found.append((alias.name, alias.asname or top))
+                found += [(a.name, a.asname or a.name) for a in node.names]
             elif isinstance(node, ast.ImportFrom):
                 found += [(f"{node.module}.{a.name}", a.asname or a.name) for a in node.names]
         return found
@@ -107,11 +105,17 @@ class SourceFile:
 
         With ``from datetime import datetime as dt``, ``dt.now`` is ``datetime.datetime.now``.
         """
-        origin = {local: name for name, local in self.imports if "." in name or name == local}
+        origin = {local: name for name, local in self.imports}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load):
                 head, _, rest = ast.unparse(node).partition(".")
                 yield node.lineno, f"{origin.get(head, head)}.{rest}".rstrip(".")
+
+    def method_calls(self) -> Iterator[tuple[int, str]]:
+        """The name of each method called, with its line."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                yield node.lineno, node.func.attr
 
     @cached_property
     def exported(self) -> list[str] | None:
