@@ -31,6 +31,7 @@ __all__ = [
     "ServiceError",
     "SetupError",
     "StaleReceiptError",
+    "StoreError",
     "TableMismatchError",
     "TableNotFoundError",
     "ThrottledError",
@@ -80,7 +81,7 @@ class ContentionError(DynamoMQError):
 
 
 class SetupError(DynamoMQError):
-    """The table, the index or the credentials are not as the library needs them."""
+    """The table, the index, the file or the credentials are not as the library needs them."""
 
 
 class ServiceError(DynamoMQError):
@@ -258,6 +259,19 @@ class TableMismatchError(SetupError):
         )
         self.table = table
         self.differences = differences
+
+
+class StoreError(SetupError):
+    """The file of an embedded engine can't be used: no database of ours, or not accessible.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: str, reason: str, *, remedy: str = "") -> None:
+        """Name the file and the reason."""
+        super().__init__(f"{path}: {reason}.", remedy=remedy)
+        self.path = path
 
 
 class CredentialsError(SetupError):

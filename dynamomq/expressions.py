@@ -37,7 +37,6 @@ __all__ = [
     "Comparison",
     "Condition",
     "Constant",
-    "Effect",
     "EffectError",
     "Exists",
     "Given",
@@ -47,14 +46,12 @@ __all__ = [
     "Not",
     "Operand",
     "Plus",
-    "Remove",
     "Same",
-    "Set",
     "all_of",
     "any_of",
-    "apply_effects",
     "conjuncts",
     "negation",
+    "required",
 ]
 
 Arguments = Mapping[str, Value]
@@ -119,7 +116,7 @@ class Attr(Operand):
 
     name: str
 
-    def value(self, item: Item, arguments: Arguments) -> Value | Missing:  # noqa: ARG002
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the attribute's value, if the item has it."""
         return item.get(self.name, MISSING)
 
@@ -142,7 +139,7 @@ class Arg(Operand):
 
     name: str
 
-    def value(self, item: Item, arguments: Arguments) -> Value | Missing:  # noqa: ARG002
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the argument, if it was given."""
         return arguments.get(self.name, MISSING)
 
@@ -153,7 +150,7 @@ class Constant(Operand):
 
     constant: Value = field(hash=False)
 
-    def value(self, item: Item, arguments: Arguments) -> Value | Missing:  # noqa: ARG002
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the value itself."""
         return self.constant
 
@@ -171,8 +168,8 @@ class Plus(Operand):
         Raises:
             EffectError: one of the two is missing or not a number.
         """
-        left = _required(self.left, item, arguments)
-        right = _required(self.right, item, arguments)
+        left = required(self.left, item, arguments)
+        right = required(self.right, item, arguments)
         if isinstance(left, bool) or isinstance(right, bool):
             raise EffectError("an operand of + is a boolean")
         if not isinstance(left, int | Decimal) or not isinstance(right, int | Decimal):
@@ -206,14 +203,19 @@ class Append(Operand):
         Raises:
             EffectError: one of the two is missing or not a list.
         """
-        left = _required(self.left, item, arguments)
-        right = _required(self.right, item, arguments)
+        left = required(self.left, item, arguments)
+        right = required(self.right, item, arguments)
         if not isinstance(left, list) or not isinstance(right, list):
             raise EffectError("an operand of list_append is not a list")
         return [*left, *right]
 
 
-def _required(operand: Operand, item: Item, arguments: Arguments) -> Value:
+def required(operand: Operand, item: Item, arguments: Arguments) -> Value:
+    """Return an operand's value.
+
+    Raises:
+        EffectError: it has none.
+    """
     found = operand.value(item, arguments)
     if found is MISSING:
         raise EffectError(f"{operand} has no value")
@@ -295,11 +297,11 @@ class Exists(Condition):
 
     attribute: Attr
 
-    def evaluate(self, item: Item, arguments: Arguments) -> bool:  # noqa: ARG002
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
         """Look for the attribute."""
         return self.attribute.name in item
 
-    def specialise(self, given: frozenset[str]) -> Condition:  # noqa: ARG002
+    def specialise(self, given: frozenset[str]) -> Condition:
         """Stay as it is."""
         return self
 
@@ -311,12 +313,12 @@ class HasType(Condition):
     attribute: Attr
     letter: str
 
-    def evaluate(self, item: Item, arguments: Arguments) -> bool:  # noqa: ARG002
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
         """Compare the type of the stored value."""
         name = self.attribute.name
         return name in item and type_letter(item[name]) == self.letter
 
-    def specialise(self, given: frozenset[str]) -> Condition:  # noqa: ARG002
+    def specialise(self, given: frozenset[str]) -> Condition:
         """Stay as it is."""
         return self
 
@@ -327,7 +329,7 @@ class Given(Condition):
 
     argument: str
 
-    def evaluate(self, item: Item, arguments: Arguments) -> bool:  # noqa: ARG002
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
         """Look for the argument."""
         return self.argument in arguments
 
@@ -469,9 +471,7 @@ def _merge_complements(
         for right in alternatives[i + 1 :]:
             only_left = [part for part in left if part not in right]
             only_right = [part for part in right if part not in left]
-            if len(only_left) == len(only_right) == 1 and (
-                negation(only_left[0]) == only_right[0]
-            ):
+            if len(only_left) == len(only_right) == 1 and (negation(only_left[0]) == only_right[0]):
                 without = tuple(part for part in left if part != only_left[0])
                 rest = [one for one in alternatives if one not in (left, right, without)]
                 return [*rest[:i], without, *rest[i:]]
@@ -485,61 +485,3 @@ def negation(condition: Condition) -> Condition:
     if condition == TRUE:
         return FALSE
     return TRUE if condition == FALSE else Not(condition)
-
-
-# --- effects ---------------------------------------------------------------------------------
-
-
-class Effect(ABC):
-    """What a write does to one attribute."""
-
-    __slots__ = ()
-
-    attribute: Attr
-
-    @abstractmethod
-    def left_out(self, given: frozenset[str]) -> bool:
-        """Tell whether the effect does not happen because its argument is not given."""
-
-
-@frozen
-class Set(Effect):
-    """Assign a value to an attribute; with ``optional``, only where the argument was given."""
-
-    attribute: Attr
-    operand: Operand
-    optional: bool = False
-
-    def left_out(self, given: frozenset[str]) -> bool:
-        """Tell whether this assignment does not happen, its argument not being given."""
-        operand = self.operand
-        return self.optional and isinstance(operand, Arg) and operand.name not in given
-
-
-@frozen
-class Remove(Effect):
-    """Take an attribute away, if the item has it."""
-
-    attribute: Attr
-
-    def left_out(self, given: frozenset[str]) -> bool:  # noqa: ARG002
-        """Tell that a removal always happens."""
-        return False
-
-
-def apply_effects(effects: Iterable[Effect], item: Item, arguments: Arguments) -> Item:
-    """Return the item after the effects; every operand sees the item as it was before.
-
-    Raises:
-        EffectError: an operand is missing or of the wrong type; DynamoDB would refuse the update.
-    """
-    after = dict(item)
-    given = frozenset(arguments)
-    for effect in effects:
-        if effect.left_out(given):
-            continue
-        if isinstance(effect, Set):
-            after[effect.attribute.name] = _required(effect.operand, item, arguments)
-        else:
-            after.pop(effect.attribute.name, None)
-    return after

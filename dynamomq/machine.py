@@ -17,27 +17,60 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
+from dynamomq.attributes import (
+    CODEC,
+    CREATED,
+    DATA,
+    DUE,
+    ENCODING,
+    ERRORS,
+    EXPIRES_AT,
+    GROUP_ID,
+    HEADERS,
+    ID,
+    NEXT_ID,
+    PEEKED,
+    PREVIOUS_ID,
+    QUEUE_TYPE,
+    RECEIPT,
+    RECEIVE_COUNT,
+    SEND_TOKEN,
+    STATUS,
+    TAIL_ID,
+    TOKEN,
+    UPDATED,
+    VERSION,
+)
+from dynamomq.effects import Effect, Remove, Set
 from dynamomq.expressions import (
     TRUE,
     Append,
     Arg,
-    Attr,
     Condition,
     Constant,
-    Effect,
+    Exists,
     Given,
+    HasType,
     IfNotExists,
     Not,
     Operand,
     Plus,
-    Remove,
     Same,
-    Set,
     all_of,
+    conjuncts,
 )
 from dynamomq.rules import State, StateMachine, Transition, Writer
+from dynamomq.values import Item
 
-__all__ = ["ARGUMENTS", "GROUP", "MESSAGE", "QueueType", "Status"]
+__all__ = [
+    "GROUP",
+    "INDEX_VIEWS",
+    "MESSAGE",
+    "NO_MESSAGE",
+    "QueueType",
+    "Status",
+    "faults",
+]
 
 
 class QueueType(StrEnum):
@@ -58,59 +91,6 @@ class Status(StrEnum):
 _STANDARD, _DLQ = (Constant(queue.value) for queue in QueueType)
 _READY, _PROCESSING, _DELETED = (Constant(status.value) for status in Status)
 
-ARGUMENTS: Final[dict[str, str]] = {
-    "id": "S: the message's id",
-    "now": "S: the client's present time, fixed-width RFC 3339",
-    "now_epoch": "N: the same in whole seconds since 1970, rounded down",
-    "legacy_horizon": "S: now - the queue's visibility timeout: where a delivery without receipt "
-    "(a legacy consumer's) that began later still holds the message",
-    "due": "S: the new due time. send: now + delay; receive and extend: now + visibility timeout; "
-    "retry: now + delay; reschedule: as asked",
-    "token": "S: fresh for this write; how a repeated request recognises that it has succeeded",
-    "receipt": "S: what the delivery's receive returned",
-    "seen_token": "S: the item's token as the operator saw it; left out where it had none",
-    "seen_version": "N: the item's version as the operator saw it",
-    "max_receives": "N: deliveries allowed before the dead-letter queue",
-    "expires_at": "N: epoch seconds until which the tombstone is kept",
-    "data": "any: the payload",
-    "headers": "M: the message's headers",
-    "codec": "S: how the payload is encoded, where it is not the default",
-    "encoding": "S: how the encoded payload is compressed, where it is",
-    "errors": "L: the whole list of the last failures, newest last",
-    "failure": "L: one failure, to be appended to the list",
-    "version": "N: the seen version + 1, or 1 where there was none that could be read",
-    "creation_timestamp": "S: the seen one, or now where there was none that could be read",
-    "group": "S: the message group; left out for a message without one",
-    "next_id": "S: the successor in the group's list, as planned; left out where there is none",
-    "previous_id": "S: the predecessor in the group's list, as planned; left out for a head",
-    "tail_id": "S: the group's last message, as planned",
-    "new_tail_id": "S: the group's last message after this write",
-}
-"""Every argument that a guard or effect may read: its type and meaning."""
-
-ID = Attr("id")
-DATA = Attr("data")
-STATUS = Attr("status")
-RECEIVE_COUNT = Attr("receive_count")
-QUEUE_TYPE = Attr("queue_type")
-VERSION = Attr("version")
-CREATED = Attr("creation_timestamp")
-UPDATED = Attr("last_updated_timestamp")
-DUE = Attr("queue_add_timestamp")
-PEEKED = Attr("queue_peek_timestamp")
-RECEIPT = Attr("receipt")
-TOKEN = Attr("token")
-SEND_TOKEN = Attr("send_token")
-GROUP_ID = Attr("message_group_id")
-NEXT_ID = Attr("next_id")
-PREVIOUS_ID = Attr("previous_id")
-EXPIRES_AT = Attr("expires_at")
-HEADERS = Attr("headers")
-CODEC = Attr("codec")
-ENCODING = Attr("encoding")
-ERRORS = Attr("errors")
-TAIL_ID = Attr("tail_id")
-
 # --- states ----------------------------------------------------------------------------------
 
 _WELL_FORMED = all_of(
@@ -130,9 +110,28 @@ _BUSY = STATUS.eq(_PROCESSING)
 _HELD = DUE.gt(Arg("now")) | (RECEIPT.absent() & PEEKED.gt(Arg("legacy_horizon")))
 _TOMBSTONE = STATUS.eq(_DELETED) & QUEUE_TYPE.absent()
 _FORGOTTEN = EXPIRES_AT.le(Arg("now_epoch"))
-_WAITING = all_of(
-    [_WELL_FORMED, STATUS.eq(_READY), QUEUE_TYPE.absent(), GROUP_ID.has_type("S")]
-)
+_WAITING = all_of([_WELL_FORMED, STATUS.eq(_READY), QUEUE_TYPE.absent(), GROUP_ID.has_type("S")])
+
+
+def faults(item: Item) -> tuple[str, ...]:
+    """Return what makes an item MALFORMED: the names of attributes that are missing or mistyped."""
+    wrong = [part for part in conjuncts(_WELL_FORMED) if not part.evaluate(item, {})]
+    named = [part.attribute.name for part in wrong if isinstance(part, HasType | Exists)]
+    errors = [ERRORS.name] if len(named) < len(wrong) else []
+    status = [] if item.get(STATUS.name) in (Status.READY, Status.PROCESSING) else [STATUS.name]
+    return (*named, *errors, *status)
+
+
+INDEX_VIEWS: Final[dict[str, Condition]] = {
+    "ready": STATUS.eq(_READY) & DUE.le(Arg("now")),
+    "delayed": STATUS.eq(_READY) & DUE.gt(Arg("now")),
+    "processing": _BUSY & DUE.gt(Arg("now")),
+    "expired": _BUSY & DUE.le(Arg("now")),
+}
+"""What an index entry tells about a message, without reading it: for counting, never for claims.
+
+(A legacy consumer's delivery counts as expired here: the entry does not show when it began.)
+"""
 
 
 def _queue_states(queue: QueueType) -> Iterable[State]:
@@ -181,6 +180,9 @@ _MESSAGE_STATES = [
         "Some other item of the table; not a message.",
     ),
 ]
+
+NO_MESSAGE: Final = frozenset({"ABSENT", "FOREIGN"})
+"""The states of an id that no message has."""
 
 # --- what transitions are made of ------------------------------------------------------------
 
@@ -299,13 +301,19 @@ _LINKED = (
 _S_READY, _S_PROCESSING, _S_EXPIRED = (f"STANDARD.{s}" for s in ("READY", "PROCESSING", "EXPIRED"))
 _D_READY, _D_PROCESSING, _D_EXPIRED = (f"DLQ.{s}" for s in ("READY", "PROCESSING", "EXPIRED"))
 _S_HELD, _D_HELD = (_S_PROCESSING, _S_EXPIRED), (_D_PROCESSING, _D_EXPIRED)
+_S_FREE, _D_FREE = (_S_READY, _S_EXPIRED), (_D_READY, _D_EXPIRED)
+_S_FREE_OR_WAITING = (*_S_FREE, "WAITING")
 _LISTED = ("WAITING", _S_READY, *_S_HELD)
+_STORED = (*_LISTED, _D_READY, *_D_HELD, "DELETED", "MALFORMED")
 
 _LASTS = Arg("due").gt(Arg("now"))
+_GOES = _DELIVERIES_LEFT & _LASTS
+_SPENT = _DELIVERIES_USED_UP & _LEAVES_LIST
 _EXTENDS = _HOLDER & DUE.lt(Arg("due")) & _LASTS
 _LAST = _HOLDER & _LEAVES_LIST
 _WITHDRAWN = _AS_SEEN & _LEAVES_LIST
-_SAME_GROUP = _AS_SEEN & Same(GROUP_ID, "group")
+_RETURNS_FIRST = all_of([_IS_HEAD, _AS_SEEN, Same(GROUP_ID, "group")])
+_RETURNS_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, Same(GROUP_ID, "group")])
 
 
 def _steps(
@@ -328,12 +336,12 @@ _MESSAGE_TRANSITIONS = [
     *_steps("send", "sender", "ABSENT", _S_READY, _IS_HEAD, _FIRST_SENT),
     *_steps("send", "sender", "ABSENT", "WAITING", _JOINS_LIST, _SENT_BEHIND),
 
-    *_steps("receive", "receiver", _S_READY, _S_PROCESSING, _DUE_NOW & _DELIVERIES_LEFT & _LASTS, _CLAIMED),
-    *_steps("receive", "receiver", _S_EXPIRED, _S_PROCESSING, _DELIVERIES_LEFT & _LASTS, _CLAIMED),
+    *_steps("receive", "receiver", _S_READY, _S_PROCESSING, _DUE_NOW & _GOES, _CLAIMED),
+    *_steps("receive", "receiver", _S_EXPIRED, _S_PROCESSING, _GOES, _CLAIMED),
     *_steps("receive", "receiver", _D_READY, _D_PROCESSING, _DUE_NOW & _LASTS, _CLAIMED),
     *_steps("receive", "receiver", _D_EXPIRED, _D_PROCESSING, _LASTS, _CLAIMED),
-    *_steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _DELIVERIES_USED_UP & _LEAVES_LIST, _EXHAUSTED),
-    *_steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _DELIVERIES_USED_UP & _LEAVES_LIST, _EXHAUSTED),
+    *_steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _SPENT, _EXHAUSTED),
+    *_steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _SPENT, _EXHAUSTED),
     *_steps("quarantine", "receiver", "MALFORMED", _D_READY, TRUE, _REPAIRED),
 
     *_steps("expire", "time", _S_PROCESSING, _S_EXPIRED),
@@ -350,18 +358,18 @@ _MESSAGE_TRANSITIONS = [
     *_steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED),
     *_steps("move_to_dlq", "holder", _S_HELD, _D_READY, _LAST, _FAILED),
 
-    *_steps("bury", "operator", (_S_READY, _S_EXPIRED, "WAITING"), _D_READY, _WITHDRAWN, _BURIED),
-    *_steps("redrive", "operator", (_D_READY, _D_EXPIRED), _S_READY, _IS_HEAD & _SAME_GROUP, _REDRIVEN_FIRST),
-    *_steps("redrive", "operator", (_D_READY, _D_EXPIRED), "WAITING", _JOINS_LIST & _SAME_GROUP, _REDRIVEN_BEHIND),
-    *_steps("update", "operator", (_S_READY, _S_EXPIRED), _S_READY, _AS_SEEN, _UPDATED),
-    *_steps("update", "operator", (_D_READY, _D_EXPIRED), _D_READY, _AS_SEEN, _UPDATED),
+    *_steps("bury", "operator", _S_FREE_OR_WAITING, _D_READY, _WITHDRAWN, _BURIED),
+    *_steps("redrive", "operator", _D_FREE, _S_READY, _RETURNS_FIRST, _REDRIVEN_FIRST),
+    *_steps("redrive", "operator", _D_FREE, "WAITING", _RETURNS_BEHIND, _REDRIVEN_BEHIND),
+    *_steps("update", "operator", _S_FREE, _S_READY, _AS_SEEN, _UPDATED),
+    *_steps("update", "operator", _D_FREE, _D_READY, _AS_SEEN, _UPDATED),
     *_steps("update", "operator", "WAITING", "WAITING", _AS_SEEN, _UPDATED),
-    *_steps("reschedule", "operator", (_S_READY, _S_EXPIRED), _S_READY, _AS_SEEN, _RESCHEDULED),
-    *_steps("reschedule", "operator", (_D_READY, _D_EXPIRED), _D_READY, _AS_SEEN, _RESCHEDULED),
+    *_steps("reschedule", "operator", _S_FREE, _S_READY, _AS_SEEN, _RESCHEDULED),
+    *_steps("reschedule", "operator", _D_FREE, _D_READY, _AS_SEEN, _RESCHEDULED),
     *_steps("reschedule", "operator", "WAITING", "WAITING", _AS_SEEN, _RESCHEDULED),
-    *_steps("cancel", "operator", (_S_READY, _S_EXPIRED, "WAITING"), "DELETED", _WITHDRAWN, _ENTOMBED),
-    *_steps("cancel", "operator", (_D_READY, _D_EXPIRED), "DELETED", _AS_SEEN, _ENTOMBED),
-    *_steps("purge", "operator", (*_LISTED, _D_READY, *_D_HELD, "DELETED", "MALFORMED"), "ABSENT", _LEAVES_LIST),
+    *_steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _WITHDRAWN, _ENTOMBED),
+    *_steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _ENTOMBED),
+    *_steps("purge", "operator", _STORED, "ABSENT", _LEAVES_LIST),
 
     *_steps("promote", "upkeep", "WAITING", _S_READY, TRUE, (*_TO_STANDARD, *_UPKEEP)),
     *_steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),

@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
+from dynamomq.effects import Effect, apply_effects
 from dynamomq.expressions import (
     FALSE,
     AllOf,
     AnyOf,
     Arguments,
     Condition,
-    Effect,
     Not,
     all_of,
     any_of,
-    apply_effects,
     conjuncts,
 )
 from dynamomq.values import Item
@@ -223,9 +222,7 @@ class StateMachine:
             if transition.trigger == trigger
             and (queue is None or transition.source.startswith(f"{queue}."))
         ]
-        return Rule(
-            trigger, _kind(chosen), tuple((by_name[one.source], one) for one in chosen)
-        )
+        return Rule(trigger, _kind(chosen), tuple((by_name[one.source], one) for one in chosen))
 
     def legal_triggers(self, state: str) -> tuple[str, ...]:
         """Return what a sender, receiver, holder or operator may do from a state, sorted."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamomq.machine import DUE, EXPIRES_AT, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
+from dynamomq.attributes import DUE, EXPIRES_AT, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
 from dynamomq.requests import TableDescription
 
 __all__ = ["DEFAULT_INDEX", "DEFAULT_TABLE", "TableDefinition"]

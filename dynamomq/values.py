@@ -47,8 +47,8 @@ __all__ = [
 ]
 
 Value: TypeAlias = (
-    "None | bool | int | Decimal | str | bytes | list[Value] | dict[str, Value] "
-    "| set[str] | set[int] | set[Decimal] | set[bytes]"
+    "bool | int | Decimal | str | bytes | list[Value] | dict[str, Value] "
+    "| set[str] | set[int] | set[Decimal] | set[bytes] | None"
 )
 Item: TypeAlias = dict[str, Value]
 

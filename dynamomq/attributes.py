@@ -1,0 +1,89 @@
+"""The vocabulary of the machine: an item's attributes, and the arguments of operations.
+
+Their stored names and types are fixed: all ports share them (spec: TABLE-3).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dynamomq.expressions import Attr
+
+__all__ = [
+    "ARGUMENTS",
+    "CODEC",
+    "CREATED",
+    "DATA",
+    "DUE",
+    "ENCODING",
+    "ERRORS",
+    "EXPIRES_AT",
+    "GROUP_ID",
+    "HEADERS",
+    "ID",
+    "NEXT_ID",
+    "PEEKED",
+    "PREVIOUS_ID",
+    "QUEUE_TYPE",
+    "RECEIPT",
+    "RECEIVE_COUNT",
+    "SEND_TOKEN",
+    "STATUS",
+    "TAIL_ID",
+    "TOKEN",
+    "UPDATED",
+    "VERSION",
+]
+
+ID = Attr("id")
+DATA = Attr("data")
+STATUS = Attr("status")
+RECEIVE_COUNT = Attr("receive_count")
+QUEUE_TYPE = Attr("queue_type")
+VERSION = Attr("version")
+CREATED = Attr("creation_timestamp")
+UPDATED = Attr("last_updated_timestamp")
+DUE = Attr("queue_add_timestamp")
+PEEKED = Attr("queue_peek_timestamp")
+RECEIPT = Attr("receipt")
+TOKEN = Attr("token")
+SEND_TOKEN = Attr("send_token")
+GROUP_ID = Attr("message_group_id")
+NEXT_ID = Attr("next_id")
+PREVIOUS_ID = Attr("previous_id")
+EXPIRES_AT = Attr("expires_at")
+HEADERS = Attr("headers")
+CODEC = Attr("codec")
+ENCODING = Attr("encoding")
+ERRORS = Attr("errors")
+TAIL_ID = Attr("tail_id")
+
+ARGUMENTS: Final[dict[str, str]] = {
+    "id": "S: the message's id",
+    "now": "S: the client's present time, fixed-width RFC 3339",
+    "now_epoch": "N: the same in whole seconds since 1970, rounded down",
+    "legacy_horizon": "S: now - the queue's visibility timeout: where a delivery without receipt "
+    "(a legacy consumer's) that began later still holds the message",
+    "due": "S: the new due time. send: now + delay; receive and extend: now + visibility timeout; "
+    "retry: now + delay; reschedule: as asked",
+    "token": "S: fresh for this write; how a repeated request recognises that it has succeeded",
+    "receipt": "S: what the delivery's receive returned",
+    "seen_token": "S: the item's token as the operator saw it; left out where it had none",
+    "seen_version": "N: the item's version as the operator saw it",
+    "max_receives": "N: deliveries allowed before the dead-letter queue",
+    "expires_at": "N: epoch seconds until which the tombstone is kept",
+    "data": "any: the payload",
+    "headers": "M: the message's headers",
+    "codec": "S: how the payload is encoded, where it is not the default",
+    "encoding": "S: how the encoded payload is compressed, where it is",
+    "errors": "L: the whole list of the last failures, newest last",
+    "failure": "L: one failure, to be appended to the list",
+    "version": "N: the seen version + 1, or 1 where there was none that could be read",
+    "creation_timestamp": "S: the seen one, or now where there was none that could be read",
+    "group": "S: the message group; left out for a message without one",
+    "next_id": "S: the successor in the group's list, as planned; left out where there is none",
+    "previous_id": "S: the predecessor in the group's list, as planned; left out for a head",
+    "tail_id": "S: the group's last message, as planned",
+    "new_tail_id": "S: the group's last message after this write",
+}
+"""Every argument that a guard or effect may read: its type and meaning."""

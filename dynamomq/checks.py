@@ -1,0 +1,167 @@
+"""Arguments from outside, checked once: each bad one gets an error that names it and says why."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.machine import QueueType
+from dynamomq.timestamps import SECOND
+from dynamomq.values import MAX_KEY_BYTES
+
+__all__ = [
+    "MAX_DELAY",
+    "MAX_VISIBILITY_TIMEOUT",
+    "MAX_WAIT",
+    "RESERVED_PREFIX",
+    "Duration",
+    "check_count",
+    "check_duration",
+    "check_headers",
+    "check_id",
+    "check_name",
+    "check_source",
+]
+
+Duration: TypeAlias = float | timedelta
+"""Seconds, or a ``timedelta``."""
+
+RESERVED_PREFIX = "$"
+"""How the ids of the table's other items begin."""
+
+MAX_VISIBILITY_TIMEOUT = timedelta(days=7)
+MAX_DELAY = timedelta(days=36_525)
+MAX_WAIT = timedelta(days=1)
+_SHORTEST = timedelta(milliseconds=1)
+_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+
+def check_duration(argument: str, value: Duration, *, at_most: timedelta, zero: bool = True) -> int:
+    """Return a duration in nanoseconds.
+
+    Args:
+        argument: the parameter's name, for the error.
+        value: seconds or a ``timedelta``.
+        at_most: the longest that is allowed.
+        zero: whether 0 is allowed; if not, at least a millisecond is needed.
+
+    Raises:
+        InvalidArgumentError: not a duration, negative, too short or too long.
+    """
+    if isinstance(value, timedelta):
+        seconds: float = value / timedelta(seconds=1)
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidArgumentError(
+            argument, value, "not a duration", remedy="Pass seconds, or a timedelta."
+        )
+    else:
+        seconds = value
+    shortest = 0.0 if zero else _SHORTEST / timedelta(seconds=1)
+    longest = at_most / timedelta(seconds=1)
+    if math.isnan(seconds) or not shortest <= seconds <= longest:
+        raise InvalidArgumentError(
+            argument,
+            value,
+            f"a duration from {shortest:g} s to {longest:,.0f} s is needed",
+            remedy="Durations are seconds, or a timedelta.",
+        )
+    return round(seconds * SECOND)
+
+
+def check_id(id: object, *, argument: str = "id") -> str:
+    """Return a message id that a caller chose.
+
+    Raises:
+        InvalidArgumentError: not text, empty, reserved, or longer than a key may be.
+    """
+    if not isinstance(id, str):
+        raise InvalidArgumentError(argument, id, "an id is text", remedy="Pass a str.")
+    if not id:
+        raise InvalidArgumentError(
+            argument, id, "an id can't be empty", remedy="Leave it out to get a fresh one."
+        )
+    if id.startswith(RESERVED_PREFIX):
+        raise InvalidArgumentError(
+            argument,
+            id,
+            f"ids that begin with {RESERVED_PREFIX!r} are reserved",
+            remedy="Put something before it.",
+        )
+    try:
+        size = len(id.encode())
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(argument, id, "it is not valid Unicode") from None
+    if size > MAX_KEY_BYTES:
+        raise InvalidArgumentError(
+            argument,
+            id,
+            f"it has {size:,} bytes, and a key may have {MAX_KEY_BYTES:,}",
+            remedy="Hash it, for example with SHA-256.",
+        )
+    return id
+
+
+def check_count(argument: str, value: object, *, at_least: int, at_most: int) -> int:
+    """Return a whole number within bounds.
+
+    Raises:
+        InvalidArgumentError: not a whole number, or out of bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= at_most:
+        raise InvalidArgumentError(
+            argument, value, f"a whole number from {at_least:,} to {at_most:,} is needed"
+        )
+    return value
+
+
+def check_headers(headers: Mapping[Any, Any] | None) -> dict[str, str] | None:
+    """Return headers as a dictionary of its own; ``None`` where there are none.
+
+    Raises:
+        InvalidArgumentError: a name or a value is not text.
+    """
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidArgumentError(
+                "headers",
+                {name: value},
+                "names and values of headers are text",
+                remedy="Convert them with str(), or put them into the payload.",
+            )
+        try:
+            f"{name}{value}".encode()
+        except UnicodeEncodeError:
+            raise InvalidArgumentError("headers", name, "it is not valid Unicode") from None
+    return dict(headers) if headers else None
+
+
+def check_source(source: QueueType | str) -> QueueType:
+    """Return which queue is meant.
+
+    Raises:
+        InvalidArgumentError: there is no such queue.
+    """
+    try:
+        return QueueType(source)
+    except ValueError:
+        names = " or ".join(repr(queue.value) for queue in QueueType)
+        raise InvalidArgumentError("source", source, f"it is {names}") from None
+
+
+def check_name(argument: str, name: object) -> str:
+    """Return the name of a table or an index.
+
+    Raises:
+        InvalidArgumentError: not what DynamoDB accepts as a name.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidArgumentError(
+            argument,
+            name,
+            "a name has 3 to 255 characters of a-z, A-Z, 0-9, '_', '-' and '.'",
+        )
+    return name

@@ -1,0 +1,226 @@
+"""A message as its users see it: a stored item, read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+from dynamomq import attributes
+from dynamomq.errors import PayloadError
+from dynamomq.expressions import Attr
+from dynamomq.machine import QueueType
+from dynamomq.payload import Codec
+from dynamomq.timestamps import datetime_of, format_instant, parse_instant
+from dynamomq.values import Item, Value
+
+__all__ = ["MAX_FAILURES", "Failure", "Message"]
+
+T = TypeVar("T")
+
+MAX_FAILURES = 5
+"""How many failures travel with a message: the last ones."""
+
+_MAX_TEXT = 500
+"""How many characters of a failure's message are kept; with MAX_FAILURES it bounds their size."""
+
+
+@frozen
+class Failure:
+    """Why a delivery did not succeed, or why a message is in the dead-letter queue.
+
+    Attributes:
+        type: the name of the exception's class, or of the reason.
+        message: its text, at most 500 characters.
+        delivery: which delivery failed; 0 where it was none.
+        at: when; ``None`` where the stored text can't be read.
+    """
+
+    type: str
+    message: str
+    delivery: int
+    at: datetime | None
+
+    @classmethod
+    def record(cls, reason: BaseException | str, *, delivery: int, instant: int) -> Value:
+        """Return the stored form of a failure.
+
+        Args:
+            reason: an exception, or a sentence.
+            delivery: which delivery failed.
+            instant: when, in nanoseconds since the epoch.
+        """
+        named = isinstance(reason, BaseException)
+        text = str(reason).encode("utf-8", "replace").decode()
+        return {
+            "type": type(reason).__name__ if named else "Rejected",
+            "message": text[:_MAX_TEXT],
+            "delivery": delivery,
+            "when": format_instant(instant),
+        }
+
+    @classmethod
+    def read(cls, stored: Value) -> Failure:
+        """Read a stored failure; what is missing or mistyped becomes empty."""
+        fields = stored if isinstance(stored, dict) else {}
+        delivery = fields.get("delivery")
+        return cls(
+            type=str(fields.get("type", "")),
+            message=str(fields.get("message", "")),
+            delivery=delivery if isinstance(delivery, int) else 0,
+            at=_moment(fields.get("when")),
+        )
+
+
+@frozen(repr=False)
+class Message(Generic[T]):
+    """A message as it was when it was read; it does not change when the stored one does.
+
+    Reading an attribute never fails, except :attr:`data`, whose payload is decoded when it is
+    first asked for (``receive`` from the standard queue has checked that already).
+
+    Attributes:
+        item: the stored item, in plain Python values. Treat it as read-only.
+        state: the state that it was in, such as ``STANDARD.PROCESSING``.
+        codec: what decodes the payload.
+    """
+
+    item: Item
+    state: str
+    codec: Codec[T] = field(eq=False)
+
+    def __repr__(self) -> str:
+        """Show what identifies the message; never its payload or its receipt."""
+        return f"<Message {self.id!r} {self.state} receive_count={self.receive_count}>"
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self._text(attributes.ID) or ""
+
+    @cached_property
+    def data(self) -> T:
+        """The payload.
+
+        Raises:
+            PayloadError: what is stored can't be read as the declared type.
+        """
+        if attributes.DATA.name not in self.item:
+            raise PayloadError(f"Message {self.id!r} has no payload (any more).")
+        unknown = self._text(attributes.CODEC) or self._text(attributes.ENCODING)
+        if unknown:
+            raise PayloadError(
+                f"The payload of message {self.id!r} is encoded as {unknown!r}, which this version "
+                "does not know.",
+                remedy="Use the version or port that sent it.",
+            )
+        return self.codec.decode(self.item[attributes.DATA.name])
+
+    @property
+    def queue(self) -> QueueType | None:
+        """Which queue it is in; ``None`` behind its group's head, and once deleted."""
+        text = self._text(attributes.QUEUE_TYPE)
+        return QueueType(text) if text in tuple(QueueType) else None
+
+    @property
+    def receive_count(self) -> int:
+        """How often it was delivered since it entered its queue; 1 in the first delivery."""
+        return self._number(attributes.RECEIVE_COUNT)
+
+    @property
+    def version(self) -> int:
+        """The number of writes to the item so far."""
+        return self._number(attributes.VERSION)
+
+    @property
+    def receipt(self) -> str | None:
+        """The proof of the latest delivery; who has it as the result of ``receive`` is holder."""
+        return self._text(attributes.RECEIPT)
+
+    @property
+    def token(self) -> str | None:
+        """What the last write marked the item with; an operator's edit is bound to it."""
+        return self._text(attributes.TOKEN)
+
+    @property
+    def send_token(self) -> str | None:
+        """What its send marked it with; two messages with the same id differ in it."""
+        return self._text(attributes.SEND_TOKEN)
+
+    @property
+    def group(self) -> str | None:
+        """The message group; ``None`` without one."""
+        return self._text(attributes.GROUP_ID)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the sender put beside the payload."""
+        stored = self.item.get(attributes.HEADERS.name)
+        pairs = stored.items() if isinstance(stored, dict) else ()
+        return MappingProxyType({name: str(value) for name, value in pairs})
+
+    @property
+    def errors(self) -> tuple[Failure, ...]:
+        """The last few failures, oldest first."""
+        return tuple(Failure.read(one) for one in self._failures())
+
+    @property
+    def sent_at(self) -> datetime | None:
+        """When it was sent (UTC)."""
+        return _moment(self.item.get(attributes.CREATED.name))
+
+    @property
+    def updated_at(self) -> datetime | None:
+        """When it was last written (UTC)."""
+        return _moment(self.item.get(attributes.UPDATED.name))
+
+    @property
+    def received_at(self) -> datetime | None:
+        """When its latest delivery began (UTC); ``None`` before the first."""
+        return _moment(self.item.get(attributes.PEEKED.name))
+
+    @property
+    def due_at(self) -> datetime | None:
+        """From when on it may be received (UTC); for its holder, the deadline."""
+        return _moment(self.item.get(attributes.DUE.name))
+
+    def not_before(self, now: int) -> int:
+        """Return the time of the next write by someone who has seen this item (spec: TIME-2).
+
+        It is ``now``, but always later than the item's last write, whatever the clocks say. So
+        a message's own time never stands still, and a repeated receive that arrives late meets a
+        due time after its own.
+        """
+        text = self._text(attributes.UPDATED)
+        try:
+            return max(now, parse_instant(text) + 1) if text else now
+        except ValueError:
+            return now
+
+    def failures_with(self, reason: BaseException | str, instant: int) -> Value:
+        """Return the stored list of failures with one more, cut to the last few."""
+        one = Failure.record(reason, delivery=self.receive_count, instant=instant)
+        return [*self._failures(), one][-MAX_FAILURES:]
+
+    def _failures(self) -> list[Value]:
+        stored = self.item.get(attributes.ERRORS.name)
+        return stored if isinstance(stored, list) else []
+
+    def _text(self, attribute: Attr) -> str | None:
+        value = self.item.get(attribute.name)
+        return value if isinstance(value, str) else None
+
+    def _number(self, attribute: Attr) -> int:
+        value = self.item.get(attribute.name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _moment(text: Value) -> datetime | None:
+    try:
+        return datetime_of(parse_instant(text)) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,38 @@
+"""The operations: everything that a queue does, written once, without I/O.
+
+Each is a generator that yields requests and is sent replies (see ``dynamomq.requests``). The same
+code runs against DynamoDB, against the embedded engine, and under the simulator of the model
+tests; it knows no clock, no randomness and no network.
+"""
+
+from __future__ import annotations
+
+from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
+from dynamomq.operations.operating import bury, redrive
+from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
+from dynamomq.operations.receiving import MAX_RECEIVE, receive
+from dynamomq.operations.sending import MAX_MESSAGE_BYTES, send
+from dynamomq.operations.tables import create_table
+from dynamomq.operations.writing import RETRY_HORIZON, Settings
+
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "MAX_RECEIVE",
+    "RETRY_HORIZON",
+    "QueueStats",
+    "Settings",
+    "Stats",
+    "bury",
+    "create_table",
+    "delete",
+    "extend",
+    "get",
+    "list_page",
+    "move_to_dlq",
+    "receive",
+    "redrive",
+    "release",
+    "retry",
+    "send",
+    "stats",
+]

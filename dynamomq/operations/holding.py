@@ -1,0 +1,194 @@
+"""What the holder of a delivery does with it: extend, retry, release, delete, move_to_dlq.
+
+All are fenced by the receipt (spec: HOLD-1): a stale one changes nothing. A refusal is judged by
+the item that refused: it may be the echo of our own success, whose reply was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from attrs import evolve
+
+from dynamomq.errors import (
+    IllegalTransitionError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    StaleReceiptError,
+)
+from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
+from dynamomq.message import Message
+from dynamomq.operations.writing import Settings, at, expiry, illegal, message_of, write
+from dynamomq.requests import Operation, Refused, Tick, Write, Written, ask
+from dynamomq.rules import Rule
+from dynamomq.timestamps import format_instant
+from dynamomq.values import Value
+
+__all__ = ["delete", "extend", "move_to_dlq", "release", "retry"]
+
+T = TypeVar("T")
+Extra = Callable[[int], dict[str, Value]]
+"""The arguments of one trigger beyond the common ones, for the time of the write."""
+
+
+def _by_queue(trigger: str) -> dict[QueueType, Rule]:
+    return {queue: MESSAGE.rule(trigger, queue=queue) for queue in QueueType}
+
+
+_EXTEND, _RETRY, _RELEASE, _DELETE = map(_by_queue, ("extend", "retry", "release", "delete"))
+_MOVE_TO_DLQ = MESSAGE.rule("move_to_dlq")
+
+
+def extend(settings: Settings, message: Message[T], timeout: int) -> Operation[Message[T]]:
+    """Move the deadline to ``timeout`` nanoseconds from now, never earlier than it is.
+
+    Returns:
+        The message with its deadline: the new one, or the present one if that is later.
+
+    Raises:
+        StaleReceiptError: the delivery is over.
+        IllegalTransitionError: the message was given back with this very receipt.
+    """
+
+    def extra(now: int) -> dict[str, Value]:
+        return {"due": format_instant(now + timeout)}
+
+    request, reply, now = yield from _finish(settings, _EXTEND, message, extra)
+    if isinstance(reply, Refused):  # already due later than that, by us
+        found = message_of(settings, reply.item, now)
+        return evolve(message, item=found.item, state=found.state)
+    item = request.specialised.apply(message.item, request.arguments) or {}
+    return evolve(message, item=item)
+
+
+def retry(
+    settings: Settings, message: Message[T], *, delay: int, error: BaseException | str | None = None
+) -> Operation[None]:
+    """Give the message back after a failure; it is due again after ``delay`` nanoseconds.
+
+    Raises:
+        StaleReceiptError: the delivery is over.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
+
+    def extra(now: int) -> dict[str, Value]:
+        return {"due": format_instant(now + delay), **_errors(message, error, now)}
+
+    yield from _finish(settings, _RETRY, message, extra)
+
+
+def release(settings: Settings, message: Message[T]) -> Operation[None]:
+    """Give back a message that was never started; the delivery does not count.
+
+    Raises:
+        StaleReceiptError: the delivery is over.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
+    yield from _finish(settings, _RELEASE, message, lambda now: {"due": format_instant(now)})
+
+
+def delete(settings: Settings, message: Message[T]) -> Operation[None]:
+    """Acknowledge: the work is done, the message leaves the queue; a tombstone remembers it.
+
+    Deleting again with one's own receipt is success, and so is deleting what is gone altogether.
+
+    Raises:
+        StaleReceiptError: the delivery is over, and the message is still there for others.
+    """
+
+    def extra(now: int) -> dict[str, Value]:
+        return {"expires_at": expiry(settings, now)}
+
+    yield from _finish(settings, _DELETE, message, extra)
+
+
+def move_to_dlq(
+    settings: Settings, message: Message[T], *, error: BaseException | str | None = None
+) -> Operation[None]:
+    """Put the message into the dead-letter queue, with the reason.
+
+    Raises:
+        StaleReceiptError: the delivery is over.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+        IllegalTransitionError: it was received from the dead-letter queue.
+    """
+    if message.queue is QueueType.DLQ:
+        raise illegal("move_to_dlq", message.id, message.state)
+    rules = {QueueType.STANDARD: _MOVE_TO_DLQ}
+    yield from _finish(settings, rules, message, lambda now: _errors(message, error, now))
+
+
+def _errors(message: Message[T], error: BaseException | str | None, now: int) -> dict[str, Value]:
+    return {} if error is None else {"errors": message.failures_with(error, now)}
+
+
+def _finish(
+    settings: Settings, rules: dict[QueueType, Rule], message: Message[T], extra: Extra
+) -> Operation[tuple[Write, Written | Refused, int]]:
+    """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
+    if message.receipt is None or message.queue is None:
+        raise InvalidArgumentError(
+            "message",
+            message,
+            "it is not held",
+            remedy="Only what receive() returned can be acknowledged, extended or given back.",
+        )
+    moment = yield from ask(Tick(tokens=1))
+    now = message.not_before(moment.now)
+    arguments: dict[str, Value] = {
+        **at(settings, now),
+        "token": moment.tokens[0],
+        "receipt": message.receipt,
+        **extra(now),
+    }
+    request = Write(message.id, rules[message.queue], arguments)
+    reply = yield from write(request)
+    if isinstance(reply, Refused):
+        found = message_of(settings, reply.item, now)
+        if not _took_effect(request.rule, message, found):
+            raise _refusal(request.rule.trigger, message, found, repeated=reply.repeated)
+    return request, reply, now
+
+
+def _took_effect(rule: Rule, message: Message[T], found: Message[Any]) -> bool:
+    """Tell from the item that refused the write whether what it asked for is so already."""
+    if found.receipt == message.receipt:
+        return found.state in rule.destinations
+    gone = found.state in NO_MESSAGE or _another(message, found)
+    return gone and rule.trigger == "delete"
+
+
+def _another(message: Message[T], found: Message[Any]) -> bool:
+    """Tell whether the item under this id is a later message than the one that was received."""
+    return (message.send_token, message.sent_at) != (found.send_token, found.sent_at)
+
+
+def _refusal(
+    trigger: str, message: Message[T], found: Message[Any], *, repeated: bool
+) -> StaleReceiptError | OutcomeUnknownError | IllegalTransitionError:
+    """Return the error that says what is known.
+
+    A delete that had been executed would have left our tombstone, and an extension leaves our
+    receipt, so for these two a foreign receipt is proof that nothing happened. The others give
+    the message up: who finds it in other hands can't tell which came first.
+    """
+    if found.receipt == message.receipt:
+        return illegal(trigger, message.id, found.state)
+    if repeated and trigger not in ("delete", "extend"):
+        return OutcomeUnknownError(
+            f"The reply to {trigger} of message {message.id!r} was lost, and the message is "
+            f"{found.state} under another receipt by now: whether it was given up by this "
+            f"request or by its deadline can't be told.",
+            id=message.id,
+            trigger=trigger,
+            remedy="Another delivery is responsible for it; do not repeat the request.",
+        )
+    return StaleReceiptError(
+        f"The delivery of message {message.id!r} is over (it is {found.state}): {trigger} changed "
+        "nothing.",
+        id=message.id,
+        state=found.state,
+        remedy="Treat the work as not acknowledged. If handlers need more time, raise the "
+        "visibility timeout or call extend().",
+    )

@@ -1,0 +1,308 @@
+"""receive: claim messages that are due (spec: RECEIVE-1 to RECEIVE-8).
+
+The index proposes candidates, oldest first; a conditional write to each item decides. What can't
+be delivered is put aside on the way, so that it blocks nobody: a message that has used up its
+deliveries is exhausted, an item that lacks what a message needs is quarantined, a payload that
+can't be decoded is dead-lettered by its holder, which is us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from dynamomq.attributes import CREATED, ID, RECEIVE_COUNT
+from dynamomq.errors import ContentionError, PayloadError, ServiceError
+from dynamomq.machine import MESSAGE, QueueType, faults
+from dynamomq.message import Failure, Message
+from dynamomq.operations.holding import move_to_dlq
+from dynamomq.operations.writing import (
+    BatchReply,
+    Settings,
+    at,
+    message_of,
+    persistently,
+    write,
+    write_batch,
+)
+from dynamomq.requests import (
+    MAX_BATCH,
+    Failed,
+    GetMany,
+    Moment,
+    Operation,
+    Query,
+    Refused,
+    Sleep,
+    Tick,
+    Write,
+    WriteBatch,
+    Written,
+    ask,
+)
+from dynamomq.rules import Rule
+from dynamomq.timestamps import SECOND, format_instant
+from dynamomq.values import Item, Value
+
+__all__ = ["MAX_RECEIVE", "receive"]
+
+MAX_RECEIVE = 250
+"""How many messages one receive may return."""
+
+_RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
+_EXHAUST = MESSAGE.rule("exhaust")
+_QUARANTINE = MESSAGE.rule("quarantine")
+
+_UNLIMITED = 10**15
+"""More deliveries than any message will see: ``max_receives`` where there is no limit."""
+
+_WINDOWS = ((10, 3), (50, 5), (250, 8))
+"""For one message: how many candidates to read, and how many races over them to lose, before the
+next, wider look. Ten entries cost no more read units than one."""
+
+_PAGES = 4
+"""For several messages: how many pages to read in one round."""
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+
+
+def receive(
+    settings: Settings,
+    *,
+    source: QueueType = QueueType.STANDARD,
+    max_messages: int = 1,
+    visibility_timeout: int | None = None,
+    wait: int = 0,
+) -> Operation[list[Message[Any]]]:
+    """Claim up to ``max_messages`` messages that are due; wait for the first if there is none.
+
+    Args:
+        settings: the queue's.
+        source: the queue to receive from.
+        max_messages: 1 to 250.
+        visibility_timeout: how long the delivery lasts, in nanoseconds; ``None``: the queue's.
+        wait: how long to look for a first message, in nanoseconds.
+
+    Returns:
+        The messages in the order of their due times; none if there are none.
+
+    Raises:
+        ServiceError: nothing could be claimed. What was claimed before a failure is returned.
+    """
+    claim = _Claim(settings, source, visibility_timeout or settings.visibility_timeout)
+    moment = yield from ask(Tick())
+    deadline = moment.now + wait
+    pause = _FIRST_PAUSE
+    while True:
+        look = claim.one() if max_messages == 1 else claim.many(max_messages)
+        found = yield from look
+        if found or not wait:
+            return found
+        moment = yield from ask(Tick())
+        left = (deadline - moment.now) / SECOND
+        if left <= 0:
+            return found
+        yield from ask(Sleep(min(left, pause * (0.5 + moment.chance))))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+class _Claim:
+    """One call's way of claiming; holds what stays the same while it looks."""
+
+    def __init__(self, settings: Settings, source: QueueType, timeout: int) -> None:
+        self._settings = settings
+        self._source = source
+        self._timeout = timeout
+        self._max_receives = (
+            settings.max_receives or _UNLIMITED if source is QueueType.STANDARD else None
+        )
+
+    # --- one message: the oldest first, then at random ---
+
+    def one(self) -> Operation[list[Message[Any]]]:
+        """Claim one message, looking ever wider while others are faster."""
+        for window, races in _WINDOWS:
+            moment, candidates, more = yield from self._look(window)
+            for race in range(min(races, len(candidates))):
+                oldest = window == _WINDOWS[0][0] and race == 0
+                pick = 0 if oldest else int(moment.chance * len(candidates))
+                candidate = candidates.pop(pick)
+                moment = yield from ask(Tick(tokens=1))
+                claimed = yield from self._claim(candidate, moment)
+                if claimed is not None:
+                    return [claimed]
+            if not more and not candidates:
+                break
+        return []
+
+    def _claim(self, candidate: Item, moment: Moment) -> Operation[Message[Any] | None]:
+        """Try for one candidate; ``None`` if somebody else has it, or it was put aside."""
+        if self._used_up(candidate):
+            yield from self._exhaust(_id(candidate), moment)
+            return None
+        request = self._request(candidate, moment.now, moment.tokens[0])
+        reply = yield from write(request)
+        if isinstance(reply, Written):
+            return (yield from self._checked(reply.item or {}))
+        return (yield from self._second_look(request, reply.item, moment))
+
+    # --- several messages: one batch for up to 25 ---
+
+    def many(self, wanted: int) -> Operation[list[Message[Any]]]:
+        """Claim up to ``wanted`` messages, page by page."""
+        found: list[Message[Any]] = []
+        cursor: Item | None = None
+        for _ in range(_PAGES):
+            moment = yield from ask(Tick())
+            limit = max(wanted - len(found), _WINDOWS[0][0])
+            query = Query(self._source.value, format_instant(moment.now), limit, cursor)
+            try:
+                page = yield from persistently(query)
+                candidates = list(page.entries)
+                while candidates and len(found) < wanted:
+                    size = min(MAX_BATCH, wanted - len(found))
+                    batch, candidates = candidates[:size], candidates[size:]
+                    yield from self._claim_batch(batch, found)
+            except ServiceError:
+                if not found:
+                    raise
+                break
+            cursor = page.cursor
+            if cursor is None or len(found) >= wanted:
+                break
+        return found
+
+    def _claim_batch(
+        self, candidates: Sequence[Item], found: list[Message[Any]]
+    ) -> Operation[None]:
+        """Claim a batch, and add to ``found`` at once what was won: a failure must not lose it."""
+        moment = yield from ask(Tick(tokens=len(candidates)))
+        requests = []
+        for candidate, token in zip(candidates, moment.tokens, strict=True):
+            if self._used_up(candidate):
+                yield from self._exhaust(_id(candidate), moment)
+            else:
+                requests.append(self._request(candidate, moment.now, token))
+        if not requests:
+            return
+        replies = yield from write_batch(WriteBatch(tuple(requests)))
+        _raise_if_all_failed(replies)
+        unclear = []
+        for request, reply in zip(requests, replies, strict=True):
+            if isinstance(reply, Written):
+                claimed = yield from self._checked(reply.item or {})
+                found.extend([claimed] if claimed else [])
+            elif isinstance(reply, Refused) or not reply.error.retryable:
+                unclear.append(request)
+        if not unclear:
+            return
+        items = yield from persistently(GetMany(tuple(request.id for request in unclear)))
+        for request in unclear:
+            claimed = yield from self._second_look(request, items.get(request.id), moment)
+            found.extend([claimed] if claimed else [])
+
+    # --- what both share ---
+
+    def _look(self, window: int) -> Operation[tuple[Moment, list[Item], bool]]:
+        moment = yield from ask(Tick())
+        query = Query(self._source.value, format_instant(moment.now), window)
+        page = yield from persistently(query)
+        return moment, list(page.entries), page.cursor is not None
+
+    def _request(self, candidate: Item, now: int, token: str) -> Write:
+        arguments: dict[str, Value] = {
+            **at(self._settings, now),
+            "due": format_instant(now + self._timeout),
+            "token": token,
+        }
+        if self._max_receives is not None:
+            arguments["max_receives"] = self._max_receives
+        return Write(_id(candidate), _RECEIVE[self._source], arguments, want_item=True)
+
+    def _used_up(self, candidate: Item) -> bool:
+        """Tell, from the index, whether the message seems to have used up its deliveries."""
+        count = candidate.get(RECEIVE_COUNT.name)
+        limit = self._max_receives
+        return limit is not None and isinstance(count, int) and count >= limit
+
+    def _second_look(
+        self, request: Write, item: Item | None, moment: Moment
+    ) -> Operation[Message[Any] | None]:
+        """Judge a refused claim by the item: ours after all, unfit for delivery, or lost."""
+        message = message_of(self._settings, item, moment.now)
+        if message.receipt == request.arguments["token"] and message.state in (
+            request.rule.destinations
+        ):
+            return (yield from self._checked(message.item))
+        if message.state in {state.name for state, _ in _QUARANTINE.alternatives}:
+            yield from self._quarantine(message, moment)
+        elif self._used_up(message.item):
+            yield from self._exhaust(request.id, moment)
+        return None
+
+    def _exhaust(self, id: str, moment: Moment) -> Operation[None]:
+        """Dead-letter a message that has used up its deliveries; a refusal needs no answer."""
+        limit = self._max_receives or 0
+        failure = Failure.record(
+            f"received {limit} times without being deleted", delivery=limit, instant=moment.now
+        )
+        arguments: dict[str, Value] = {
+            **at(self._settings, moment.now),
+            "max_receives": limit,
+            "failure": [failure],
+        }
+        yield from self._put_aside(id, _EXHAUST, arguments)
+
+    def _quarantine(self, message: Message[Any], moment: Moment) -> Operation[None]:
+        """Dead-letter an item that is not a whole message, with what it lacks filled in."""
+        failure = Failure.record(
+            f"missing or of another type: {', '.join(faults(message.item))}",
+            delivery=0,
+            instant=moment.now,
+        )
+        created = message.item.get(CREATED.name)
+        arguments: dict[str, Value] = {
+            **at(self._settings, moment.now),
+            "version": message.version + 1,
+            "creation_timestamp": created
+            if isinstance(created, str)
+            else format_instant(moment.now),
+            "errors": [failure],
+        }
+        yield from self._put_aside(message.id, _QUARANTINE, arguments)
+
+    def _put_aside(self, id: str, rule: Rule, arguments: dict[str, Value]) -> Operation[None]:
+        """Write a transition whose refusal means that somebody else has seen to it."""
+        moment = yield from ask(Tick(tokens=1))
+        yield from write(Write(id, rule, {**arguments, "token": moment.tokens[0]}))
+
+    def _checked(self, item: Item) -> Operation[Message[Any] | None]:
+        """Return a claimed message if its payload can be decoded, else dead-letter it.
+
+        In the dead-letter queue there is nowhere else to go: it is delivered as it is, and reading
+        its payload raises.
+        """
+        (state,) = _RECEIVE[self._source].destinations
+        message: Message[Any] = Message(item, state, self._settings.codec)
+        if self._source is QueueType.DLQ:
+            return message
+        try:
+            message.data  # noqa: B018 - decoded here for what it may raise, and kept
+        except PayloadError as error:
+            with suppress(ContentionError, ServiceError):  # after its deadline we try again
+                yield from move_to_dlq(self._settings, message, error=error)
+            return None
+        return message
+
+
+def _id(entry: Item) -> str:
+    return str(entry[ID.name])
+
+
+def _raise_if_all_failed(replies: Sequence[BatchReply]) -> None:
+    """Raise the first error of a batch in which nothing could be carried out."""
+    failed = [reply.error for reply in replies if isinstance(reply, Failed)]
+    if len(failed) == len(replies) and failed[0].retryable:
+        raise failed[0]

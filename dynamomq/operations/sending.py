@@ -1,0 +1,88 @@
+"""send: put a message into the queue, once per id (spec: SEND-1 to SEND-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from dynamomq.errors import DuplicateMessageError, PayloadError
+from dynamomq.machine import MESSAGE, NO_MESSAGE
+from dynamomq.message import Message
+from dynamomq.operations.writing import Settings, at, message_of, onlooker_view, write
+from dynamomq.requests import Operation, Tick, Write, Written, ask
+from dynamomq.timestamps import format_instant
+from dynamomq.values import MAX_ITEM_BYTES, Value, item_size
+
+__all__ = ["MAX_MESSAGE_BYTES", "ROOM_FOR_LIFE", "send"]
+
+ROOM_FOR_LIFE = 16 * 1024
+"""What receipts and the last failures may add to an item during its life, in bytes."""
+
+MAX_MESSAGE_BYTES = MAX_ITEM_BYTES - ROOM_FOR_LIFE
+"""The largest item that send accepts, so that every later write to it fits too."""
+
+_SEND = MESSAGE.rule("send")
+
+
+def send(
+    settings: Settings,
+    data: Value,
+    *,
+    id: str | None = None,
+    delay: int = 0,
+    headers: Mapping[str, str] | None = None,
+    if_exists: Literal["raise", "return"] = "raise",
+) -> Operation[Message[Any]]:
+    """Put a message into the queue and return it.
+
+    Args:
+        settings: the queue's.
+        data: the encoded payload.
+        id: the message's id and deduplication key; a fresh UUIDv7 if ``None``.
+        delay: nanoseconds until it is due.
+        headers: text beside the payload.
+        if_exists: what to do where the id is taken: raise, or return the message that has it.
+
+    Raises:
+        DuplicateMessageError: the id is taken, and ``if_exists`` is ``raise``.
+        PayloadError: the message would be larger than an item can be.
+    """
+    moment = yield from ask(Tick(tokens=1))
+    arguments: dict[str, Value] = {
+        **at(settings, moment.now),
+        "id": id or moment.id,
+        "data": data,
+        "due": format_instant(moment.now + delay),
+        "token": moment.tokens[0],
+    }
+    if headers:
+        arguments["headers"] = dict(headers)
+    request = Write(id or moment.id, _SEND, arguments)
+    item = request.specialised.apply(None, arguments) or {}
+    _check_size(item_size(item))
+    reply = yield from write(request)
+    sent = message_of(settings, item, moment.now)
+    if isinstance(reply, Written):
+        return sent
+    existing = message_of(settings, reply.item, moment.now)
+    if existing.send_token == sent.send_token:
+        return sent  # the refusal echoes our own success, whatever has happened to it since
+    if if_exists == "return" and existing.state not in NO_MESSAGE:
+        return onlooker_view(existing)
+    raise DuplicateMessageError(
+        f"The id {sent.id!r} is taken: its message is {existing.state}.",
+        id=sent.id,
+        state=existing.state,
+        remedy="Use another id, or pass if_exists='return' to get the one that is there.",
+    )
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_MESSAGE_BYTES:
+        raise PayloadError(
+            f"The message has {size:,} bytes with its attributes; the limit is "
+            f"{MAX_MESSAGE_BYTES:,} (DynamoDB's 400 KB for an item, less room for what deliveries "
+            "add).",
+            value=size,
+            remedy="Store the payload elsewhere and send where it is.",
+        )

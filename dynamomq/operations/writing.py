@@ -1,0 +1,167 @@
+"""What all writing operations share: settings, time as arguments, and persistence.
+
+``persistently`` is the one place that repeats a request. Whatever it repeats may have been
+executed before (its reply lost, an attempt still under way), and so may whatever the SDK repeats:
+every refusal that follows says ``repeated``, and the operation then looks at the item that refused
+it for the traces of its own success (spec: WRITE-3).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from attrs import evolve, frozen
+
+from dynamomq.attributes import RECEIPT
+from dynamomq.errors import DynamoMQError, IllegalTransitionError
+from dynamomq.machine import MESSAGE
+from dynamomq.message import Message
+from dynamomq.payload import Codec
+from dynamomq.requests import (
+    Failed,
+    Operation,
+    Refused,
+    Request,
+    Sleep,
+    Tick,
+    Write,
+    WriteBatch,
+    WriteReply,
+    Written,
+    ask,
+)
+from dynamomq.timestamps import SECOND, format_instant
+from dynamomq.values import Item, Value
+
+__all__ = [
+    "RETRY_HORIZON",
+    "Settings",
+    "at",
+    "expiry",
+    "illegal",
+    "message_of",
+    "onlooker_view",
+    "persistently",
+    "state_of",
+    "write",
+    "write_batch",
+]
+
+R = TypeVar("R")
+BatchReply = Written | Refused | Failed
+
+RETRY_HORIZON = 300 * SECOND
+"""The longest that a repetition of one of our requests can arrive late, in nanoseconds.
+
+Five attempts of 15 seconds each, with pauses, five times over, and some minutes in the network.
+A tombstone is kept at least this long (spec: WRITE-5).
+"""
+
+_ATTEMPTS = 5
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+@frozen
+class Settings:
+    """What a queue's operations need to know; durations in nanoseconds.
+
+    Attributes:
+        codec: translates payloads.
+        visibility_timeout: how long a delivery lasts unless said otherwise; also how long a legacy
+            consumer's delivery counts as held.
+        max_receives: deliveries allowed before the dead-letter queue; ``None``: any number.
+        deduplication_window: how long the id of a deleted message stays taken.
+    """
+
+    codec: Codec[Any]
+    visibility_timeout: int
+    max_receives: int | None
+    deduplication_window: int
+
+
+def at(settings: Settings, now: int) -> dict[str, Value]:
+    """Return the arguments that tell the machine the time."""
+    return {
+        "now": format_instant(now),
+        "now_epoch": now // SECOND,
+        "legacy_horizon": format_instant(now - settings.visibility_timeout),
+    }
+
+
+def expiry(settings: Settings, instant: int) -> int:
+    """Return until when a tombstone that is made now is kept: whole epoch seconds, rounded up."""
+    return -(-(instant + max(settings.deduplication_window, RETRY_HORIZON)) // SECOND)
+
+
+def state_of(settings: Settings, item: Item | None, now: int) -> str:
+    """Return the name of an item's state at a time."""
+    return MESSAGE.state_of(item, at(settings, now)).name
+
+
+def message_of(settings: Settings, item: Item | None, now: int) -> Message[Any]:
+    """Return the message that an item is at a time; one without attributes where there is none."""
+    return Message(item or {}, state_of(settings, item, now), settings.codec)
+
+
+def onlooker_view(message: Message[Any]) -> Message[Any]:
+    """Return the message without its receipt: reading a message does not make one its holder."""
+    kept = {name: value for name, value in message.item.items() if name != RECEIPT.name}
+    return evolve(message, item=kept)
+
+
+def illegal(trigger: str, id: str, state: str) -> IllegalTransitionError:
+    """Return the error for a step that the machine does not have, or whose guard fails."""
+    legal = MESSAGE.legal_triggers(state)
+    why = (
+        "it is a member of a message group, whose order this step would break"
+        if trigger in legal
+        else f"there is no {trigger} from {state}"
+    )
+    return IllegalTransitionError(
+        f"Message {id!r} is {state}: {why}.", id=id, state=state, trigger=trigger, legal=legal
+    )
+
+
+def write(request: Write) -> Operation[WriteReply]:
+    """Carry out one write persistently; a refusal tells whether it may echo our own success."""
+    reply, repeated = yield from _repeat(request)
+    if isinstance(reply, Refused) and repeated:
+        return evolve(reply, repeated=True)
+    return reply
+
+
+def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
+    """Carry out a batch persistently; a reply for each write, as in :func:`write`."""
+    replies, repeated = yield from _repeat(request)
+    return tuple(
+        evolve(one, repeated=True) if isinstance(one, Refused) and repeated else one
+        for one in replies
+    )
+
+
+def persistently(request: Request[R]) -> Operation[R]:
+    """Carry out a reading request, again where the storage is only busy (spec: WRITE-6)."""
+    reply, _ = yield from _repeat(request)
+    return reply
+
+
+def _repeat(request: Request[R]) -> Operation[tuple[R, bool]]:
+    """Repeat with full-jitter exponential backoff; tell whether it took more than one attempt.
+
+    Raises:
+        ServiceError: the last attempt's, or one that repetition can't mend.
+    """
+    longest = _FIRST_PAUSE
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            reply = yield from ask(request)
+        except DynamoMQError as error:
+            if not error.retryable or attempt == _ATTEMPTS:
+                raise
+        else:
+            return reply, attempt > 1
+        moment = yield from ask(Tick())
+        yield from ask(Sleep(moment.chance * longest))
+        longest = min(2 * longest, _LONGEST_PAUSE)
+    raise AssertionError("unreachable: the last attempt returns or raises")

@@ -1,0 +1,399 @@
+"""``Queue``: the operations as methods, typed in the payload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeVar, overload
+
+from dynamomq import operations
+from dynamomq.checks import (
+    MAX_DELAY,
+    MAX_VISIBILITY_TIMEOUT,
+    MAX_WAIT,
+    Duration,
+    check_count,
+    check_duration,
+    check_headers,
+    check_id,
+    check_name,
+    check_source,
+)
+from dynamomq.drivers.base import Engine
+from dynamomq.drivers.dynamodb import DynamoDBEngine
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.machine import QueueType
+from dynamomq.message import Message
+from dynamomq.operations import MAX_RECEIVE, Settings, Stats
+from dynamomq.payload import codec_for
+from dynamomq.requests import Operation
+from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
+
+__all__ = ["Queue"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MOST_RECEIVES = 10**9
+_MOST_COUNTED = 10**9
+
+
+class Queue(Generic[T]):
+    """A queue in a DynamoDB table, or in the embedded engine; generic in the payload's type.
+
+    Making one sends nothing. It is safe to share among threads; after a fork, open another. Every
+    method that talks to the storage may raise a :class:`~dynamomq.errors.ServiceError` or a
+    :class:`~dynamomq.errors.SetupError`; the docstrings name what else they raise.
+
+    Args:
+        table: the table's name; each queue has a table of its own, for itself and its dead letters.
+        payload: the type of the payloads: an attrs class, a dataclass, a TypedDict, anything that
+            cattrs can structure. ``None``: JSON-like data.
+        engine: where the table is; ``None``: DynamoDB, by boto3's own session and credential
+            rules. ``LocalEngine("queue.db")`` keeps it in a file. The queue does not close it.
+        session: a ``boto3.Session`` to use instead of the default one.
+        client: a low-level ``boto3`` DynamoDB client to use instead of one of our own.
+        endpoint_url: a DynamoDB endpoint other than the region's.
+        region_name: an AWS region other than the configured one.
+        index: the name of the table's index by queue and due time.
+        visibility_timeout: how long a delivery lasts, in seconds or as a ``timedelta``: 1 ms to
+            7 days.
+        max_receives: deliveries allowed before a message goes to the dead-letter queue; ``None``:
+            any number.
+        deduplication_window: how long the id of a deleted message stays taken, up to 7 days; at
+            least the five minutes during which a repeated request can arrive late.
+
+    Raises:
+        InvalidArgumentError: an argument is out of range.
+        PayloadError: the payload's type can't be supported.
+
+    Example:
+        >>> from dynamomq import LocalEngine, Queue
+        >>> queue = Queue("orders", engine=LocalEngine())
+        >>> queue.create_table()
+        >>> queue.send({"order": 17}).state
+        'STANDARD.READY'
+        >>> for message in queue.receive():
+        ...     print(message.data)
+        ...     queue.delete(message)
+        {'order': 17}
+    """
+
+    @overload
+    def __init__(
+        self: Queue[Any],
+        table: str = ...,
+        *,
+        payload: None = None,
+        engine: Engine | None = ...,
+        session: Any = ...,
+        client: Any = ...,
+        endpoint_url: str | None = ...,
+        region_name: str | None = ...,
+        index: str = ...,
+        visibility_timeout: Duration = ...,
+        max_receives: int | None = ...,
+        deduplication_window: Duration = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        table: str = ...,
+        *,
+        payload: type[T],
+        engine: Engine | None = ...,
+        session: Any = ...,
+        client: Any = ...,
+        endpoint_url: str | None = ...,
+        region_name: str | None = ...,
+        index: str = ...,
+        visibility_timeout: Duration = ...,
+        max_receives: int | None = ...,
+        deduplication_window: Duration = ...,
+    ) -> None: ...
+    def __init__(
+        self,
+        table: str = DEFAULT_TABLE,
+        *,
+        payload: type[T] | None = None,
+        engine: Engine | None = None,
+        session: Any = None,
+        client: Any = None,
+        endpoint_url: str | None = None,
+        region_name: str | None = None,
+        index: str = DEFAULT_INDEX,
+        visibility_timeout: Duration = 30,
+        max_receives: int | None = None,
+        deduplication_window: Duration = 300,
+    ) -> None:
+        definition = TableDefinition(check_name("table", table), check_name("index", index))
+        if max_receives is not None:
+            check_count("max_receives", max_receives, at_least=1, at_most=_MOST_RECEIVES)
+        self._settings = Settings(
+            codec=codec_for(payload),
+            visibility_timeout=_visibility(visibility_timeout),
+            max_receives=max_receives,
+            deduplication_window=check_duration(
+                "deduplication_window", deduplication_window, at_most=MAX_VISIBILITY_TIMEOUT
+            ),
+        )
+        self._own_engine = engine is None
+        self._engine = engine or DynamoDBEngine(
+            session=session, client=client, endpoint_url=endpoint_url, region_name=region_name
+        )
+        if engine is not None and (session or client or endpoint_url or region_name):
+            raise InvalidArgumentError(
+                "engine",
+                engine,
+                "it decides where the table is, so session, client, endpoint_url and region_name "
+                "have no effect beside it",
+                remedy="Pass either.",
+            )
+        self._driver = self._engine.open(definition)
+
+    def __repr__(self) -> str:
+        """Show the table and the engine."""
+        return f"<Queue {self.table!r} on {self._engine!r}>"
+
+    def __enter__(self) -> Self:
+        """Use the queue as a context manager that closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the queue."""
+        self.close()
+
+    def close(self) -> None:
+        """Release connections that the queue opened itself; doing so again does no harm."""
+        if self._own_engine:
+            self._engine.close()
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self._driver.table.name
+
+    def create_table(self) -> None:
+        """Create the table unless it exists, wait until it is active, and check its shape.
+
+        Raises:
+            TableMismatchError: a table of this name exists and can't hold a queue.
+        """
+        self._run(operations.create_table(self._driver.table))
+
+    # --- the life of a message ---
+
+    def send(
+        self,
+        data: T,
+        *,
+        id: str | None = None,
+        delay: Duration = 0,
+        headers: Mapping[str, str] | None = None,
+        if_exists: Literal["raise", "return"] = "raise",
+    ) -> Message[T]:
+        """Put a message into the queue (spec: SEND-1).
+
+        Args:
+            data: the payload.
+            id: the message's id, which is also its deduplication key: 1 to 2,048 bytes, not
+                beginning with ``$``. A fresh UUIDv7 if left out.
+            delay: seconds, or a ``timedelta``, until it may be received; up to 100 years.
+            headers: text beside the payload.
+            if_exists: what to do where the id is taken by a message, or by one that was deleted
+                within the deduplication window: raise, or return that message.
+
+        Returns:
+            The message as it was stored.
+
+        Raises:
+            DuplicateMessageError: the id is taken.
+            PayloadError: the payload can't be stored exactly, or is too large.
+            InvalidArgumentError: id, delay or headers are not acceptable.
+        """
+        if if_exists not in ("raise", "return"):
+            raise InvalidArgumentError("if_exists", if_exists, "it is 'raise' or 'return'")
+        return self._run(
+            operations.send(
+                self._settings,
+                self._settings.codec.encode(data),
+                id=None if id is None else check_id(id),
+                delay=check_duration("delay", delay, at_most=MAX_DELAY),
+                headers=check_headers(headers),
+                if_exists=if_exists,
+            )
+        )
+
+    def receive(
+        self,
+        max_messages: int = 1,
+        *,
+        visibility_timeout: Duration | None = None,
+        wait: Duration = 0,
+        source: QueueType | Literal["STANDARD", "DLQ"] = QueueType.STANDARD,
+    ) -> list[Message[T]]:
+        """Claim messages that are due, oldest first, and become their holder (spec: RECEIVE-1).
+
+        Args:
+            max_messages: at most so many, 1 to 250; 25 cost two requests.
+            visibility_timeout: how long the delivery lasts; ``None``: the queue's.
+            wait: how long to look for a first message, in seconds or as a ``timedelta``; up to a
+                day.
+            source: the queue to receive from.
+
+        Returns:
+            Up to ``max_messages`` messages; an empty list if none could be claimed in time.
+
+        Raises:
+            InvalidArgumentError: an argument is out of range.
+        """
+        timeout = None if visibility_timeout is None else _visibility(visibility_timeout)
+        return self._run(
+            operations.receive(
+                self._settings,
+                source=check_source(source),
+                max_messages=check_count(
+                    "max_messages", max_messages, at_least=1, at_most=MAX_RECEIVE
+                ),
+                visibility_timeout=timeout,
+                wait=check_duration("wait", wait, at_most=MAX_WAIT),
+            )
+        )
+
+    def extend(self, message: Message[T], timeout: Duration) -> Message[T]:
+        """Hold the message longer: until ``timeout`` from now, never shorter (spec: HOLD-3).
+
+        Returns:
+            The message with its deadline.
+
+        Raises:
+            StaleReceiptError: the delivery is over.
+            InvalidArgumentError: the timeout is out of range, or the message was not received.
+        """
+        longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
+        return self._run(operations.extend(self._settings, message, longer))
+
+    def retry(
+        self,
+        message: Message[T],
+        *,
+        delay: Duration = 0,
+        error: BaseException | str | None = None,
+    ) -> None:
+        """Give the message back after a failure, to be received again later (spec: HOLD-4).
+
+        Args:
+            message: as it was received.
+            delay: seconds, or a ``timedelta``, until it is due again.
+            error: what failed; its type and text travel with the message.
+
+        Raises:
+            StaleReceiptError: the delivery is over.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+            InvalidArgumentError: the delay is out of range, or the message was not received.
+        """
+        later = check_duration("delay", delay, at_most=MAX_DELAY)
+        self._run(operations.retry(self._settings, message, delay=later, error=error))
+
+    def release(self, message: Message[T]) -> None:
+        """Give back a message that was not started; the delivery does not count (spec: HOLD-5).
+
+        Raises:
+            StaleReceiptError: the delivery is over.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+            InvalidArgumentError: the message was not received.
+        """
+        self._run(operations.release(self._settings, message))
+
+    def delete(self, message: Message[T]) -> None:
+        """Acknowledge the message: it is done, and leaves the queue (spec: HOLD-6).
+
+        Raises:
+            StaleReceiptError: the delivery is over, and the message is still there for others.
+            InvalidArgumentError: the message was not received.
+        """
+        self._run(operations.delete(self._settings, message))
+
+    def move_to_dlq(self, message: Message[T], *, error: BaseException | str | None = None) -> None:
+        """Put the message into the dead-letter queue, with the reason (spec: HOLD-7).
+
+        Raises:
+            StaleReceiptError: the delivery is over.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+            IllegalTransitionError: it was received from the dead-letter queue.
+            InvalidArgumentError: the message was not received.
+        """
+        self._run(operations.move_to_dlq(self._settings, message, error=error))
+
+    # --- for operators ---
+
+    def bury(self, id: str, *, reason: str | None = None) -> Message[T]:
+        """Put a message that nobody holds into the dead-letter queue (spec: OPERATOR-1).
+
+        Raises:
+            MessageNotFoundError: there is no such message.
+            IllegalTransitionError: somebody holds it, or it is there already.
+            ConflictError: others kept changing it.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+        """
+        return self._run(operations.bury(self._settings, check_id(id), reason=reason))
+
+    def redrive(self, id: str) -> Message[T]:
+        """Bring a message back from the dead-letter queue, due at once (spec: OPERATOR-2).
+
+        Raises:
+            MessageNotFoundError: there is no such message.
+            IllegalTransitionError: it is not in the dead-letter queue, or somebody holds it.
+            ConflictError: others kept changing it.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+        """
+        return self._run(operations.redrive(self._settings, check_id(id)))
+
+    def get(self, id: str) -> Message[T]:
+        """Read a message; it conveys no right to acknowledge it (spec: READ-2).
+
+        Raises:
+            MessageNotFoundError: there is no such message.
+        """
+        return self._run(operations.get(self._settings, check_id(id)))
+
+    def list(
+        self, source: QueueType | Literal["STANDARD", "DLQ"] | None = QueueType.STANDARD
+    ) -> Iterator[Message[T]]:
+        """Read the messages of a queue, oldest due time first, page by page (spec: READ-3).
+
+        Args:
+            source: the queue; ``None``: everything in the table, in no order, with the tombstones
+                of deleted messages.
+
+        Yields:
+            Each message that was there when its page was read, whoever holds it.
+        """
+        wanted = None if source is None else check_source(source)
+        page, cursor = self._run(operations.list_page(self._settings, wanted, None))
+        yield from page
+        while cursor is not None:
+            page, cursor = self._run(operations.list_page(self._settings, wanted, cursor))
+            yield from page
+
+    def stats(self, *, limit: int = 10_000) -> Stats:
+        """Count the messages of both queues by state (spec: READ-4).
+
+        Args:
+            limit: how many messages to count at most in each queue, which bounds the cost (about
+                one read unit for 60 messages). Where there are more, the result says so.
+        """
+        check_count("limit", limit, at_least=1, at_most=_MOST_COUNTED)
+        return self._run(operations.stats(self._settings, limit=limit))
+
+    def _run(self, operation: Operation[R]) -> R:
+        return self._driver.run(operation)
+
+
+def _visibility(value: Duration) -> int:
+    return check_duration("visibility_timeout", value, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
