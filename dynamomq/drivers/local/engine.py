@@ -1,0 +1,320 @@
+"""The embedded engine: DynamoMQ on one machine, in an SQLite file or in memory.
+
+It is to an operation what DynamoDB is: the same requests, replies, rules about values and refusals.
+It knows no message and no state: a write's condition and effects are the machine's own expressions,
+evaluated on the stored item inside one transaction.
+
+Where it differs from DynamoDB, it promises more: the index is never behind, no reply is lost, and
+of entries with the same due time the one with the smaller id comes first.
+
+The file can be read while it is in use, with the ``sqlite3`` command or ``python -m sqlite3``
+(Python 3.12)::
+
+    sqlite3 queue.db 'SELECT * FROM message WHERE queue_type = "DLQ" LIMIT 10'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, get_args
+
+from attrs import evolve
+
+from dynamomq.attributes import DUE, ID, QUEUE_TYPE
+from dynamomq.drivers.base import Driver, Surroundings
+from dynamomq.drivers.local import records
+from dynamomq.drivers.local.feed import Feed, Listener
+from dynamomq.drivers.local.limits import (
+    check_key,
+    check_limit,
+    check_name,
+    check_together,
+    rejected,
+)
+from dynamomq.drivers.local.store import MEMORY, Durability, Store
+from dynamomq.drivers.local.writer import Transaction, Writer
+from dynamomq.errors import (
+    InvalidArgumentError,
+    RequestRejectedError,
+    TableMismatchError,
+    TableNotFoundError,
+)
+from dynamomq.requests import (
+    MAX_BATCH,
+    CreateTable,
+    DescribeTable,
+    EnableExpiry,
+    Failed,
+    Get,
+    GetMany,
+    Page,
+    Query,
+    Refused,
+    Request,
+    Scan,
+    TableDescription,
+    Write,
+    WriteBatch,
+    WriteReply,
+    Written,
+)
+from dynamomq.rules import Specialised
+from dynamomq.table import TableDefinition
+from dynamomq.values import Item
+
+__all__ = ["LocalDriver", "LocalEngine"]
+
+_MAX_GET_MANY = 100
+_MAX_ENTRIES = 1_000
+_MAX_SCANNED = 1024 * 1024
+
+
+class LocalEngine:
+    """A durable queue engine in one SQLite file; safe for many threads and processes.
+
+    Attributes:
+        surroundings: where time and chance come from.
+    """
+
+    def __init__(
+        self,
+        path: str | Path = MEMORY,
+        *,
+        durability: Durability = "full",
+        busy_timeout: float = 10.0,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        """Open the file; create it where there is none, and upgrade an older one.
+
+        Args:
+            path: the file, on a local disk (not a network share); ``:memory:`` keeps everything in
+                this object.
+            durability: ``full``: a write is on the disk when it returns. ``normal``: several times
+                faster; a crash of the machine (not of the process) may undo the last writes.
+            busy_timeout: how many seconds to wait for other threads and processes; up to an hour.
+            surroundings: where time and chance come from; default: the machine's own.
+
+        Raises:
+            InvalidArgumentError: an argument is out of range.
+            StoreError: the file is not a database of this library, is of a newer version, or can't
+                be opened or written.
+            UnavailableError: another process kept the file locked, or the disk fails.
+        """
+        if not str(path):
+            raise InvalidArgumentError("path", path, "it names no file")
+        if durability not in get_args(Durability):
+            raise InvalidArgumentError("durability", durability, "it is neither full nor normal")
+        if not 0 < busy_timeout <= 3600:
+            raise InvalidArgumentError("busy_timeout", busy_timeout, "it is not in 0 to 3600 s")
+        self.surroundings = Surroundings() if surroundings is None else surroundings
+        self._store = Store(path, durability, busy_timeout)
+        self._feed = Feed()
+        self._writer = Writer(self._store, self._feed, self.surroundings.clock)
+
+    def open(self, table: TableDefinition) -> LocalDriver:
+        """Return a driver for one of the file's tables, which need not exist yet."""
+        return LocalDriver(table, self.surroundings, self._store, self._writer)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have a function called with every :class:`Change` that this object writes.
+
+        The calls come in the order of the commits, after the commit and before the write returns,
+        one at a time, whichever thread wrote. What other processes write is not seen. A listener
+        may use the engine; if it raises, so does the request, though its write stands.
+
+        Args:
+            listener: what to call.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        return self._feed.subscribe(listener)
+
+    def close(self) -> None:
+        """Close the file; later requests raise ``ClosedError``. Closing twice does no harm."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        """Return the engine; it is closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the path."""
+        return f"{type(self).__name__}({self._store.path!r})"
+
+
+class LocalDriver(Driver):
+    """Carries out requests on one table of a :class:`LocalEngine`."""
+
+    def __init__(
+        self, table: TableDefinition, surroundings: Surroundings, store: Store, writer: Writer
+    ) -> None:
+        """Bind the driver to a table and to its engine's file."""
+        super().__init__(table, surroundings)
+        self._file = store
+        self._writer = writer
+        self._answers: dict[type[Request[Any]], Callable[[Any], Any]] = {
+            Get: self._get,
+            GetMany: self._get_many,
+            Query: self._query,
+            Scan: self._scan,
+            Write: self._write,
+            WriteBatch: self._write_batch,
+            DescribeTable: self._describe_table,
+            CreateTable: self._create_table,
+            EnableExpiry: self._enable_expiry,
+        }
+
+    def store(self, request: Request[Any]) -> Any:
+        """Carry out a request.
+
+        Raises:
+            ClosedError: the engine is closed.
+            TableNotFoundError: the table was not created.
+            TableMismatchError: the table was created with another index.
+            RequestRejectedError: DynamoDB would refuse the request as invalid.
+            UnavailableError: the file is locked, or the disk fails.
+        """
+        return self._answers[type(request)](request)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def _get(self, request: Get) -> Item | None:
+        return self._items((request.id,)).get(request.id)
+
+    def _get_many(self, request: GetMany) -> Mapping[str, Item]:
+        check_together(request.ids, _MAX_GET_MANY)
+        return self._items(request.ids)
+
+    def _items(self, keys: Sequence[str]) -> dict[str, Item]:
+        for key in keys:
+            check_key(ID.name, key)
+        items = {}
+        with self._file.reading() as connection:
+            for key in keys:
+                found = records.find(connection, self.table.name, key)
+                if found is None:
+                    raise TableNotFoundError(self.table.name)
+                if found.text is not None:
+                    items[key] = records.from_json(found.text)
+        return items
+
+    def _query(self, request: Query) -> Page:
+        check_limit(request.limit)
+        check_key(QUEUE_TYPE.name, request.queue)
+        if request.until is not None:
+            check_key(DUE.name, request.until)
+        after = _position(request)
+        limit = min(request.limit, _MAX_ENTRIES)
+        with self._file.reading() as connection:
+            table = self._existing(records.find_table(connection, self.table.name))
+            if table.index_name != self.table.index:
+                found = evolve(self.table, index=table.index_name).description()
+                raise TableMismatchError(self.table.name, self.table.differences(found))
+            entries = records.query(
+                connection,
+                table.number,
+                request.queue,
+                until=request.until,
+                after=after,
+                limit=limit,
+            )
+        # Like DynamoDB: a full page has a cursor even if nothing follows.
+        full = len(entries) == limit
+        cursor = _keys(entries[-1], ID.name, QUEUE_TYPE.name, DUE.name) if full else None
+        return Page(tuple(entries), cursor)
+
+    def _scan(self, request: Scan) -> Page:
+        check_limit(request.limit)
+        after = "" if request.cursor is None else _text(request.cursor, ID.name)
+        with self._file.reading() as connection:
+            table = self._existing(records.find_table(connection, self.table.name))
+            items, more = records.scan(
+                connection, table.number, after=after, limit=request.limit, enough=_MAX_SCANNED
+            )
+        return Page(tuple(items), _keys(items[-1], ID.name) if more else None)
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def _write(self, request: Write) -> WriteReply:
+        rule = request.specialised
+        return self._writer.run(
+            self.table.name, lambda transaction: transaction.write(request, rule)
+        )
+
+    def _write_batch(self, request: WriteBatch) -> tuple[Written | Refused | Failed, ...]:
+        check_together([write.id for write in request.writes], MAX_BATCH)
+        pairs = [(evolve(write, want_item=True), write.specialised) for write in request.writes]
+        return self._writer.run(
+            self.table.name,
+            lambda transaction: tuple(_alone(transaction, *pair) for pair in pairs),
+        )
+
+    # --- the table ---------------------------------------------------------------------------
+
+    def _existing(self, table: records.TableRow | None) -> records.TableRow:
+        if table is None:
+            raise TableNotFoundError(self.table.name)
+        return table
+
+    def _describe_table(self, _: DescribeTable) -> TableDescription | None:
+        with self._file.reading() as connection:
+            table = records.find_table(connection, self.table.name)
+        if table is None:
+            return None
+        whole = evolve(self.table, index=table.index_name).description()
+        return whole if table.expires else evolve(whole, expiry=None)
+
+    def _create_table(self, _: CreateTable) -> None:
+        check_name("a table", self.table.name)
+        check_name("an index", self.table.index)
+        with self._file.writing() as connection:
+            records.create_table(connection, self.table.name, self.table.index)
+
+    def _enable_expiry(self, _: EnableExpiry) -> None:
+        with self._file.writing() as connection:
+            table = self._existing(records.find_table(connection, self.table.name))
+            records.enable_expiry(connection, table.number)
+
+
+def _alone(transaction: Transaction, write: Write, rule: Specialised) -> Written | Refused | Failed:
+    """Carry out one write of a batch; like DynamoDB, don't show the item that refuses it."""
+    try:
+        reply = transaction.write(write, rule)
+    except RequestRejectedError as error:
+        return Failed(error)
+    return reply if isinstance(reply, Written) else Refused(None, shown=False)
+
+
+def _position(request: Query) -> tuple[str, str]:
+    """Return the due time and id after which a query goes on."""
+    if request.cursor is None:
+        return "", ""
+    due, key = _text(request.cursor, DUE.name), _text(request.cursor, ID.name)
+    late = request.until is not None and due > request.until
+    if late or _text(request.cursor, QUEUE_TYPE.name) != request.queue:
+        raise rejected("The query's cursor is not of this query.")
+    return due, key
+
+
+def _text(cursor: Item, attribute: str) -> str:
+    value = cursor.get(attribute)
+    if not isinstance(value, str):
+        raise rejected(f"The cursor has no {attribute}.")
+    check_key(attribute, value)
+    return value
+
+
+def _keys(entry: Item, *names: str) -> Item:
+    return {name: entry[name] for name in names}

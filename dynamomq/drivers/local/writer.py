@@ -1,0 +1,154 @@
+"""How the embedded engine writes: the machine's expressions, evaluated inside one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from dynamomq.attributes import ID
+from dynamomq.drivers.local import records
+from dynamomq.drivers.local.feed import Change, Feed
+from dynamomq.drivers.local.limits import INVALID, check_key, check_size, rejected, typed_changes
+from dynamomq.drivers.local.store import Store
+from dynamomq.errors import MalformedItemError, TableNotFoundError
+from dynamomq.expressions import EffectError
+from dynamomq.requests import Refused, Write, WriteReply, Written
+from dynamomq.rules import Specialised
+from dynamomq.timestamps import SECOND
+from dynamomq.values import Item, ValueRuleError, item_from_wire
+
+__all__ = ["Transaction", "Writer"]
+
+R = TypeVar("R")
+
+_SWEEP_EVERY: Final = 1 * SECOND
+_SWEEP_SIZE: Final = 25
+
+
+class Transaction:
+    """The writes of one transaction to one table, and what they changed.
+
+    Attributes:
+        table: the table's name.
+        changes: (id, item before, item after) of every write that took place, items as text.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, table: str) -> None:
+        """Begin without changes."""
+        self.table = table
+        self.changes: list[tuple[str, str | None, str | None]] = []
+        self._connection = connection
+
+    def write(self, write: Write, rule: Specialised) -> WriteReply:
+        """Carry out one conditional write; where it raises, it has changed nothing.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+            RequestRejectedError: DynamoDB would not store the item after the write.
+            MalformedItemError: the stored item lacks what the write's effects need.
+        """
+        check_key(ID.name, write.id)
+        found = records.find(self._connection, self.table, write.id)
+        if found is None:
+            raise TableNotFoundError(self.table)
+        typed = {} if found.text is None else records.typed_from_json(found.text)
+        old = None if found.text is None else records.plain(typed, found.text)
+        if not rule.applies_to(old, write.arguments):
+            return Refused(old)
+        new = _after(write, rule, old)
+        if new is None:
+            self._remove(write.id, found)
+            return Written(None)
+        changed = typed_changes(old, new)
+        typed = {name: changed[name] if name in changed else typed[name] for name in new}
+        text = records.to_json(typed)
+        check_size(new, text)
+        records.save(self._connection, found, new, typed, text)
+        self.changes.append((write.id, found.text, text))
+        if not write.want_item:
+            return Written(None)
+        # As stored, not as computed: numbers normalised, and nothing shared with the arguments.
+        return Written({**new, **item_from_wire(changed)})
+
+    def _remove(self, key: str, found: records.Found) -> None:
+        if found.number is not None:
+            records.remove(self._connection, found.number)
+            self.changes.append((key, found.text, None))
+
+    def remove_expired(self, table: int, now: int) -> int:
+        """Remove up to ``_SWEEP_SIZE`` items that expired before an epoch second; say how many."""
+        gone = records.expired(self._connection, table, before=now, limit=_SWEEP_SIZE)
+        for number, key, text in gone:
+            records.remove(self._connection, number)
+            self.changes.append((key, text, None))
+        return len(gone)
+
+
+def _item(text: str | None) -> Item | None:
+    return None if text is None else records.from_json(text)
+
+
+def _after(write: Write, rule: Specialised, old: Item | None) -> Item | None:
+    """Return the item after a write that applies; ``None`` where the write removes it."""
+    # An update of an item that does not exist creates it, and it has its key from the start.
+    before: Item = {ID.name: write.id} if old is None else old
+    try:
+        new = rule.apply(before, write.arguments)
+    except EffectError as error:
+        raise MalformedItemError(
+            f"{write.rule.trigger} can't be carried out on the stored item {write.id!r}: {error}.",
+            code=INVALID,
+        ) from error
+    except ValueRuleError as error:
+        raise rejected(f"{write.rule.trigger} of {write.id!r} can't be stored: {error}.") from error
+    if new is not None and new.get(ID.name) != write.id:
+        raise rejected(f"{write.rule.trigger} of {write.id!r} would change the item's key.")
+    return new
+
+
+class Writer:
+    """Runs transactions, tells the change feed, and removes what has expired."""
+
+    def __init__(self, store: Store, feed: Feed, clock: Callable[[], int]) -> None:
+        """Bind it to the file, the feed and the clock (nanoseconds since the epoch)."""
+        self._store = store
+        self._feed = feed
+        self._clock = clock
+        self._next_sweep = 0
+
+    def run(self, table: str, work: Callable[[Transaction], R]) -> R:
+        """Run ``work`` in a transaction: if it raises, nothing of it happened."""
+        with self._store.writing(lambda: self._committed(transaction)) as connection:
+            transaction = Transaction(connection, table)
+            result = work(transaction)
+            if transaction.changes:
+                self._sweep(connection, transaction)
+        if self._feed.wanted:
+            self._feed.tell()
+        return result
+
+    def _committed(self, transaction: Transaction) -> None:
+        if self._feed.wanted:
+            self._feed.queue(
+                Change(transaction.table, key, _item(old), _item(new))
+                for key, old, new in transaction.changes
+            )
+
+    def _sweep(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+        """Remove a few expired items of the table that is written anyway, about once a second.
+
+        A deleted message leaves one item to expire and took three writes. So a full batch, and the
+        next one with the next write, keeps up with any load.
+        """
+        now = self._clock()
+        if (
+            now < self._next_sweep <= now + _SWEEP_EVERY
+        ):  # else it is due, or the clock was set back
+            return
+        self._next_sweep = now + _SWEEP_EVERY
+        table = records.find_table(connection, transaction.table)
+        if table is not None and table.expires:
+            removed = transaction.remove_expired(table.number, now // SECOND)
+            if removed == _SWEEP_SIZE:
+                self._next_sweep = now
