@@ -1,0 +1,1 @@
+"""The specification's generator: everything in this folder that derives from the machine."""

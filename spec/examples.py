@@ -1,0 +1,247 @@
+"""One typical item for each state, and the arguments with which an operation meets it.
+
+The test vectors are built from these, and the property tests start their random walks here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from dynamomq.machine import GROUP, MESSAGE
+from dynamomq.rules import Rule, StateMachine
+from dynamomq.timestamps import SECOND, format_instant, parse_instant
+from dynamomq.values import Item, Value
+from spec.trees import arguments_read
+
+__all__ = [
+    "EXAMPLES",
+    "GROUP_ITEM",
+    "ITEMS",
+    "LEGACY_ATTRIBUTES",
+    "MACHINES",
+    "NOW",
+    "NOW_EPOCH",
+    "Arguments",
+    "arguments_for",
+    "at",
+    "behind",
+    "clock",
+    "followed",
+    "legacy",
+    "reads",
+]
+
+Arguments = dict[str, Value]
+
+MACHINES: Final[dict[str, StateMachine]] = {machine.name: machine for machine in (MESSAGE, GROUP)}
+
+_NOW = parse_instant("2024-01-31T09:05:04.12Z")
+NOW: Final = format_instant(_NOW)
+NOW_EPOCH: Final = _NOW // SECOND
+VISIBILITY_TIMEOUT: Final = 30
+GROUP_ITEM: Final = "$group#customer-7"
+
+
+def at(seconds: int, nanoseconds: int = 0) -> str:
+    """Return the timestamp that is so much after the examples' ``NOW``."""
+    return format_instant(_NOW + seconds * SECOND + nanoseconds)
+
+
+# --- items -----------------------------------------------------------------------------------
+
+LEGACY_ATTRIBUTES: Final = (
+    "id",
+    "data",
+    "status",
+    "receive_count",
+    "queue_type",
+    "version",
+    "creation_timestamp",
+    "last_updated_timestamp",
+    "queue_add_timestamp",
+    "queue_peek_timestamp",
+)
+"""The ten attributes that every port knows; an item with these only is a *legacy* item."""
+
+_FAILURE: Final[Value] = {
+    "type": "TimeoutError",
+    "message": "the warehouse did not answer",
+    "at": at(-60),
+    "delivery": 3,
+}
+
+
+def _ready(queue: str) -> Item:
+    return {
+        "id": "order-1",
+        "data": {"article": "A-7", "pieces": 3},
+        "status": "READY",
+        "receive_count": 0,
+        "queue_type": queue,
+        "version": 1,
+        "creation_timestamp": at(-300),
+        "last_updated_timestamp": at(-300),
+        "queue_add_timestamp": at(-300),
+        "queue_peek_timestamp": "",
+        "token": "token-of-send",
+        "send_token": "token-of-send",
+    }
+
+
+def _received(queue: str, seconds_ago: int) -> Item:
+    return {
+        **_ready(queue),
+        "status": "PROCESSING",
+        "receive_count": 1,
+        "version": 2,
+        "last_updated_timestamp": at(-seconds_ago),
+        "queue_add_timestamp": at(VISIBILITY_TIMEOUT - seconds_ago),
+        "queue_peek_timestamp": at(-seconds_ago),
+        "token": "token-of-receive",
+        "receipt": "token-of-receive",
+    }
+
+
+def _dead(item: Item) -> Item:
+    return {**item, "version": 7, "errors": [_FAILURE]}
+
+
+def behind(item: Item) -> Item:
+    """Return a message as the last of its group, behind another one, so in no queue yet."""
+    without_queue = {name: value for name, value in item.items() if name != "queue_type"}
+    return {**without_queue, "message_group_id": "customer-7", "previous_id": "order-0"}
+
+
+def followed(item: Item) -> Item:
+    """Return a message as the head of its group, with another one behind it."""
+    return {**item, "message_group_id": "customer-7", "next_id": "order-2"}
+
+
+_TOMBSTONE: Final[Item] = {
+    **{k: v for k, v in _received("", 60).items() if k not in ("queue_type", "data")},
+    "status": "DELETED",
+    "version": 3,
+    "last_updated_timestamp": at(-50),
+    "token": "token-of-delete",
+    "expires_at": NOW_EPOCH + 240,
+}
+
+ITEMS: Final[dict[str, Item | None]] = {
+    "ABSENT": None,
+    "WAITING": behind(_ready("")),
+    "STANDARD.READY": _ready("STANDARD"),
+    "STANDARD.PROCESSING": _received("STANDARD", 10),
+    "STANDARD.EXPIRED": _received("STANDARD", 40),
+    "DLQ.READY": _dead(_ready("DLQ")),
+    "DLQ.PROCESSING": _dead(_received("DLQ", 10)),
+    "DLQ.EXPIRED": _dead(_received("DLQ", 40)),
+    "DELETED": _TOMBSTONE,
+    "MALFORMED": {**_ready("STANDARD"), "receive_count": "none yet"},
+    "FOREIGN": {"id": GROUP_ITEM, "tail_id": "order-2", "version": 2},
+}
+"""A typical message in each state, at ``NOW``."""
+
+EXAMPLES: Final[dict[str, dict[str, Item | None]]] = {
+    MESSAGE.name: ITEMS,
+    GROUP.name: {"ABSENT": None, "OPEN": ITEMS["FOREIGN"]},
+}
+"""The same for each machine, by its name."""
+
+
+def legacy(item: Item) -> Item:
+    """Return an item as the Go port writes it: ten attributes, ``RFC3339Nano`` timestamps.
+
+    Such a port does not move ``queue_add_timestamp`` when it receives.
+    """
+    bare = {name: item[name] for name in LEGACY_ATTRIBUTES if name in item}
+    if item["status"] == "PROCESSING":
+        bare["queue_add_timestamp"] = item["creation_timestamp"]
+    return {
+        name: _without_zeros(value) if isinstance(value, str) else value
+        for name, value in bare.items()
+    }
+
+
+def _without_zeros(text: str) -> str:
+    return re.sub(r"\.?0*Z$", "Z", text) if text.endswith("Z") else text
+
+
+# --- arguments -------------------------------------------------------------------------------
+
+
+def clock(now: str = NOW) -> Arguments:
+    """Return the arguments that tell the time."""
+    instant = parse_instant(now)
+    return {
+        "now": now,
+        "now_epoch": instant // SECOND,
+        "legacy_horizon": format_instant(instant - VISIBILITY_TIMEOUT * SECOND),
+    }
+
+
+def _plan(item: Item) -> Arguments:
+    names = {"message_group_id": "group", "next_id": "next_id", "previous_id": "previous_id"}
+    return {argument: item[name] for name, argument in names.items() if name in item}
+
+
+def _as_seen(item: Item) -> Arguments:
+    if "token" in item:
+        return {"seen_token": item["token"]}
+    return {"seen_version": item.get("version", 0)}
+
+
+def _own(trigger: str, item: Item) -> Arguments:
+    """What an operation would pass to this trigger beside the time, having seen this item."""
+    holder: Arguments = {"receipt": item.get("receipt", "receipt-of-nobody")}
+    until: Arguments = {"expires_at": NOW_EPOCH + 300}
+    errors: Arguments = {"errors": [_FAILURE]}
+    builders: dict[str, Callable[[], Arguments]] = {
+        "send": lambda: {"id": "order-1", "data": {"article": "A-7", "pieces": 3}, "due": NOW},
+        "receive": lambda: {"due": at(VISIBILITY_TIMEOUT), "max_receives": 3},
+        "exhaust": lambda: {"max_receives": 1, "failure": [_FAILURE], **_plan(item)},
+        "quarantine": lambda: {
+            **errors,
+            "version": 2,
+            "creation_timestamp": at(-300),
+            **_plan(item),
+        },
+        "extend": lambda: {**holder, "due": at(60)},
+        "retry": lambda: {**holder, **errors, "due": at(5)},
+        "release": lambda: {**holder, "due": NOW},
+        "delete": lambda: {**holder, **until, **_plan(item)},
+        "move_to_dlq": lambda: {**holder, **errors, **_plan(item)},
+        "bury": lambda: {**_as_seen(item), **errors, **_plan(item)},
+        "redrive": lambda: {**_as_seen(item), **_plan(item)},
+        "update": lambda: {**_as_seen(item), "data": {"article": "A-8", "pieces": 1}},
+        "reschedule": lambda: {**_as_seen(item), "due": at(3600)},
+        "cancel": lambda: {**_as_seen(item), **until, **_plan(item)},
+        "purge": lambda: {**_as_seen(item), **_plan(item)},
+        "promote": dict,
+        "link": lambda: {"next_id": "order-3"},
+        "unlink": dict,
+        "open": lambda: {"id": GROUP_ITEM, "new_tail_id": "order-2"},
+        "append": lambda: {"tail_id": "order-2", "new_tail_id": "order-3"},
+        "close": lambda: {"tail_id": "order-2"},
+    }
+    return builders[trigger]()
+
+
+def reads(rule: Rule) -> set[str]:
+    """Return the names of the arguments that a rule's conditions and effects read."""
+    return {
+        name
+        for state, transition in rule.alternatives
+        for name in arguments_read(state.predicate, transition.guard, *transition.effects)
+    }
+
+
+def arguments_for(rule: Rule, item: Item | None) -> Arguments:
+    """Return what an operation that has seen this item would pass.
+
+    Only arguments that the rule reads are given, as a driver would be given them.
+    """
+    given: Arguments = {**clock(), "token": "fresh-token", **_own(rule.trigger, item or {})}
+    wanted = reads(rule)
+    return {name: value for name, value in given.items() if name in wanted}
