@@ -19,7 +19,6 @@ from decimal import (
     Inexact,
     InvalidOperation,
     Overflow,
-    Rounded,
     Subnormal,
     Underflow,
 )
@@ -62,7 +61,7 @@ _NUMBERS = Context(
     prec=_MAX_DIGITS,
     Emin=-130,
     Emax=125,
-    traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Rounded, Subnormal, Underflow],
+    traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Subnormal, Underflow],
 )
 
 
