@@ -17,6 +17,8 @@ LAYERS = (
     "timestamps",
     "values",
     "expressions",
+    "effects",
+    "attributes",
     "rules",
     "machine",
     "checks",
