@@ -168,7 +168,9 @@ class IllegalTransitionError(_MessageError, CallerError):
     ) -> None:
         """Name the state, the trigger, and what would have been legal."""
         super().__init__(
-            message, id=id, remedy=f"From {state} the machine allows: {', '.join(legal) or 'nothing'}."
+            message,
+            id=id,
+            remedy=f"From {state} the machine allows: {', '.join(legal) or 'nothing'}.",
         )
         self.state = state
         self.trigger = trigger

@@ -45,6 +45,7 @@ __all__ = [
     "Missing",
     "Not",
     "Operand",
+    "Operator",
     "Plus",
     "Same",
     "all_of",

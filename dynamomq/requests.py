@@ -19,6 +19,7 @@ from attrs import field, frozen
 from dynamomq.errors import DynamoMQError
 from dynamomq.expressions import Arguments
 from dynamomq.rules import Rule, Specialised
+from dynamomq.table import TableDescription
 from dynamomq.values import Item
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
     "Request",
     "Scan",
     "Sleep",
-    "TableDescription",
     "Tick",
     "Write",
     "WriteBatch",
@@ -246,28 +246,6 @@ class WriteBatch(Request[tuple[Written | Refused | Failed, ...]]):
 
 
 # --- the table -------------------------------------------------------------------------------
-
-
-@frozen
-class TableDescription:
-    """A table as the storage describes it.
-
-    Attributes:
-        name: the table's name.
-        active: whether the table and all its indexes can be used now.
-        key: its primary key: (attribute, type letter) of the partition key, then of any sort key.
-        indexes: the same of each global secondary index, by name.
-        projections: what each index projects: ``ALL``, ``KEYS_ONLY``, or the names of the
-            non-key attributes.
-        expiry: the attribute by which items expire; ``None`` where none is set.
-    """
-
-    name: str
-    active: bool
-    key: tuple[tuple[str, str], ...]
-    indexes: Mapping[str, tuple[tuple[str, str], ...]]
-    projections: Mapping[str, str | frozenset[str]]
-    expiry: str | None
 
 
 @frozen

@@ -32,7 +32,16 @@ from dynamomq.values import Item
 if TYPE_CHECKING:
     from transitions.extensions.nesting import HierarchicalMachine
 
-__all__ = ["Kind", "Rule", "Specialised", "State", "StateMachine", "Transition", "Writer"]
+__all__ = [
+    "Kind",
+    "Rule",
+    "Specialised",
+    "State",
+    "StateMachine",
+    "Transition",
+    "Writer",
+    "executable",
+]
 
 Kind = Literal["put", "update", "delete"]
 """What a write is to DynamoDB: a whole new item, a change of attributes, or a removal."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
 
 from dynamomq.attributes import DUE, EXPIRES_AT, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
-from dynamomq.requests import TableDescription
 
-__all__ = ["DEFAULT_INDEX", "DEFAULT_TABLE", "TableDefinition"]
+__all__ = ["DEFAULT_INDEX", "DEFAULT_TABLE", "TableDefinition", "TableDescription"]
 
 DEFAULT_TABLE = "dynamo-mq-table"
 DEFAULT_INDEX = "dynamo-mq-index-queue_type-queue_add_timestamp"
@@ -17,6 +17,28 @@ DEFAULT_INDEX = "dynamo-mq-index-queue_type-queue_add_timestamp"
 _KEY = ((ID.name, "S"),)
 _INDEX_KEY = ((QUEUE_TYPE.name, "S"), (DUE.name, "S"))
 _PROJECTED = frozenset({STATUS.name, RECEIVE_COUNT.name})
+
+
+@frozen
+class TableDescription:
+    """A table as the storage describes it.
+
+    Attributes:
+        name: the table's name.
+        active: whether the table and all its indexes can be used now.
+        key: its primary key: (attribute, type letter) of the partition key, then of any sort key.
+        indexes: the same of each global secondary index, by name.
+        projections: what each index projects: ``ALL``, ``KEYS_ONLY``, or the names of the
+            non-key attributes.
+        expiry: the attribute by which items expire; ``None`` where none is set.
+    """
+
+    name: str
+    active: bool
+    key: tuple[tuple[str, str], ...]
+    indexes: Mapping[str, tuple[tuple[str, str], ...]]
+    projections: Mapping[str, str | frozenset[str]]
+    expiry: str | None
 
 
 @frozen

@@ -12,18 +12,14 @@ import re
 from datetime import UTC, datetime, timedelta
 
 __all__ = [
-    "LATEST",
     "SECOND",
     "datetime_of",
     "format_instant",
-    "instant_of",
     "parse_instant",
 ]
 
 SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = (253_402_300_800 * SECOND) - 1
-"""The last instant that the fixed-width form can hold: the end of the year 9999."""
 
 _RFC3339 = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<time>\d{2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9})\d*)?"
@@ -61,15 +57,3 @@ def parse_instant(text: str) -> int:
 def datetime_of(instant: int) -> datetime:
     """Return an instant as an aware UTC ``datetime``, cut to microseconds."""
     return _EPOCH + timedelta(microseconds=instant // 1_000)
-
-
-def instant_of(moment: datetime) -> int:
-    """Return the instant of an aware ``datetime``, exactly.
-
-    Raises:
-        ValueError: the ``datetime`` has no UTC offset.
-    """
-    if moment.utcoffset() is None:
-        raise ValueError(f"{moment!r} has no time zone")
-    since = moment - _EPOCH
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000

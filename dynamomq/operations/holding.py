@@ -28,7 +28,7 @@ from dynamomq.values import Value
 __all__ = ["delete", "extend", "move_to_dlq", "release", "retry"]
 
 T = TypeVar("T")
-Extra = Callable[[int], dict[str, Value]]
+_Extra = Callable[[int], dict[str, Value]]
 """The arguments of one trigger beyond the common ones, for the time of the write."""
 
 
@@ -124,7 +124,7 @@ def _errors(message: Message[T], error: BaseException | str | None, now: int) ->
 
 
 def _finish(
-    settings: Settings, rules: dict[QueueType, Rule], message: Message[T], extra: Extra
+    settings: Settings, rules: dict[QueueType, Rule], message: Message[T], extra: _Extra
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
     if message.receipt is None or message.queue is None:

@@ -33,7 +33,7 @@ _REDRIVE = MESSAGE.rule("redrive")
 _PLANS = 5
 """How often an edit is planned anew before it is left to the caller."""
 
-Extra = Callable[[Message[Any], int], dict[str, Value]]
+_Extra = Callable[[Message[Any], int], dict[str, Value]]
 
 
 def bury(settings: Settings, id: str, *, reason: str | None = None) -> Operation[Message[Any]]:
@@ -74,7 +74,7 @@ def missing(id: str) -> MessageNotFoundError:
 
 
 def _edit(
-    settings: Settings, rule: Rule, id: str, extra: Extra = lambda _seen, _now: {}
+    settings: Settings, rule: Rule, id: str, extra: _Extra = lambda _seen, _now: {}
 ) -> Operation[Message[Any]]:
     for _ in range(_PLANS):
         moment = yield from ask(Tick(tokens=1))
@@ -101,7 +101,7 @@ def _edit(
 
 
 def _arguments(
-    settings: Settings, seen: Message[Any], token: str, now: int, extra: Extra
+    settings: Settings, seen: Message[Any], token: str, now: int, extra: _Extra
 ) -> dict[str, Value]:
     known: dict[str, Value] = {"seen_version": seen.version}
     if seen.token is not None:

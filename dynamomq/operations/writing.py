@@ -35,6 +35,7 @@ from dynamomq.values import Item, Value
 
 __all__ = [
     "RETRY_HORIZON",
+    "BatchReply",
     "Settings",
     "at",
     "expiry",
