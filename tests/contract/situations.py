@@ -1,0 +1,89 @@
+"""Ways to bring message ``m`` into each state, by what users do; and how to be its stale holder."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dynamomq.queue import Queue
+from tests.contract.engines import Table
+from tests.support.clock import ManualClock
+
+TIMEOUT = 30
+"""The visibility timeout of the fixture ``queue``, in seconds."""
+
+Arrange = Callable[[Queue[Any], Table, ManualClock], object]
+
+
+def _ready(queue: Queue[Any], _table: Table, clock: ManualClock) -> None:
+    queue.send({"n": 1}, id="m")
+    clock.advance(1)
+
+
+def _processing(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _ready(queue, table, clock)
+    queue.receive()
+    clock.advance(1)
+
+
+def _expired(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _processing(queue, table, clock)
+    clock.advance(TIMEOUT)
+
+
+def _dead(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _ready(queue, table, clock)
+    queue.bury("m", reason="unwanted")
+    clock.advance(1)
+
+
+def _dead_processing(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _dead(queue, table, clock)
+    queue.receive(source="DLQ")
+    clock.advance(1)
+
+
+def _dead_expired(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _dead_processing(queue, table, clock)
+    clock.advance(TIMEOUT)
+
+
+def _deleted(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _ready(queue, table, clock)
+    queue.delete(queue.receive()[0])
+    clock.advance(1)
+
+
+def _malformed(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _ready(queue, table, clock)
+    table.change("m", version="one")
+
+
+def _foreign(_queue: Queue[Any], table: Table, _clock: ManualClock) -> None:
+    table.put({"id": "m", "note": "another program's"})
+
+
+def _forgotten(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    _deleted(queue, table, clock)
+    clock.advance(302)
+
+
+_SITUATIONS: dict[str, Arrange] = {
+    "STANDARD.READY": _ready,
+    "STANDARD.PROCESSING": _processing,
+    "STANDARD.EXPIRED": _expired,
+    "DLQ.READY": _dead,
+    "DLQ.PROCESSING": _dead_processing,
+    "DLQ.EXPIRED": _dead_expired,
+    "DELETED": _deleted,
+    "MALFORMED": _malformed,
+    "FOREIGN": _foreign,
+    "ABSENT": lambda queue, table, clock: None,  # noqa: ARG005 - nothing was ever sent
+    "forgotten": _forgotten,
+}
+
+OCCUPIED = tuple(state for state in _SITUATIONS if state not in ("ABSENT", "forgotten"))
+"""The states in which an id is taken."""
+
+
+def arrange(state: str, queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    """Bring message ``m`` into a state; ``forgotten`` is a tombstone whose time is over."""
+    _SITUATIONS[state](queue, table, clock)
