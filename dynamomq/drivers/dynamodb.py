@@ -1,0 +1,436 @@
+"""Queues on Amazon DynamoDB, through boto3's low-level client.
+
+``DynamoDBEngine`` owns the connection and hands out a driver for each table. A driver turns
+requests into API calls: rules become texts once (``wire.py``), so that a call costs little more
+than boto3 itself; ``connection.py`` makes the call, and what boto3 raises becomes our errors there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from attrs import evolve
+
+from dynamomq.attributes import DUE, ID, QUEUE_TYPE
+from dynamomq.drivers import wire
+from dynamomq.drivers.base import Driver, Surroundings
+from dynamomq.drivers.connection import REFUSED, Answer, Client, Connection, Session
+from dynamomq.drivers.failures import from_code, stem
+from dynamomq.drivers.meter import Meter
+from dynamomq.errors import (
+    AccessDeniedError,
+    DynamoMQError,
+    InvalidArgumentError,
+    RequestRejectedError,
+    TableNotFoundError,
+    ThrottledError,
+    UnavailableError,
+)
+from dynamomq.requests import (
+    CreateTable,
+    DescribeTable,
+    EnableExpiry,
+    Failed,
+    Get,
+    GetMany,
+    Page,
+    Query,
+    Refused,
+    Request,
+    Scan,
+    Write,
+    WriteBatch,
+    WriteReply,
+    Written,
+)
+from dynamomq.table import TableDefinition, TableDescription
+from dynamomq.values import Item, item_from_wire, item_to_wire
+
+__all__ = ["DynamoDBDriver", "DynamoDBEngine"]
+
+_BatchReply: TypeAlias = Written | Refused | Failed
+
+_BATCH_GET: Final = 100
+_FRUITLESS: Final = 6
+_BACKOFF: Final = 0.05  # seconds; doubled with each fruitless attempt
+
+_NO_SUCH_OPERATION: Final = frozenset({"NotImplemented", "UnknownOperation"})
+
+
+class DynamoDBEngine:
+    """DynamoDB as a storage for queues.
+
+    Region, credentials and endpoint follow boto3's usual rules: arguments, then the environment
+    (``AWS_PROFILE``, ``AWS_ENDPOINT_URL_DYNAMODB``, …), then ``~/.aws``. The client is made when
+    the first request needs it. An engine is safe to share among threads, not across a fork.
+
+    Attributes:
+        batches: whether several writes may go into one request (``BatchExecuteStatement``);
+            ``None`` as long as it is not known. Turns false where the endpoint has no such
+            operation.
+        meter: counts requests where there is one; attached, it makes DynamoDB report the capacity
+            units of each request.
+        surroundings: where time and chance come from.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session | None = None,
+        client: Client | None = None,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        profile_name: str | None = None,
+        batches: bool | None = None,
+        meter: Meter | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        """Note where to connect to; nothing is read or sent yet.
+
+        Args:
+            session: a boto3 session to make the client with; one of our own by default, because
+                boto3's default session is not thread-safe.
+            client: a low-level client to use instead of making one; closing it stays yours. Its
+                ``Config`` applies: give it retries, and a connection for each thread.
+            region_name: the AWS region.
+            endpoint_url: another endpoint than AWS's, such as DynamoDB Local's.
+            profile_name: a profile of the AWS configuration files.
+            batches: false for an endpoint that gets ``BatchExecuteStatement`` wrong (moto does),
+                or a role that may not use PartiQL: then each write is a request of its own.
+            meter: counts requests.
+            surroundings: another source of time and chance, for tests.
+
+        Raises:
+            InvalidArgumentError: ``client`` or ``session`` together with what it already decides.
+        """
+        if client is not None:
+            chosen = {
+                "session": session,
+                "region_name": region_name,
+                "endpoint_url": endpoint_url,
+                "profile_name": profile_name,
+            }
+            _refuse(chosen, "a client is given, which has its own")
+        if session is not None:
+            _refuse({"profile_name": profile_name}, "a session is given, which has its own")
+        self.batches = batches
+        self.meter = meter
+        self.surroundings = surroundings or Surroundings()
+        self._connection = Connection(
+            session=session,
+            client=client,
+            region_name=region_name,
+            endpoint_url=endpoint_url,
+            profile_name=profile_name,
+        )
+
+    def open(self, table: TableDefinition) -> DynamoDBDriver:
+        """Return a driver for one table; nothing is sent yet.
+
+        Raises:
+            ClosedError: the engine was closed, or its connections belong to the parent process.
+        """
+        self._connection.check_usable()
+        return DynamoDBDriver(self, self._connection, table)
+
+    def close(self) -> None:
+        """Close the connections, unless the client was given; later requests raise an error.
+
+        A second call does nothing.
+        """
+        self._connection.close()
+
+
+def _refuse(arguments: Mapping[str, object], reason: str) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise InvalidArgumentError(name, value, reason)
+
+
+class DynamoDBDriver(Driver):
+    """Carries out requests on one table of DynamoDB."""
+
+    def __init__(
+        self, engine: DynamoDBEngine, connection: Connection, table: TableDefinition
+    ) -> None:
+        """Bind the driver to its engine and table; see :meth:`DynamoDBEngine.open`."""
+        super().__init__(table, engine.surroundings)
+        self._engine = engine
+        self._connection = connection
+        self._answers: dict[type[Request[Any]], Callable[[Any], Any]] = {
+            Get: self._get,
+            GetMany: self._get_many,
+            Query: self._query,
+            Scan: self._scan,
+            Write: self._write,
+            WriteBatch: self._write_batch,
+            CreateTable: self._create_table,
+            DescribeTable: self._describe_table,
+            EnableExpiry: self._enable_expiry,
+        }
+
+    def store(self, request: Request[Any]) -> Any:
+        """Carry out a request to the storage.
+
+        Raises:
+            ServiceError: DynamoDB, or the way to it, failed.
+            SetupError: the table, the credentials or the permissions are not right.
+            ConflictError: a transaction was changing the same item.
+            ClosedError: the engine was closed.
+        """
+        return self._answers[type(request)](request)
+
+    def _send(self, operation: str, parameters: dict[str, Any]) -> Answer:
+        return self._connection.send(operation, self.table, parameters, self._engine.meter)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def _get(self, request: Get) -> Item | None:
+        answer = self._send(
+            "GetItem",
+            {"TableName": self.table.name, "Key": _key(request.id), "ConsistentRead": True},
+        )
+        item = answer.get("Item")
+        return None if item is None else item_from_wire(item)
+
+    def _get_many(self, request: GetMany) -> dict[str, Item]:
+        ids = tuple(dict.fromkeys(request.ids))
+        items: list[Item] = []
+        for start in range(0, len(ids), _BATCH_GET):
+            items += self._get_batch(ids[start : start + _BATCH_GET])
+        return {str(item[ID.name]): item for item in items}
+
+    def _get_batch(self, ids: Sequence[str]) -> Iterator[Item]:
+        """Read up to 100 items; DynamoDB may leave some for later when it is busy."""
+        keys: Mapping[str, Any] = {
+            self.table.name: {"Keys": [_key(id_) for id_ in ids], "ConsistentRead": True}
+        }
+        fruitless = 0
+        while keys:
+            answer = self._send("BatchGetItem", {"RequestItems": keys})
+            found = answer.get("Responses", {}).get(self.table.name, ())
+            yield from map(item_from_wire, found)
+            keys = answer.get("UnprocessedKeys") or {}
+            fruitless = 0 if found else fruitless + 1
+            if keys:
+                self._back_off(fruitless)
+
+    def _back_off(self, fruitless: int) -> None:
+        if fruitless == _FRUITLESS:
+            raise ThrottledError(
+                f"DynamoDB put off BatchGetItem on table {self.table.name!r} {fruitless} times.",
+                remedy="Call again later, or raise the table's capacity limit.",
+            )
+        self.surroundings.sleep(self.surroundings.chance() * _BACKOFF * 2**fruitless)
+
+    def _query(self, request: Query) -> Page:
+        parameters: dict[str, Any] = {
+            "TableName": self.table.name,
+            "IndexName": self.table.index,
+            "KeyConditionExpression": "#queue = :queue",
+            "ExpressionAttributeNames": {"#queue": QUEUE_TYPE.name},
+            "ExpressionAttributeValues": {":queue": {"S": request.queue}},
+            "Limit": request.limit,
+        }
+        if request.until is not None:
+            parameters["KeyConditionExpression"] += " AND #due <= :until"
+            parameters["ExpressionAttributeNames"]["#due"] = DUE.name
+            parameters["ExpressionAttributeValues"][":until"] = {"S": request.until}
+        return self._page("Query", parameters, request.cursor)
+
+    def _scan(self, request: Scan) -> Page:
+        parameters = {"TableName": self.table.name, "ConsistentRead": True, "Limit": request.limit}
+        return self._page("Scan", parameters, request.cursor)
+
+    def _page(self, operation: str, parameters: dict[str, Any], cursor: Item | None) -> Page:
+        if cursor is not None:
+            parameters["ExclusiveStartKey"] = item_to_wire(cursor)
+        answer = self._send(operation, parameters)
+        last = answer.get("LastEvaluatedKey")
+        return Page(
+            tuple(map(item_from_wire, answer["Items"])),
+            item_from_wire(last) if last else None,
+        )
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def _write(self, write: Write) -> WriteReply:
+        rule = write.specialised
+        if not rule.admits(write.arguments):
+            # DynamoDB compares nothing but attributes; what the arguments decide is decided here.
+            return Refused(self._get(Get(write.id)))
+        texts = wire.expressions(rule)
+        parameters: dict[str, Any] = {
+            "TableName": self.table.name,
+            "ConditionExpression": texts.condition,
+            "ExpressionAttributeNames": texts.names,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        values = texts.values(write.arguments)
+        if values:
+            parameters["ExpressionAttributeValues"] = values
+        if rule.kind == "put":
+            operation = "PutItem"
+            parameters["Item"] = item_to_wire(_put(write))
+        else:
+            operation = "DeleteItem"
+            parameters["Key"] = _key(write.id)
+        if rule.kind == "update":
+            operation = "UpdateItem"
+            parameters["UpdateExpression"] = texts.update
+            parameters["ReturnValues"] = "ALL_NEW" if write.want_item else "NONE"
+        answer = self._send(operation, parameters)
+        if "Error" in answer:
+            item = answer.get("Item")
+            return Refused(item_from_wire(item) if item else None, repeated=_repeated(answer))
+        if not write.want_item or rule.kind == "delete":
+            return Written(None)
+        return Written(_put(write) if rule.kind == "put" else item_from_wire(answer["Attributes"]))
+
+    def _write_batch(self, batch: WriteBatch) -> tuple[_BatchReply, ...]:
+        """Send together what can be; a write that would be alone is better off as a single one."""
+        statements: dict[int, wire.Statement] = {}
+        if self._engine.batches is not False:
+            for place, write in enumerate(batch.writes):
+                rule = write.specialised
+                statement = wire.statement(rule, self.table.name)
+                if statement is not None and rule.admits(write.arguments):
+                    statements[place] = statement
+        replies: dict[int, _BatchReply] = {}
+        if len(statements) > 1:
+            replies.update(self._execute_statements(batch, statements))
+        replies.update(
+            self._write_singly(
+                {n: write for n, write in enumerate(batch.writes) if n not in replies}
+            )
+        )
+        return tuple(replies[place] for place in range(len(batch.writes)))
+
+    def _execute_statements(
+        self, batch: WriteBatch, statements: Mapping[int, wire.Statement]
+    ) -> dict[int, _BatchReply]:
+        """Send a batch; the replies are empty where the endpoint has no such operation."""
+        writes = [batch.writes[place] for place in statements]
+        parameters = {
+            "Statements": [
+                {
+                    "Statement": statement.text,
+                    "Parameters": statement.parameters(write.id, write.arguments),
+                }
+                for write, statement in zip(writes, statements.values(), strict=True)
+            ]
+        }
+        try:
+            answer = self._send("BatchExecuteStatement", parameters)
+        except RequestRejectedError as error:
+            if self._engine.batches is None and stem(error.code) in _NO_SUCH_OPERATION:
+                self._engine.batches = False
+                return {}
+            raise
+        repeated = _repeated(answer)
+        return {
+            place: self._batch_reply(write, response, repeated=repeated)
+            for place, write, response in zip(statements, writes, answer["Responses"], strict=True)
+        }
+
+    def _batch_reply(self, write: Write, response: Answer, *, repeated: bool) -> _BatchReply:
+        error = response.get("Error")
+        if error is None:
+            # An INSERT returns nothing, and an item is put as a whole: it is known.
+            item = response.get("Item")
+            return Written(_put(write) if item is None else item_from_wire(item))
+        if stem(error["Code"]) in REFUSED:
+            return Refused(None, repeated=repeated, shown=False)
+        attempt = self._connection.attempt("BatchExecuteStatement", self.table)
+        return Failed(from_code(error["Code"], error.get("Message", ""), attempt))
+
+    def _write_singly(self, writes: Mapping[int, Write]) -> Iterator[tuple[int, _BatchReply]]:
+        """Write one after the other; each fails alone, as in a batch."""
+        failure: UnavailableError | None = None
+        for place, write in writes.items():
+            if failure is not None:
+                # Each would take its time to fail in the same way, while claims already won wait.
+                yield place, Failed(failure)
+                continue
+            try:
+                yield place, self._write(evolve(write, want_item=True))
+            except UnavailableError as error:
+                failure = error
+                yield place, Failed(error)
+            except DynamoMQError as error:
+                yield place, Failed(error)
+
+    # --- the table ---------------------------------------------------------------------------
+
+    def _create_table(self, request: CreateTable) -> None:
+        try:
+            self._send("CreateTable", self.table.create_table_input())
+        except RequestRejectedError as error:
+            if stem(error.code) != "ResourceInUse":
+                raise
+
+    def _describe_table(self, request: DescribeTable) -> TableDescription | None:
+        try:
+            table = self._send("DescribeTable", {"TableName": self.table.name})["Table"]
+        except TableNotFoundError:
+            return None
+        types = {
+            one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
+        }
+        indexes = table.get("GlobalSecondaryIndexes", ())
+        usable = {table["TableStatus"], *(one.get("IndexStatus", "ACTIVE") for one in indexes)}
+        return TableDescription(
+            name=table["TableName"],
+            active=usable <= {"ACTIVE", "UPDATING"},
+            key=_described_key(table["KeySchema"], types),
+            indexes={one["IndexName"]: _described_key(one["KeySchema"], types) for one in indexes},
+            projections={one["IndexName"]: _projection(one["Projection"]) for one in indexes},
+            expiry=self._expiry(),
+        )
+
+    def _expiry(self) -> str | None:
+        """Return the attribute by which items expire; ``None`` too where we may not know it."""
+        try:
+            answer = self._send("DescribeTimeToLive", {"TableName": self.table.name})
+        except AccessDeniedError:
+            return None
+        described = answer["TimeToLiveDescription"]
+        on = described["TimeToLiveStatus"] in ("ENABLED", "ENABLING")
+        name: str | None = described.get("AttributeName") if on else None
+        return name
+
+    def _enable_expiry(self, request: EnableExpiry) -> None:
+        try:
+            self._send("UpdateTimeToLive", self.table.expiry_input())
+        except RequestRejectedError as error:
+            if "already enabled" not in error.message:
+                raise
+
+
+def _key(id_: str) -> dict[str, wire.Typed]:
+    return {ID.name: {"S": id_}}
+
+
+def _put(write: Write) -> Item:
+    """Return the item that a put leaves behind."""
+    item = write.specialised.apply(None, write.arguments)
+    return item or {}
+
+
+def _repeated(answer: Answer) -> bool:
+    """Tell whether the SDK sent the request more than once; an earlier one may have worked."""
+    attempts: int = answer["ResponseMetadata"].get("RetryAttempts", 0)
+    return attempts > 0
+
+
+def _described_key(
+    schema: Sequence[Mapping[str, str]], types: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    ordered = sorted(schema, key=lambda one: one["KeyType"])  # HASH, then RANGE
+    return tuple((one["AttributeName"], types[one["AttributeName"]]) for one in ordered)
+
+
+def _projection(described: Mapping[str, Any]) -> str | frozenset[str]:
+    kind: str = described["ProjectionType"]
+    return frozenset(described["NonKeyAttributes"]) if kind == "INCLUDE" else kind

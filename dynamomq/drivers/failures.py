@@ -1,0 +1,252 @@
+"""What boto3 raises, in DynamoMQ's words (spec: ERROR-1).
+
+DynamoDB names a failure by a code, ``…Exception`` or ``…Error`` for a whole request and without
+(or with another ending) for one statement of a batch; the table here goes by what is left when the
+ending is taken away. The SDK has exception classes of its own for what never reached DynamoDB. The
+caller chains the cause, so nothing is lost by the shorter sentence.
+
+Messages name tables, actions and endpoints. They never show a payload or a credential; the
+service's own words are passed on only where DynamoDB puts neither into them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+from botocore import exceptions as sdk
+
+from dynamomq.errors import (
+    AccessDeniedError,
+    ConflictError,
+    CredentialsError,
+    DynamoMQError,
+    InternalError,
+    MalformedItemError,
+    RequestRejectedError,
+    TableMismatchError,
+    TableNotFoundError,
+    ThrottledError,
+    UnavailableError,
+)
+from dynamomq.table import TableDefinition
+
+__all__ = ["SDK_ERRORS", "Attempt", "from_code", "stem", "translated"]
+
+SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
+"""The roots of all that boto3 raises by design."""
+
+_LONGEST = 300
+
+_CREDENTIALS: Final = (
+    sdk.NoCredentialsError,
+    sdk.PartialCredentialsError,
+    sdk.CredentialRetrievalError,
+    sdk.MetadataRetrievalError,
+    sdk.NoAuthTokenError,
+    sdk.RefreshWithMFAUnsupportedError,
+    sdk.SSOError,
+    sdk.TokenRetrievalError,
+    sdk.UnknownCredentialError,
+)
+_CONFIGURATION: Final = (
+    sdk.ConfigNotFound,
+    sdk.ConfigParseError,
+    sdk.InvalidConfigError,
+    sdk.InvalidRegionError,
+    sdk.ProfileNotFound,
+)
+_NETWORK: Final = (sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError)
+
+
+@frozen
+class Attempt:
+    """What was being done when it failed.
+
+    Attributes:
+        operation: the API's operation, such as ``UpdateItem``.
+        table: the table that it was about.
+        endpoint: the URL that it was sent to.
+        writes: whether it changes items.
+    """
+
+    operation: str
+    table: TableDefinition
+    endpoint: str
+    writes: bool
+
+    @property
+    def doubt(self) -> str:
+        """What to say where the request may have been executed."""
+        return " Whether the write took place is not known." if self.writes else ""
+
+    def __str__(self) -> str:
+        return f"{self.operation} on table {self.table.name!r}"
+
+
+def stem(code: str) -> str:
+    """Return a code without its ending: ``ThrottlingException`` and ``ThrottlingError`` agree."""
+    return code.removesuffix("Exception").removesuffix("Error")
+
+
+def translated(error: Exception, attempt: Attempt) -> DynamoMQError:
+    """Return our error for one that boto3 raised; raise it ``from`` that one."""
+    if isinstance(error, sdk.ClientError):
+        details = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return from_code(details.get("Code", ""), details.get("Message", ""), attempt, status)
+    if isinstance(error, sdk.NoRegionError):
+        return CredentialsError(
+            "No AWS region is configured.",
+            remedy="Pass region_name, set AWS_DEFAULT_REGION, or set a region in the AWS profile.",
+        )
+    if isinstance(error, _CREDENTIALS) or type(error).__name__.startswith("Login"):
+        return CredentialsError(
+            f"No usable AWS credentials were found ({type(error).__name__}).",
+            remedy="Log in (`aws sso login`, `aws configure`), set AWS_PROFILE or the AWS_… "
+            "variables, or give the process a role.",
+        )
+    if isinstance(error, _CONFIGURATION):
+        # These name the profile, region or file that is wrong, and nothing secret.
+        return CredentialsError(
+            f"The AWS configuration can't be used: {_sentence(str(error))}",
+            remedy="Check profile_name, AWS_PROFILE and the files in ~/.aws.",
+        )
+    if isinstance(error, _NETWORK):
+        return UnavailableError(
+            f"{attempt.endpoint} could not be reached for {attempt} ({type(error).__name__})."
+            f"{attempt.doubt}",
+            remedy="Check the region, the endpoint and the network; calling again is safe.",
+        )
+    # Left are refusals by the SDK itself, whose texts may quote the values that were sent.
+    return RequestRejectedError(
+        f"The AWS SDK refused {attempt} ({type(error).__name__}).", code=type(error).__name__
+    )
+
+
+def from_code(code: str, message: str, attempt: Attempt, status: int = 400) -> DynamoMQError:
+    """Return our error for one of DynamoDB's codes.
+
+    Args:
+        code: of the request, or of one statement of a batch.
+        message: what DynamoDB says beside the code.
+        attempt: what was being done.
+        status: the HTTP status, where the whole request failed.
+    """
+    maker = _BY_STEM.get(stem(code))
+    if maker is None:
+        maker = _internal if status >= 500 else _rejected
+    return maker(code, message, attempt)
+
+
+def _throttled(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    return ThrottledError(
+        f"DynamoDB throttled {attempt} ({code}).",
+        remedy="Call again later, or raise the capacity limits of the table and its index.",
+    )
+
+
+def _conflict(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    return ConflictError(
+        f"{attempt} met a transaction that is changing the same item.", remedy="Call again."
+    )
+
+
+def _internal(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    return InternalError(
+        f"DynamoDB failed to carry out {attempt} ({code}).{attempt.doubt}",
+        remedy="Calling again is safe.",
+    )
+
+
+def _unauthenticated(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - the message can hold the signed request
+    expired = "Expired" in code
+    return CredentialsError(
+        f"DynamoDB does not accept the AWS credentials in use ({code}).",
+        remedy="They have expired: log in again; check the clock of this machine."
+        if expired
+        else "Check that they belong to this account, region and endpoint, and are still active.",
+    )
+
+
+def _denied(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    match = re.search(r"not authorized to perform: ([\w:*]+)", message)
+    action = match[1] if match else f"dynamodb:{attempt.operation}"
+    remedy = f"Allow {action} on the table (and on its index) in the policy of the role in use."
+    if action.startswith("dynamodb:PartiQL"):
+        remedy += " Or pass batches=False, which makes do without it, one request a message."
+    return AccessDeniedError(
+        f"The AWS credentials in use do not allow {action} on table {attempt.table.name!r}.",
+        remedy=remedy,
+    )
+
+
+def _no_resource(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    return TableNotFoundError(attempt.table.name)
+
+
+_MALFORMED: Final = re.compile(
+    r"refers to an attribute that does not exist"
+    r"|operand in the update expression has an incorrect data type"
+    r"|document path provided in the update expression is invalid"
+)
+
+
+def _rejected(code: str, message: str, attempt: Attempt) -> DynamoMQError:
+    index = attempt.table.index
+    if "does not have the specified index" in message:
+        return TableMismatchError(attempt.table.name, (f"it has no index {index!r}",))
+    if "backfilling" in message:
+        return UnavailableError(
+            f"Index {index!r} of table {attempt.table.name!r} is still being built.",
+            remedy="Call again later.",
+        )
+    text = f"DynamoDB refused {attempt} ({code}): {_sentence(message)}"
+    if _MALFORMED.search(message):
+        return MalformedItemError(
+            text, code=code, remedy="The item lacks or mistypes an attribute of a message."
+        )
+    too_large = "exceeded the maximum allowed size" in message
+    remedy = "Keep large payloads elsewhere and send a reference to them." if too_large else ""
+    return RequestRejectedError(text, code=code, remedy=remedy)
+
+
+def _sentence(text: str) -> str:
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return f"{short.rstrip('.')}."
+
+
+_BY_STEM: Final[dict[str, Callable[[str, str, Attempt], DynamoMQError]]] = {
+    **dict.fromkeys(
+        (
+            "LimitExceeded",
+            "ProvisionedThroughputExceeded",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "Throttled",
+            "Throttling",
+            "TooManyRequests",
+        ),
+        _throttled,
+    ),
+    **dict.fromkeys(("TransactionConflict", "TransactionInProgress"), _conflict),
+    **dict.fromkeys(("InternalFailure", "InternalServer", "ServiceUnavailable"), _internal),
+    **dict.fromkeys(
+        (
+            "ExpiredToken",
+            "IncompleteSignature",
+            "InvalidClientTokenId",
+            "InvalidSignature",
+            "MissingAuthenticationToken",
+            "RequestExpired",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClient",
+        ),
+        _unauthenticated,
+    ),
+    "AccessDenied": _denied,
+    "NotImplemented": _rejected,
+    "ResourceNotFound": _no_resource,
+}
