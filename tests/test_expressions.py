@@ -1,0 +1,266 @@
+"""Guards and effects: DynamoDB's semantics, and simplifications that change nothing."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynamomq.effects import Remove, Set, apply_effects
+from dynamomq.expressions import (
+    FALSE,
+    TRUE,
+    AllOf,
+    AnyOf,
+    Append,
+    Arg,
+    Attr,
+    Comparison,
+    Condition,
+    Constant,
+    EffectError,
+    Given,
+    IfNotExists,
+    Not,
+    Plus,
+    Same,
+    all_of,
+    any_of,
+    negation,
+)
+from dynamomq.values import Item, Value
+from spec.trees import arguments_read, condition_tree, effect_trees
+
+A, B = Attr("a"), Attr("b")
+X = Arg("x")
+ONE = Constant(1)
+
+
+def holds(condition: Condition, item: Item, **arguments: Value) -> bool:
+    """Shorthand."""
+    return condition.evaluate(item, arguments)
+
+
+# --- comparisons -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operator", ["=", "<", "<=", ">", ">="])
+def test_a_missing_attribute_compares_with_nothing(operator: str) -> None:
+    """EXPR-1: a comparison with a missing attribute is false, whatever the operator."""
+    conditions = {
+        "=": A.eq(ONE),
+        "<": A.lt(ONE),
+        "<=": A.le(ONE),
+        ">": A.gt(ONE),
+        ">=": A.ge(ONE),
+    }
+    assert not holds(conditions[operator], {})
+    assert not holds(Comparison("=", A, B), {})
+
+
+@pytest.mark.parametrize("other", ["1", True, b"1", None, [1], {"n": 1}, {1}])
+def test_another_type_is_never_equal_nor_ordered(other: Value) -> None:
+    """EXPR-1: values of different types are unequal and have no order; true is not 1."""
+    for condition in (A.eq(ONE), A.lt(ONE), A.le(ONE), A.gt(ONE), A.ge(ONE)):
+        assert not holds(condition, {"a": other})
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [(1, 2), (Decimal("1.5"), 2), ("a", "b"), ("Z", "a"), ("", "a"), (b"a", b"b"), ("z", "é")],
+)
+def test_order_is_that_of_numbers_and_of_bytes(left: Value, right: Value) -> None:
+    """EXPR-1: numbers by value, strings and binary by their bytes."""
+    condition = {"a": left}
+    assert holds(A.lt(Constant(right)), condition)
+    assert holds(A.le(Constant(right)), condition)
+    assert not holds(A.gt(Constant(right)), condition)
+    assert not holds(A.ge(Constant(right)), condition)
+
+
+def test_equal_numbers_are_equal_however_written() -> None:
+    """EXPR-1: 1 and 1.0 are the same number."""
+    assert holds(A.eq(ONE), {"a": Decimal("1.0")})
+
+
+def test_negation_has_two_values() -> None:
+    """EXPR-2: NOT of a comparison with a missing attribute is true; there is no unknown."""
+    assert holds(~A.gt(ONE), {})
+    assert holds(~A.eq(ONE), {"a": "1"})
+    assert not holds(A.le(ONE), {}), "NOT a > 1 is not a <= 1"
+
+
+def test_existence_and_type() -> None:
+    """EXPR-2: an attribute that holds null exists; a type test is false for a missing one."""
+    assert holds(A.exists(), {"a": None})
+    assert holds(A.absent(), {})
+    assert holds(A.has_type("NULL"), {"a": None})
+    assert not holds(A.has_type("N"), {"a": True})
+    assert not holds(A.has_type("S"), {})
+
+
+# --- arguments -------------------------------------------------------------------------------
+
+
+def test_an_argument_that_is_left_out() -> None:
+    """EXPR-3: a comparison with it is false, Given is false, Same asks for absence."""
+    assert not holds(A.eq(X), {"a": 1})
+    assert holds(~A.eq(X), {"a": 1})
+    assert not holds(Given("x"), {})
+    assert holds(Same(A, "x"), {})
+    assert not holds(Same(A, "x"), {"a": 1})
+
+
+def test_an_argument_that_is_given() -> None:
+    """EXPR-3: Given is true even of null, Same compares."""
+    assert holds(Given("x"), {}, x=None)
+    assert holds(Same(A, "x"), {"a": 1}, x=1)
+    assert not holds(Same(A, "x"), {}, x=1)
+
+
+# --- truth -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("condition", [A.exists(), A.eq(ONE), TRUE, FALSE, Not(A.exists())])
+def test_a_condition_has_no_truth_value(condition: Condition) -> None:
+    """Asking for one raises, because ``if attribute.eq(x)`` would always hold."""
+    with pytest.raises(TypeError, match="no truth value"):
+        bool(condition)
+
+
+CONDITIONS = st.recursive(
+    st.sampled_from(
+        [
+            TRUE,
+            FALSE,
+            A.exists(),
+            A.has_type("N"),
+            A.eq(ONE),
+            A.lt(X),
+            B.gt(ONE),
+            B.eq(X),
+            Given("x"),
+            Given("y"),
+            Same(B, "y"),
+            X.gt(ONE),
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: AllOf(tuple(parts)))
+        | st.lists(inner, max_size=3).map(lambda parts: AnyOf(tuple(parts)))
+        | inner.map(Not)
+    ),
+    max_leaves=8,
+)
+VALUES = st.sampled_from([0, 1, 2, "1", None])
+ITEMS = st.dictionaries(st.sampled_from("ab"), VALUES)
+ARGUMENTS = st.dictionaries(st.sampled_from("xy"), VALUES)
+
+
+@given(parts=st.lists(CONDITIONS, max_size=4), item=ITEMS, arguments=ARGUMENTS)
+def test_joining_simplifies_without_changing(
+    parts: list[Condition], item: Item, arguments: dict[str, Value]
+) -> None:
+    """EXPR-2: all_of, any_of and negation decide as AND, OR and NOT of their parts do."""
+    each = [part.evaluate(item, arguments) for part in parts]
+    assert all_of(parts).evaluate(item, arguments) == all(each)
+    assert any_of(parts).evaluate(item, arguments) == any(each)
+    for part, value in zip(parts, each, strict=True):
+        assert negation(part).evaluate(item, arguments) != value
+        assert (part & ~part).evaluate(item, arguments) is False
+        assert (part | ~part).evaluate(item, arguments) is True
+
+
+@given(condition=CONDITIONS, item=ITEMS, arguments=ARGUMENTS)
+def test_specialising_changes_nothing(
+    condition: Condition, item: Item, arguments: dict[str, Value]
+) -> None:
+    """EXPR-3: what is folded for the arguments that are given decides as the whole does."""
+    folded = condition.specialise(frozenset(arguments))
+    assert folded.evaluate(item, arguments) == condition.evaluate(item, arguments)
+    assert arguments_read(folded) <= arguments.keys()
+
+
+def test_complements_are_merged() -> None:
+    """What PROCESSING and EXPIRED leave of each other: nothing but what they share."""
+    held, busy, here = A.gt(X), B.eq(ONE), B.exists()
+    either = any_of([all_of([here, busy, held]), all_of([here, busy, ~held])])
+    assert either == all_of([here, busy])
+
+
+def test_trees_are_values() -> None:
+    """Two trees built alike are equal, and can be looked up."""
+    assert A.eq(ONE) & B.exists() == Attr("a").eq(Constant(1)) & Attr("b").exists()
+    assert {A.eq(X): "found"}[Attr("a").eq(Arg("x"))] == "found"
+
+
+# --- effects ---------------------------------------------------------------------------------
+
+
+def test_effects_see_the_item_as_it_was() -> None:
+    """EXPR-4: no operand sees what another effect of the same write does."""
+    effects = [Set(A, B), Set(B, A), Remove(Attr("c")), Remove(Attr("d"))]
+    before: Item = {"a": 1, "b": 2, "c": 3}
+    assert apply_effects(effects, before, {}) == {"a": 2, "b": 1}
+    assert before == {"a": 1, "b": 2, "c": 3}, "the item itself is left alone"
+
+
+def test_operands_compute() -> None:
+    """EXPR-4: +, list_append and if_not_exists, in 38 digits."""
+    items = Constant(["new"])
+    assert apply_effects([Set(A, Plus(A, ONE))], {"a": Decimal("0.5")}, {}) == {"a": Decimal("1.5")}
+    assert apply_effects([Set(A, Append(A, items))], {"a": ["old"]}, {}) == {"a": ["old", "new"]}
+    assert apply_effects([Set(A, IfNotExists(A, ONE))], {}, {}) == {"a": 1}
+    assert apply_effects([Set(A, IfNotExists(A, ONE))], {"a": None}, {}) == {"a": None}
+
+
+def test_an_optional_effect_needs_its_argument() -> None:
+    """EXPR-4: with its argument left out, an optional effect does not happen."""
+    assert apply_effects([Set(A, X, optional=True)], {"a": 1}, {}) == {"a": 1}
+    assert apply_effects([Set(A, X, optional=True)], {"a": 1}, {"x": 2}) == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    ("effect", "item"),
+    [
+        (Set(A, B), {}),
+        (Set(A, X), {}),
+        (Set(A, Plus(A, ONE)), {}),
+        (Set(A, Plus(A, ONE)), {"a": "1"}),
+        (Set(A, Plus(A, ONE)), {"a": True}),
+        (Set(A, Plus(A, ONE)), {"a": 10**38}),
+        (Set(A, Append(A, Constant([]))), {"a": "text"}),
+        (Set(A, Append(A, Constant([]))), {}),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(effect: Set, item: Item) -> None:
+    """EXPR-4: a missing operand or one of another type fails the write, as DynamoDB does."""
+    with pytest.raises(ValueError, match=r"no value|not a|boolean|digits"):
+        apply_effects([effect], item, {})
+    assert issubclass(EffectError, ValueError)
+
+
+# --- as JSON ---------------------------------------------------------------------------------
+
+
+def test_the_json_of_a_tree() -> None:
+    """Each node is an object; its first key names its kind; constants are typed."""
+    condition = all_of([A.eq(ONE), ~B.exists() | Given("x"), Same(A, "y"), A.has_type("N")])
+    assert condition_tree(condition) == {
+        "all": [
+            {"compare": "=", "left": {"attribute": "a"}, "right": {"constant": {"N": "1"}}},
+            {"any": [{"not": {"exists": "b"}}, {"given": "x"}]},
+            {"same": "a", "argument": "y"},
+            {"has_type": "a", "type": "N"},
+        ]
+    }
+    effects = [Set(A, Plus(A, Constant(-1)), optional=True), Set(B, IfNotExists(A, X)), Remove(A)]
+    assert effect_trees(effects) == [
+        {
+            "set": "a",
+            "to": {"plus": [{"attribute": "a"}, {"constant": {"N": "-1"}}]},
+            "optional": True,
+        },
+        {"set": "b", "to": {"if_not_exists": "a", "otherwise": {"argument": "x"}}},
+        {"remove": "a"},
+    ]
