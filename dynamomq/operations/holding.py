@@ -113,8 +113,6 @@ def move_to_dlq(
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
         IllegalTransitionError: it was received from the dead-letter queue.
     """
-    if message.queue is QueueType.DLQ:
-        raise illegal("move_to_dlq", message.id, message.state)
     rules = {QueueType.STANDARD: _MOVE_TO_DLQ}
     yield from _finish(settings, rules, message, lambda now: _errors(message, error, now))
 
@@ -134,6 +132,9 @@ def _finish(
             "it is not held",
             remedy="Only what receive() returned can be acknowledged, extended or given back.",
         )
+    if message.queue not in rules:
+        (trigger,) = {rule.trigger for rule in rules.values()}
+        raise illegal(trigger, message.id, message.state)
     moment = yield from ask(Tick(tokens=1))
     now = message.not_before(moment.now)
     arguments: dict[str, Value] = {
@@ -153,15 +154,18 @@ def _finish(
 
 def _took_effect(rule: Rule, message: Message[T], found: Message[Any]) -> bool:
     """Tell from the item that refused the write whether what it asked for is so already."""
-    if found.receipt == message.receipt:
-        return found.state in rule.destinations
-    gone = found.state in NO_MESSAGE or _another(message, found)
-    return gone and rule.trigger == "delete"
+    if _gone(message, found):
+        return rule.trigger == "delete"
+    return found.receipt == message.receipt and found.state in rule.destinations
 
 
-def _another(message: Message[T], found: Message[Any]) -> bool:
-    """Tell whether the item under this id is a later message than the one that was received."""
-    return (message.send_token, message.sent_at) != (found.send_token, found.sent_at)
+def _gone(message: Message[T], found: Message[Any]) -> bool:
+    """Tell whether the message that was received is there no more, or a later one in its place."""
+    if found.state in NO_MESSAGE:
+        return True
+    if message.send_token is None and found.send_token is None:  # a legacy producer's
+        return message.sent_at != found.sent_at
+    return message.send_token != found.send_token
 
 
 def _refusal(
@@ -173,7 +177,7 @@ def _refusal(
     receipt, so for these two a foreign receipt is proof that nothing happened. The others give
     the message up: who finds it in other hands can't tell which came first.
     """
-    if found.receipt == message.receipt:
+    if found.receipt == message.receipt and not _gone(message, found):
         return illegal(trigger, message.id, found.state)
     if repeated and trigger not in ("delete", "extend"):
         return OutcomeUnknownError(
