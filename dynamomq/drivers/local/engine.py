@@ -54,14 +54,13 @@ from dynamomq.requests import (
     Refused,
     Request,
     Scan,
-    TableDescription,
     Write,
     WriteBatch,
     WriteReply,
     Written,
 )
 from dynamomq.rules import Specialised
-from dynamomq.table import TableDefinition
+from dynamomq.table import TableDefinition, TableDescription
 from dynamomq.values import Item
 
 __all__ = ["LocalDriver", "LocalEngine"]

@@ -95,28 +95,29 @@ class Store:
         self.path = str(path)
         self._busy_timeout = busy_timeout
         self._process = os.getpid()
-        try:
-            self._writer: sqlite3.Connection | None = self._connect()
-            self._reader: sqlite3.Connection | None = self._writer
-            try:
-                self._prepare(self._writer, durability)
-                if self.path != MEMORY:
-                    self._reader = self._connect()
-                    self._reader.execute("PRAGMA query_only = ON")
-            except BaseException:
-                self._writer.close()
-                raise
-        except sqlite3.Error as error:
-            raise _translated(error, self.path, busy_timeout) from error
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
         self._write_lock = Lock()
         self._read_lock = self._write_lock if self.path == MEMORY else Lock()
+        try:
+            self._writer = self._reader = self._connect()
+            self._prepare(self._writer, durability)
+            if self.path != MEMORY:
+                self._reader = self._connect()
+                self._reader.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            self.close()
+            raise _translated(error, self.path, busy_timeout) from error
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend the connection for reads; each statement sees everything committed before it.
 
         Raises:
-            ClosedError: the store is closed.
+            ClosedError: the store is closed, or another process opened it.
             UnavailableError: threads or processes kept it locked, or the disk fails.
         """
         self._acquire(self._read_lock)
@@ -135,20 +136,15 @@ class Store:
             committed: called after the commit and before any later one.
 
         Raises:
-            ClosedError: the store is closed.
+            ClosedError: the store is closed, or another process opened it.
             StoreError: the file is read-only.
             UnavailableError: threads or processes kept it locked, or the disk fails or is full.
         """
         self._acquire(self._write_lock)
         try:
             connection = self._open(self._writer)
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(connection, "IMMEDIATE"):
                 yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.rollback()
-                raise
             if committed is not None:
                 committed()
         except sqlite3.Error as error:
@@ -163,8 +159,9 @@ class Store:
         for lock in {self._write_lock, self._read_lock}:
             lock.acquire()
         try:
-            for connection in {self._writer, self._reader} - {None}:
-                self._open(connection).close()
+            for connection in {self._writer, self._reader}:
+                if connection is not None:
+                    connection.close()
             self._writer = self._reader = None
         finally:
             for lock in {self._write_lock, self._read_lock}:
@@ -176,6 +173,11 @@ class Store:
         return connection
 
     def _acquire(self, lock: Lock) -> None:
+        if os.getpid() != self._process:  # neither the lock nor SQLite's own survive a fork
+            raise ClosedError(
+                f"The engine on {self.path} was opened by the parent process.",
+                remedy="After a fork, open an engine of its own in each process.",
+            )
         if not lock.acquire(timeout=self._busy_timeout):
             raise UnavailableError(
                 f"Other threads kept {self.path} busy for {self._busy_timeout:g} s.",
@@ -196,14 +198,11 @@ class Store:
 
     def _prepare(self, connection: sqlite3.Connection, durability: Durability) -> None:
         # A look before any change: a file of another application stays as it is.
-        if self._version(connection) < len(MIGRATIONS):
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+        with _transaction(connection, "DEFERRED"):
+            version = self._version(connection)
+        if version < len(MIGRATIONS):
+            with _transaction(connection, "IMMEDIATE"):
                 self._migrate(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.rollback()
-                raise
         if self.path == MEMORY:
             return
         self._switch_to_wal(connection)
@@ -256,6 +255,17 @@ class Store:
                 time.sleep(_RETRY_PAUSE)
             else:
                 return
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
 
 
 _INACCESSIBLE: Final = {
