@@ -1,0 +1,63 @@
+"""The public API as users type it: checked by mypy, never run.
+
+A wrong inference is an error here, since ``assert_type`` compares exactly.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, assert_type
+
+from attrs import frozen
+
+from dynamomq import DynamoDBEngine, LocalEngine, Message, Queue, QueueType, Stats
+
+
+@frozen
+class Order:
+    """A payload."""
+
+    number: int
+
+
+def untyped(client: Any) -> None:
+    """Without a declared type, payloads are Any; the storage is named in several ways."""
+    assert_type(Queue(), Queue[Any])
+    assert_type(Queue("orders"), Queue[Any])
+    Queue("orders", client=client)
+    Queue("orders", session=client, region_name="eu-central-1")
+    Queue("orders", endpoint_url="http://localhost:8000", index="by-due-time")
+    Queue("orders", engine=DynamoDBEngine(client=client))
+    queue = Queue("orders", engine=LocalEngine("queue.db", durability="normal"))
+    assert_type(queue.receive(), list[Message[Any]])
+
+
+def typed(queue: Queue[Order]) -> None:
+    """With a declared type, everything is generic in it."""
+    assert_type(Queue("orders", payload=Order), Queue[Order])
+    assert_type(queue.send(Order(1), delay=timedelta(minutes=5)), Message[Order])
+    queue.send(Order(1), id="order-1", headers={"trace": "1"}, if_exists="return")
+    queue.send("text")  # type: ignore[arg-type]
+    [message] = queue.receive(max_messages=1, visibility_timeout=30, wait=20.0, source="DLQ")
+    assert_type(message.data, Order)
+    assert_type(message.queue, QueueType | None)
+    assert_type(queue.extend(message, 60), Message[Order])
+    queue.retry(message, delay=5, error=ValueError("no"))
+    queue.move_to_dlq(message, error="no")
+    queue.release(message)
+    queue.delete(message)
+    message.receive_count = 2  # type: ignore[misc]
+
+
+def operators(queue: Queue[Order]) -> None:
+    """What an operator calls."""
+    assert_type(queue.get("order-1"), Message[Order])
+    assert_type(queue.bury("order-1", reason="no"), Message[Order])
+    assert_type(queue.redrive("order-1"), Message[Order])
+    assert_type(queue.list(None), Iterator[Message[Order]])
+    assert_type(queue.stats(limit=100), Stats)
+
+
+def closing() -> None:
+    """A queue is a context manager of its own type."""
+    with Queue("orders", payload=Order) as queue:
+        assert_type(queue, Queue[Order])
