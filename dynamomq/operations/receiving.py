@@ -32,12 +32,14 @@ from dynamomq.requests import (
     GetMany,
     Moment,
     Operation,
+    Page,
     Query,
     Refused,
     Sleep,
     Tick,
     Write,
     WriteBatch,
+    WriteReply,
     Written,
     ask,
 )
@@ -53,6 +55,7 @@ MAX_RECEIVE = 250
 _RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
 _EXHAUST = MESSAGE.rule("exhaust")
 _QUARANTINE = MESSAGE.rule("quarantine")
+_UNFIT = frozenset(state.name for state, _ in _QUARANTINE.alternatives)
 
 _UNLIMITED = 10**15
 """More deliveries than any message will see: ``max_receives`` where there is no limit."""
@@ -160,7 +163,7 @@ class _Claim:
             query = Query(self._source.value, format_instant(moment.now), limit, cursor)
             try:
                 page = yield from persistently(query)
-                candidates = list(page.entries)
+                candidates = _distinct(page)
                 while candidates and len(found) < wanted:
                     size = min(MAX_BATCH, wanted - len(found))
                     batch, candidates = candidates[:size], candidates[size:]
@@ -209,7 +212,7 @@ class _Claim:
         moment = yield from ask(Tick())
         query = Query(self._source.value, format_instant(moment.now), window)
         page = yield from persistently(query)
-        return moment, list(page.entries), page.cursor is not None
+        return moment, _distinct(page), page.cursor is not None
 
     def _request(self, candidate: Item, now: int, token: str) -> Write:
         arguments: dict[str, Value] = {
@@ -236,14 +239,14 @@ class _Claim:
             request.rule.destinations
         ):
             return (yield from self._checked(message.item))
-        if message.state in {state.name for state, _ in _QUARANTINE.alternatives}:
+        if message.state in _UNFIT:
             yield from self._quarantine(message, moment)
         elif self._used_up(message.item):
             yield from self._exhaust(request.id, moment)
         return None
 
     def _exhaust(self, id: str, moment: Moment) -> Operation[None]:
-        """Dead-letter a message that has used up its deliveries; a refusal needs no answer."""
+        """Dead-letter a message that has used up its deliveries; what only seems one, put aside."""
         limit = self._max_receives or 0
         failure = Failure.record(
             f"received {limit} times without being deleted", delivery=limit, instant=moment.now
@@ -253,7 +256,11 @@ class _Claim:
             "max_receives": limit,
             "failure": [failure],
         }
-        yield from self._put_aside(id, _EXHAUST, arguments)
+        reply = yield from self._put_aside(id, _EXHAUST, arguments)
+        if isinstance(reply, Refused):
+            found = message_of(self._settings, reply.item, moment.now)
+            if found.state in _UNFIT:
+                yield from self._quarantine(found, moment)
 
     def _quarantine(self, message: Message[Any], moment: Moment) -> Operation[None]:
         """Dead-letter an item that is not a whole message, with what it lacks filled in."""
@@ -273,10 +280,13 @@ class _Claim:
         }
         yield from self._put_aside(message.id, _QUARANTINE, arguments)
 
-    def _put_aside(self, id: str, rule: Rule, arguments: dict[str, Value]) -> Operation[None]:
-        """Write a transition whose refusal means that somebody else has seen to it."""
+    def _put_aside(
+        self, id: str, rule: Rule, arguments: dict[str, Value]
+    ) -> Operation[WriteReply]:
+        """Write a transition whose refusal mostly means that somebody else has seen to it."""
         moment = yield from ask(Tick(tokens=1))
-        yield from write(Write(id, rule, {**arguments, "token": moment.tokens[0]}))
+        request = Write(id, rule, {**arguments, "token": moment.tokens[0]})
+        return (yield from write(request))
 
     def _checked(self, item: Item) -> Operation[Message[Any] | None]:
         """Return a claimed message if its payload can be decoded, else dead-letter it.
@@ -295,6 +305,11 @@ class _Claim:
                 yield from move_to_dlq(self._settings, message, error=error)
             return None
         return message
+
+
+def _distinct(page: Page) -> list[Item]:
+    """Return a page's entries, each message once: a stale index may repeat one."""
+    return list({_id(entry): entry for entry in page.entries}.values())
 
 
 def _id(entry: Item) -> str:
