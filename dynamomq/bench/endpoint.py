@@ -1,0 +1,79 @@
+"""A DynamoDB endpoint to try things on, and tables of one's own there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dynamomq import DynamoDBEngine
+from dynamomq.drivers.meter import Meter
+
+__all__ = ["Endpoint"]
+
+_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+
+
+class Endpoint:
+    """Where DynamoDB, or a stand-in for it, answers.
+
+    Credentials and region follow boto3's usual rules. Outside AWS, where they are only a matter of
+    form, made-up ones take the place of those that are missing.
+
+    Attributes:
+        url: the endpoint's URL; ``None``: AWS's own, for the region.
+        session: the boto3 session for it.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        """Find credentials and region; nothing is sent to the endpoint."""
+        self.url = url
+        self.session: Any = boto3.session.Session()
+        host = urlsplit(url).hostname if url else None
+        if host is not None and not host.endswith(_AWS):
+            self.session = self._completed()
+
+    def _completed(self) -> Any:
+        # Nobody's laptop is an EC2 instance: do not wait for its metadata service.
+        os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+        made_up = {}
+        if self.session.get_credentials() is None:
+            made_up = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        region = self.session.region_name or "us-east-1"
+        return boto3.session.Session(region_name=region, **made_up)
+
+    def __str__(self) -> str:
+        """Return the URL, or the name of the region."""
+        return self.url or f"DynamoDB in {self.session.region_name}"
+
+    def engine(self, meter: Meter | None = None) -> DynamoDBEngine:
+        """Return an engine; closing it is the caller's."""
+        return DynamoDBEngine(session=self.session, endpoint_url=self.url, meter=meter)
+
+    def client(self, config: Any = None) -> Any:
+        """Return a low-level boto3 client."""
+        return self.session.client("dynamodb", endpoint_url=self.url, config=config)
+
+    @contextmanager
+    def own_table(self, prefix: str) -> Iterator[str]:
+        """Yield the name of a table that does not exist yet, and delete the table in the end."""
+        name = f"{prefix}-{uuid.uuid4().hex[:12]}"
+        try:
+            yield name
+        finally:
+            client = self.client()
+            try:
+                client.delete_table(TableName=name)
+            except client.exceptions.ResourceNotFoundException:
+                pass  # the block did not get as far as creating it
+            except (BotoCoreError, ClientError) as error:
+                print(f"Table {name} could not be deleted: {error}", file=sys.stderr)
+            finally:
+                client.close()

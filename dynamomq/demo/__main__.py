@@ -1,0 +1,155 @@
+"""``python -m dynamomq.demo``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+
+from dynamomq import DynamoMQError
+from dynamomq.demo import audit, display
+from dynamomq.demo.files import installed_files
+from dynamomq.demo.job import FAILING_PERCENT, WORKERS, Job
+from dynamomq.demo.storage import Storage, in_dynamodb, in_file, reopened
+
+__all__ = ["main"]
+
+_FILE = Path("dynamomq-demo.db")
+_SHOWN = 20
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration and return its exit status.
+
+    0: every record was handled exactly once. 1: something went wrong, and what is printed says
+    what. 130: it was stopped.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        if options.inspect:
+            return _inspect(options.file)
+        if options.endpoint_url:
+            print(f"Queue: a new table at {options.endpoint_url}, deleted in the end")
+            with in_dynamodb(options.endpoint_url) as storage:
+                return _run(storage, options.limit)
+        print(f"Queue: {options.file}, on the embedded engine; each write reaches the disk")
+        with in_file(options.file) as storage:
+            status = _run(storage, options.limit)
+        print(f"\nThe queue is still there. Look into it with:\n  {_inspection(options.file)}")
+        return status
+    except DynamoMQError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dynamomq.demo",
+        description="Send a message for every file of every installed distribution, have "
+        f"{WORKERS} worker threads compare each file with the hash in its RECORD, and check that "
+        f"every record was handled exactly once. {FAILING_PERCENT} % of the messages are made to "
+        "fail on their first delivery and are retried; a record without a hash is dead-lettered.",
+        epilog="Exit status: 0 if every record was handled exactly once, 1 if not, "
+        "130 if stopped with Ctrl-C.",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--file",
+        type=Path,
+        default=_FILE,
+        metavar="PATH",
+        help="the embedded engine's file; the one of an earlier run is replaced "
+        "(default: %(default)s)",
+    )
+    where.add_argument(
+        "--endpoint-url",
+        metavar="URL",
+        help="run on DynamoDB at this endpoint instead, in a table that is deleted afterwards; "
+        "boto3's usual credentials, made-up ones where there are none and it is not AWS",
+    )
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most so many files (default: all)"
+    )
+    parser.add_argument(
+        "--inspect",
+        action="store_true",
+        help="run nothing; show what an earlier run has left in the file",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def _run(storage: Storage, limit: int | None) -> int:
+    """Do the job on an empty queue, show what it took, and check the outcome."""
+    records = installed_files(limit)
+    distributions = len({record.distribution for record in records.values()})
+    print(f"Files: {len(records):,}, of {distributions} installed distributions\n")
+    job = Job(storage.queue, records)
+    try:
+        timing = _timed(job, len(records))
+    except KeyboardInterrupt:
+        print(f"{job.ledger.sent:,} messages sent, {job.ledger.settled:,} of them done.")
+        raise
+    usage = storage.meter.read()
+    print("\n" + display.summary(job.ledger, usage, timing) + "\n")
+    entries = job.ledger.entries()
+    altered = audit.altered_files(records, entries)
+    _print_some(
+        "Files that are not as their RECORD says:", [f"{k}: {v}" for k, v in altered.items()]
+    )
+    faults = audit.faults(records, entries, storage.queue.list(None), altered)
+    if faults:
+        _print_some(f"NOT handled exactly once, {len(faults):,} faults:", faults)
+        return 1
+    print("Every record was handled exactly once: the workers' ledger and the table agree.")
+    return 0
+
+
+def _timed(job: Job, total: int) -> display.Timing:
+    began = monotonic()
+    with display.progress("Sending", total) as show:
+        job.send(show)
+    sent = monotonic()
+    with display.progress("Verifying", total) as show:
+        job.consume(show)
+    return display.Timing(sending=sent - began, consuming=job.ledger.last - sent)
+
+
+def _print_some(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        more = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+        print("\n  ".join([title, *lines[:_SHOWN], *more]))
+
+
+def _inspect(file: Path) -> int:
+    if not file.exists():
+        print(f"error: there is no file {file}; run the demonstration first.", file=sys.stderr)
+        return 1
+    with reopened(file) as queue:
+        print(f"{file}\n\n{display.inspection(queue)}")
+    return 0
+
+
+def _inspection(file: Path) -> str:
+    """Return the command that shows what is in a file, as it can be typed here."""
+    python = Path(sys.prefix, "bin", "python")
+    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else Path("python")
+    chosen = f" --file {shlex.quote(str(file))}" if file != _FILE else ""
+    return f"{here} -m dynamomq.demo --inspect{chosen}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
