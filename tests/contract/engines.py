@@ -21,6 +21,7 @@ ALL = (*EMBEDDED, *DYNAMODB)
 # What moto is spared, and why; each such test is parametrised with these engines only.
 # * Threads: moto is not thread-safe; two winners of one conditional update have been seen.
 # * Hundreds of messages: it reads the whole table for each query, which takes seconds.
+# * A missing index: it answers with the code for a missing table.
 # Nor can it run batches of PartiQL statements (it reports success for a false condition), so there
 # the queue writes one message a request: the same tests, by DynamoDBEngine's other way.
 BEYOND_MOTO = (*EMBEDDED, "dynamodb-local")
@@ -62,7 +63,7 @@ class Table:
         """Take an item away for good."""
         self._write(Write(id, _rule("remove", "delete", _PRESENT, {}), {}))
 
-    def item(self, id: str) -> Item:
+    def item(self, id: str) -> dict[str, Any]:
         """The item as it is stored."""
         found = self.driver.execute(Get(id))
         assert found is not None, f"there is no item {id!r}"

@@ -1,6 +1,6 @@
-"""Ways to bring message ``m`` into each state, by what users do; and how to be its stale holder."""
+"""Ways to bring message ``m`` into each state, and what a write is to leave of an item."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dynamomq.queue import Queue
@@ -87,3 +87,8 @@ OCCUPIED = tuple(state for state in _SITUATIONS if state not in ("ABSENT", "forg
 def arrange(state: str, queue: Queue[Any], table: Table, clock: ManualClock) -> None:
     """Bring message ``m`` into a state; ``forgotten`` is a tombstone whose time is over."""
     _SITUATIONS[state](queue, table, clock)
+
+
+def after(item: Mapping[str, Any], *, without: str = "", **changes: Any) -> dict[str, Any]:
+    """An item with some attributes changed, ``without`` one, and the others as they were."""
+    return {name: value for name, value in {**item, **changes}.items() if name != without}

@@ -9,7 +9,7 @@ from dynamomq.errors import IllegalTransitionError, InvalidArgumentError, StaleR
 from dynamomq.message import MAX_FAILURES, Message
 from dynamomq.queue import Queue
 from tests.contract.engines import OpenQueue, Table
-from tests.contract.situations import TIMEOUT
+from tests.contract.situations import TIMEOUT, after
 from tests.support.clock import ManualClock
 
 Action = Callable[[Queue[Any], Message[Any]], object]
@@ -34,13 +34,13 @@ def test_extend_moves_the_deadline(
     clock.advance(10)
     extended = queue.extend(held, 90)
     item = table.item("m")
-    assert item == {
-        **held.item,
-        "version": 3,
-        "last_updated_timestamp": clock.text(),
-        "queue_add_timestamp": clock.text(90),
-        "token": item["token"],
-    }
+    assert item == after(
+        held.item,
+        version=3,
+        last_updated_timestamp=clock.text(),
+        queue_add_timestamp=clock.text(90),
+        token=item["token"],
+    )
     assert item["token"] != held.token
     assert extended.item == item
     assert (extended.state, extended.due_at) == ("STANDARD.PROCESSING", clock.moment(90))
@@ -90,14 +90,14 @@ def test_retry_gives_back_with_the_reason(
     clock.advance(2)
     queue.retry(held, delay=60, error=ValueError("no such customer"))
     item = table.item("m")
-    assert item == {
-        **held.item,
-        "status": "READY",
-        "version": 3,
-        "last_updated_timestamp": clock.text(),
-        "queue_add_timestamp": clock.text(60),
-        "token": item["token"],
-        "errors": [
+    assert item == after(
+        held.item,
+        status="READY",
+        version=3,
+        last_updated_timestamp=clock.text(),
+        queue_add_timestamp=clock.text(60),
+        token=item["token"],
+        errors=[
             {
                 "type": "ValueError",
                 "message": "no such customer",
@@ -105,7 +105,7 @@ def test_retry_gives_back_with_the_reason(
                 "when": clock.text(),
             }
         ],
-    }
+    )
     assert item["token"] != held.token
 
 
@@ -161,15 +161,15 @@ def test_release_takes_the_delivery_back(
     clock.advance(2)
     queue.release(held)
     item = table.item("m")
-    assert item == {
-        **held.item,
-        "status": "READY",
-        "receive_count": 0,
-        "version": 3,
-        "last_updated_timestamp": clock.text(),
-        "queue_add_timestamp": clock.text(),
-        "token": item["token"],
-    }
+    assert item == after(
+        held.item,
+        status="READY",
+        receive_count=0,
+        version=3,
+        last_updated_timestamp=clock.text(),
+        queue_add_timestamp=clock.text(),
+        token=item["token"],
+    )
     (again,) = queue.receive()
     assert again.receive_count == 1
 
@@ -269,17 +269,17 @@ def test_move_to_dlq_keeps_the_message_with_the_reason(
     clock.advance(2)
     queue.move_to_dlq(held, error="no such customer")
     item = table.item("m")
-    assert item == {
-        **held.item,
-        "status": "READY",
-        "queue_type": "DLQ",
-        "receive_count": 0,
-        "version": 3,
-        "last_updated_timestamp": clock.text(),
-        "queue_add_timestamp": clock.text(),
-        "queue_peek_timestamp": "",
-        "token": item["token"],
-        "errors": [
+    assert item == after(
+        held.item,
+        status="READY",
+        queue_type="DLQ",
+        receive_count=0,
+        version=3,
+        last_updated_timestamp=clock.text(),
+        queue_add_timestamp=clock.text(),
+        queue_peek_timestamp="",
+        token=item["token"],
+        errors=[
             {
                 "type": "Rejected",
                 "message": "no such customer",
@@ -287,7 +287,7 @@ def test_move_to_dlq_keeps_the_message_with_the_reason(
                 "when": clock.text(),
             }
         ],
-    }
+    )
     (dead,) = queue.receive(source="DLQ")
     assert dead.data == {"n": 1}
 

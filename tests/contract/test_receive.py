@@ -8,7 +8,7 @@ import pytest
 from dynamomq.message import Message
 from dynamomq.queue import Queue
 from tests.contract.engines import BEYOND_MOTO, OpenQueue, Table
-from tests.contract.situations import TIMEOUT
+from tests.contract.situations import TIMEOUT, after
 from tests.support.clock import ManualClock
 
 BY_ONE_AND_BY_MANY = pytest.mark.parametrize("max_messages", [1, 3])
@@ -41,17 +41,17 @@ def test_a_delivery_is_stored_whole(
     clock.advance(1)
     (message,) = queue.receive(max_messages)
     assert message.item == table.item("m")
-    assert message.item == {
-        **sent.item,
-        "status": "PROCESSING",
-        "receive_count": 1,
-        "version": 2,
-        "last_updated_timestamp": clock.text(),
-        "queue_peek_timestamp": clock.text(),
-        "queue_add_timestamp": clock.text(TIMEOUT),
-        "token": message.receipt,
-        "receipt": message.receipt,
-    }
+    assert message.item == after(
+        sent.item,
+        status="PROCESSING",
+        receive_count=1,
+        version=2,
+        last_updated_timestamp=clock.text(),
+        queue_peek_timestamp=clock.text(),
+        queue_add_timestamp=clock.text(TIMEOUT),
+        token=message.receipt,
+        receipt=message.receipt,
+    )
     assert message.token != sent.token
 
 
@@ -180,18 +180,18 @@ def test_deliveries_are_limited(
     assert queue.receive(max_messages) == []
     item = table.item("m")
     (failure,) = queue.get("m").errors
-    assert item == {
-        **last.item,
-        "status": "READY",
-        "queue_type": "DLQ",
-        "receive_count": 0,
-        "version": limit + 2,
-        "last_updated_timestamp": clock.text(),
-        "queue_peek_timestamp": "",
-        "queue_add_timestamp": clock.text(),
-        "token": item["token"],
-        "errors": item["errors"],
-    }
+    assert item == after(
+        last.item,
+        status="READY",
+        queue_type="DLQ",
+        receive_count=0,
+        version=limit + 2,
+        last_updated_timestamp=clock.text(),
+        queue_peek_timestamp="",
+        queue_add_timestamp=clock.text(),
+        token=item["token"],
+        errors=item["errors"],
+    )
     assert item["token"] != last.token
     assert (failure.delivery, failure.at) == (limit, clock.moment())
     assert f"received {limit} times" in failure.message
@@ -271,17 +271,17 @@ def test_a_dead_letter_is_delivered_like_any_message(
     (message,) = queue.receive(max_messages, source="DLQ")
     assert message.state == "DLQ.PROCESSING"
     assert message.item == table.item("m")
-    assert message.item == {
-        **dead,
-        "status": "PROCESSING",
-        "receive_count": 1,
-        "version": 3,
-        "last_updated_timestamp": clock.text(),
-        "queue_peek_timestamp": clock.text(),
-        "queue_add_timestamp": clock.text(TIMEOUT),
-        "token": message.receipt,
-        "receipt": message.receipt,
-    }
+    assert message.item == after(
+        dead,
+        status="PROCESSING",
+        receive_count=1,
+        version=3,
+        last_updated_timestamp=clock.text(),
+        queue_peek_timestamp=clock.text(),
+        queue_add_timestamp=clock.text(TIMEOUT),
+        token=message.receipt,
+        receipt=message.receipt,
+    )
 
 
 @BY_ONE_AND_BY_MANY
