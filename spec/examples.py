@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from dynamomq.machine import GROUP, MESSAGE
@@ -44,9 +45,9 @@ VISIBILITY_TIMEOUT: Final = 30
 GROUP_ITEM: Final = "$group#customer-7"
 
 
-def at(seconds: int, nanoseconds: int = 0) -> str:
-    """Return the timestamp that is so much after the examples' ``NOW``."""
-    return format_instant(_NOW + seconds * SECOND + nanoseconds)
+def at(seconds: int, nanoseconds: int = 0, *, since: str = NOW) -> str:
+    """Return the timestamp that is so much later than another one."""
+    return format_instant(parse_instant(since) + seconds * SECOND + nanoseconds)
 
 
 # --- items -----------------------------------------------------------------------------------
@@ -68,7 +69,7 @@ LEGACY_ATTRIBUTES: Final = (
 _FAILURE: Final[Value] = {
     "type": "TimeoutError",
     "message": "the warehouse did not answer",
-    "at": at(-60),
+    "when": at(-60),
     "delivery": 3,
 }
 
@@ -192,14 +193,14 @@ def _as_seen(item: Item) -> Arguments:
     return {"seen_version": item.get("version", 0)}
 
 
-def _own(trigger: str, item: Item) -> Arguments:
+def _own(trigger: str, item: Item, now: str) -> Arguments:
     """What an operation would pass to this trigger beside the time, having seen this item."""
     holder: Arguments = {"receipt": item.get("receipt", "receipt-of-nobody")}
-    until: Arguments = {"expires_at": NOW_EPOCH + 300}
+    until: Arguments = {"expires_at": parse_instant(now) // SECOND + 300}
     errors: Arguments = {"errors": [_FAILURE]}
     builders: dict[str, Callable[[], Arguments]] = {
-        "send": lambda: {"id": "order-1", "data": {"article": "A-7", "pieces": 3}, "due": NOW},
-        "receive": lambda: {"due": at(VISIBILITY_TIMEOUT), "max_receives": 3},
+        "send": lambda: {"id": "order-1", "data": {"article": "A-7", "pieces": 3}, "due": now},
+        "receive": lambda: {"due": at(VISIBILITY_TIMEOUT, since=now), "max_receives": 3},
         "exhaust": lambda: {"max_receives": 1, "failure": [_FAILURE], **_plan(item)},
         "quarantine": lambda: {
             **errors,
@@ -207,15 +208,15 @@ def _own(trigger: str, item: Item) -> Arguments:
             "creation_timestamp": at(-300),
             **_plan(item),
         },
-        "extend": lambda: {**holder, "due": at(60)},
-        "retry": lambda: {**holder, **errors, "due": at(5)},
-        "release": lambda: {**holder, "due": NOW},
+        "extend": lambda: {**holder, "due": at(60, since=now)},
+        "retry": lambda: {**holder, **errors, "due": at(5, since=now)},
+        "release": lambda: {**holder, "due": now},
         "delete": lambda: {**holder, **until, **_plan(item)},
         "move_to_dlq": lambda: {**holder, **errors, **_plan(item)},
         "bury": lambda: {**_as_seen(item), **errors, **_plan(item)},
         "redrive": lambda: {**_as_seen(item), **_plan(item)},
         "update": lambda: {**_as_seen(item), "data": {"article": "A-8", "pieces": 1}},
-        "reschedule": lambda: {**_as_seen(item), "due": at(3600)},
+        "reschedule": lambda: {**_as_seen(item), "due": at(3600, since=now)},
         "cancel": lambda: {**_as_seen(item), **until, **_plan(item)},
         "purge": lambda: {**_as_seen(item), **_plan(item)},
         "promote": dict,
@@ -228,20 +229,25 @@ def _own(trigger: str, item: Item) -> Arguments:
     return builders[trigger]()
 
 
-def reads(rule: Rule) -> set[str]:
+@cache
+def reads(rule: Rule) -> frozenset[str]:
     """Return the names of the arguments that a rule's conditions and effects read."""
-    return {
+    return frozenset(
         name
         for state, transition in rule.alternatives
         for name in arguments_read(state.predicate, transition.guard, *transition.effects)
-    }
+    )
 
 
-def arguments_for(rule: Rule, item: Item | None) -> Arguments:
+def arguments_for(rule: Rule, item: Item | None, now: str = NOW) -> Arguments:
     """Return what an operation that has seen this item would pass.
 
     Only arguments that the rule reads are given, as a driver would be given them.
     """
-    given: Arguments = {**clock(), "token": "fresh-token", **_own(rule.trigger, item or {})}
+    given: Arguments = {
+        **clock(now),
+        "token": "fresh-token",
+        **_own(rule.trigger, item or {}, now),
+    }
     wanted = reads(rule)
     return {name: value for name, value in given.items() if name in wanted}

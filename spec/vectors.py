@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from attrs import frozen
@@ -57,11 +58,21 @@ def rule_of(machine: StateMachine, trigger: str, state: str) -> tuple[str | None
     """
     queue = "DLQ" if state.startswith("DLQ.") else "STANDARD"
     chosen = queue if trigger in _BY_QUEUE else None
-    return chosen, machine.rule(trigger, queue=chosen)
+    return chosen, _rule(machine, trigger, chosen)
 
 
-def attempts(machine: StateMachine, trigger: str) -> Iterator[Attempt]:
-    """Yield what is tried with a trigger: its transitions' cases, then all other states."""
+@cache
+def _rule(machine: StateMachine, trigger: str, queue: str | None) -> Rule:
+    return machine.rule(trigger, queue=queue)
+
+
+@cache
+def attempts(machine: StateMachine, trigger: str) -> tuple[Attempt, ...]:
+    """Return what is tried with a trigger: its transitions' cases, then all other states."""
+    return tuple(_attempts(machine, trigger))
+
+
+def _attempts(machine: StateMachine, trigger: str) -> Iterator[Attempt]:
     own = [one for one in machine.transitions if one.trigger == trigger]
     for transition in own:
         for case in cases_of(transition):
