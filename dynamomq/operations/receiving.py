@@ -56,6 +56,7 @@ _RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
 _EXHAUST = MESSAGE.rule("exhaust")
 _QUARANTINE = MESSAGE.rule("quarantine")
 _UNFIT = frozenset(state.name for state, _ in _QUARANTINE.alternatives)
+_EXHAUSTIBLE = frozenset(state.name for state, _ in _EXHAUST.alternatives)
 
 _UNLIMITED = 10**15
 """More deliveries than any message will see: ``max_receives`` where there is no limit."""
@@ -168,7 +169,7 @@ class _Claim:
                     size = min(MAX_BATCH, wanted - len(found))
                     batch, candidates = candidates[:size], candidates[size:]
                     yield from self._claim_batch(batch, found)
-            except ServiceError:
+            except (ContentionError, ServiceError):
                 if not found:
                     raise
                 break
@@ -241,7 +242,7 @@ class _Claim:
             return (yield from self._checked(message.item))
         if message.state in _UNFIT:
             yield from self._quarantine(message, moment)
-        elif self._used_up(message.item):
+        elif message.state in _EXHAUSTIBLE and self._used_up(message.item):
             yield from self._exhaust(request.id, moment)
         return None
 
