@@ -26,7 +26,7 @@ from dynamomq.requests import (
     Scan,
     WriteBatch,
 )
-from tests.support.scripted import TABLE, ScriptedClient, lost, opened, refusal
+from tests.support.scripted import ENDPOINT, TABLE, ScriptedClient, lost, opened, refusal
 from tests.support.writes import receive, send
 
 # --- the meter -------------------------------------------------------------------------------
@@ -81,6 +81,13 @@ def test_meter() -> None:
 
 
 # --- the connection --------------------------------------------------------------------------
+
+
+def test_repr_names_the_endpoint() -> None:
+    """An engine shows where it is connected to, as soon as that is known."""
+    assert repr(DynamoDBEngine(client=ScriptedClient())) == f"<DynamoDBEngine at {ENDPOINT}>"
+    assert repr(DynamoDBEngine(endpoint_url="http://x")) == "<DynamoDBEngine at http://x>"
+    assert repr(DynamoDBEngine()) == "<DynamoDBEngine at DynamoDB>"
 
 
 def test_given_client_stays_open() -> None:

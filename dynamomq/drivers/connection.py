@@ -131,9 +131,14 @@ class Connection:
 
     def attempt(self, operation: str, table: TableDefinition) -> Attempt:
         """Describe a call for an error message."""
+        return Attempt(operation, table, self.endpoint, operation in _WRITES)
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests go to, as far as it is known before the first one."""
         meta = getattr(self._client, "meta", None)
-        endpoint = getattr(meta, "endpoint_url", None) or self._endpoint_url or "DynamoDB"
-        return Attempt(operation, table, endpoint, operation in _WRITES)
+        url: str | None = getattr(meta, "endpoint_url", None)
+        return url or self._endpoint_url or "DynamoDB"
 
     def check_usable(self) -> None:
         """Refuse to go on with connections that are closed, or that belong to another process.
@@ -191,7 +196,7 @@ def _config() -> Any:
         # DynamoDB answers within milliseconds or not at all; botocore would wait for 60 s.
         read_timeout=10,
         # At most 5 × (5 + 10) s and some 15 s of pauses: about 90 s is the longest that a repeated
-        # request can trail its first attempt, well within the memory of tombstones (§ WRITE-4).
+        # request can trail its first attempt: RETRY_HORIZON, of tombstones, is reckoned with that.
         retries={"mode": "standard", "total_max_attempts": 5},
         # One for each thread, or urllib3 closes connections after one use; 10 would be too few
         # for a consumer's workers, and unused ones cost nothing.

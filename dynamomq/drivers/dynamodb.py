@@ -125,6 +125,10 @@ class DynamoDBEngine:
             profile_name=profile_name,
         )
 
+    def __repr__(self) -> str:
+        """Show where the engine is connected to."""
+        return f"<DynamoDBEngine at {self._connection.endpoint}>"
+
     def open(self, table: TableDefinition) -> DynamoDBDriver:
         """Return a driver for one table; nothing is sent yet.
 

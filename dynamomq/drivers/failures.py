@@ -1,4 +1,4 @@
-"""What boto3 raises, in DynamoMQ's words (spec: ERROR-1).
+"""What boto3 raises, in DynamoMQ's words.
 
 DynamoDB names a failure by a code, ``…Exception`` or ``…Error`` for a whole request and without
 (or with another ending) for one statement of a batch; the table here goes by what is left when the
