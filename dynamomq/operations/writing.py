@@ -133,12 +133,38 @@ def write(request: Write) -> Operation[WriteReply]:
 
 
 def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
-    """Carry out a batch persistently; a reply for each write, as in :func:`write`."""
-    replies, repeated = yield from _repeat(request)
-    return tuple(
-        evolve(one, repeated=True) if isinstance(one, Refused) and repeated else one
-        for one in replies
-    )
+    """Carry out a batch persistently; a reply for each write, as in :func:`write`.
+
+    Only what failed is sent again, and no later failure takes back what was written before.
+
+    Raises:
+        ServiceError: the first attempt's, where repetition can't mend it.
+    """
+    replies: dict[int, BatchReply] = {}
+    pending = dict(enumerate(request.writes))
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            answers = yield from ask(WriteBatch(tuple(pending.values())))
+        except DynamoMQError as error:
+            if not error.retryable and attempt == 1:
+                raise
+            answers = (Failed(error),) * len(pending)
+        for place, answer in zip(pending, answers, strict=True):
+            if isinstance(answer, Refused) and attempt > 1:
+                answer = evolve(answer, repeated=True)
+            replies[place] = answer
+        pending = {
+            place: write for place, write in pending.items() if _is_worth_repeating(replies[place])
+        }
+        if not pending:
+            break
+        if attempt < _ATTEMPTS:
+            yield from _pause(attempt)
+    return tuple(replies[place] for place in range(len(request.writes)))
+
+
+def _is_worth_repeating(reply: BatchReply) -> bool:
+    return isinstance(reply, Failed) and reply.error.retryable
 
 
 def persistently(request: Request[R]) -> Operation[R]:
@@ -153,7 +179,6 @@ def _repeat(request: Request[R]) -> Operation[tuple[R, bool]]:
     Raises:
         ServiceError: the last attempt's, or one that repetition can't mend.
     """
-    longest = _FIRST_PAUSE
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             reply = yield from ask(request)
@@ -162,7 +187,12 @@ def _repeat(request: Request[R]) -> Operation[tuple[R, bool]]:
                 raise
         else:
             return reply, attempt > 1
-        moment = yield from ask(Tick())
-        yield from ask(Sleep(moment.chance * longest))
-        longest = min(2 * longest, _LONGEST_PAUSE)
+        yield from _pause(attempt)
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _pause(attempt: int) -> Operation[None]:
+    """Wait at random, up to twice as long after each attempt ("full jitter")."""
+    moment = yield from ask(Tick())
+    longest = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+    yield from ask(Sleep(moment.chance * longest))
