@@ -113,7 +113,7 @@ def receive(
 
 
 class _Claim:
-    """One call's way of claiming; holds what stays the same while it looks."""
+    """One call's way of claiming: what stays the same while it looks, and the races it lost."""
 
     def __init__(self, settings: Settings, source: QueueType, timeout: int) -> None:
         self._settings = settings
@@ -122,16 +122,18 @@ class _Claim:
         self._max_receives = (
             settings.max_receives or _UNLIMITED if source is QueueType.STANDARD else None
         )
+        self._lost = 0  # to others; what was put aside is no race, and says nothing about order
 
     # --- one message: the oldest first, then at random ---
 
     def one(self) -> Operation[list[Message[Any]]]:
         """Claim one message, looking ever wider while others are faster."""
+        self._lost = 0
         for window, races in _WINDOWS:
             moment, candidates, more = yield from self._look(window)
-            for race in range(min(races, len(candidates))):
-                oldest = window == _WINDOWS[0][0] and race == 0
-                pick = 0 if oldest else int(moment.chance * len(candidates))
+            most = self._lost + races
+            while candidates and self._lost < most:
+                pick = int(moment.chance * len(candidates)) if self._lost else 0
                 candidate = candidates.pop(pick)
                 moment = yield from ask(Tick(tokens=1))
                 claimed = yield from self._claim(candidate, moment)
@@ -244,6 +246,8 @@ class _Claim:
             yield from self._quarantine(message, moment)
         elif message.state in _EXHAUSTIBLE and self._used_up(message.item):
             yield from self._exhaust(request.id, moment)
+        else:
+            self._lost += 1
         return None
 
     def _exhaust(self, id: str, moment: Moment) -> Operation[None]:
@@ -262,6 +266,8 @@ class _Claim:
             found = message_of(self._settings, reply.item, moment.now)
             if found.state in _UNFIT:
                 yield from self._quarantine(found, moment)
+            else:
+                self._lost += 1
 
     def _quarantine(self, message: Message[Any], moment: Moment) -> Operation[None]:
         """Dead-letter an item that is not a whole message, with what it lacks filled in."""
