@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from attrs import frozen
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamomq.expressions import all_of
@@ -209,15 +209,18 @@ def test_a_write_is_refused_by_its_own_result(transition: Transition, data: st.D
         assert not allowed(rule, after, given_)
 
 
-SKEWS = (-20, 0, 20)
-LIFE = tuple(one for one in TRIGGERS if one not in (*UPKEEP, "purge"))
+LEGAL = {
+    state: sorted({o.trigger for o in WRITES if o.source == state} - {*UPKEEP, "purge"})
+    for state in STATES["message"]
+}
+"""What a message's life is made of: all but upkeep, and removal without a trace (WRITE-5)."""
 
 
 @frozen
 class Step:
-    """One write of a walk: by whom, how long after the last one, by how wrong a clock."""
+    """One write of a walk: which of the legal ones, after what pause, by how wrong a clock."""
 
-    trigger: str
+    choice: int
     pause: int
     skew: int
 
@@ -225,28 +228,31 @@ class Step:
 STEPS = st.lists(
     st.builds(
         Step,
-        st.sampled_from((*LIFE, "receive", "receive", "receive", "send")),
+        st.integers(0, 11),
         st.sampled_from((0, 1, 29, 31, 400)),
-        st.sampled_from(SKEWS),
+        st.sampled_from((-20, 0, 20)),
     ),
-    max_size=12,
+    min_size=2,
+    max_size=10,
 )
 
 
 def walk(steps: list[Step]) -> Counter[str]:
     """Live a message's life; after each write try all earlier ones again, which must be refused."""
-    clock_time, item = parse_instant(NOW), None
+    clock_time = parse_instant(NOW)
+    item: Item | None = None
     done: list[tuple[Rule, Arguments]] = []
     for number, step in enumerate(steps):
         clock_time += step.pause * SECOND
         now = clock_time + step.skew * SECOND
-        state = MESSAGE.state_of(item, clock(format_instant(clock_time))).name
-        _, rule = rule_of(MESSAGE, step.trigger, state)
+        state = MESSAGE.state_of(item, clock(format_instant(now))).name
+        if not LEGAL[state]:
+            continue
+        trigger = LEGAL[state][step.choice % len(LEGAL[state])]
+        _, rule = rule_of(MESSAGE, trigger, state)
         if rule.alternatives[0][1].by in ("holder", "operator") and item is not None:
             now = max(now, parse_instant(str(item["last_updated_timestamp"])) + 1)  # TIME-2
-        given_ = arguments_for(rule, item, format_instant(now))
-        if "token" in given_:
-            given_["token"] = f"token-{number}"
+        given_ = {**arguments_for(rule, item, format_instant(now)), "token": f"token-{number}"}
         if allowed(rule, item, given_):
             item = rule.specialised(given_).apply(item, given_)
             done.append((rule, given_))
@@ -257,8 +263,6 @@ def walk(steps: list[Step]) -> Counter[str]:
 
 @given(steps=STEPS)
 @settings(max_examples=200)
-@example(steps=[Step("send", 0, 0), Step("receive", 0, 20), Step("release", 0, -20)])
-@example(steps=[Step("send", 0, 0), Step("bury", 0, 0), Step("redrive", 0, 0)])
 def test_a_late_repetition_is_refused(steps: list[Step]) -> None:
     """REPEATABLE: a request that executes again after any others is refused, whatever the clocks.
 
@@ -272,13 +276,14 @@ def test_walks_take_every_step() -> None:
     taken: Counter[str] = Counter()
 
     @given(steps=STEPS)
-    @settings(max_examples=500, derandomize=True, database=None)
+    @settings(max_examples=200, derandomize=True, database=None)
     def explore(steps: list[Step]) -> None:
         taken.update(walk(steps))
 
     explore()
     print(dict(taken))
-    assert set(taken) >= set(LIFE) - {"quarantine"}  # no walk makes an item malformed
+    never = {"quarantine"}  # no legal write makes an item malformed
+    assert set(taken) == {trigger for legal in LEGAL.values() for trigger in legal} - never
 
 
 # --- the executable model --------------------------------------------------------------------
