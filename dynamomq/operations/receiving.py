@@ -13,7 +13,13 @@ from contextlib import suppress
 from typing import Any
 
 from dynamomq.attributes import CREATED, ID, RECEIVE_COUNT
-from dynamomq.errors import ContentionError, PayloadError, ServiceError
+from dynamomq.errors import (
+    ContentionError,
+    DynamoMQError,
+    PayloadError,
+    RequestRejectedError,
+    ServiceError,
+)
 from dynamomq.machine import MESSAGE, QueueType, faults
 from dynamomq.message import Failure, Message
 from dynamomq.operations.holding import move_to_dlq
@@ -113,7 +119,7 @@ def receive(
 
 
 class _Claim:
-    """One call's way of claiming: what stays the same while it looks, and the races it lost."""
+    """One call's way of claiming: what stays the same while it looks, and what came in between."""
 
     def __init__(self, settings: Settings, source: QueueType, timeout: int) -> None:
         self._settings = settings
@@ -122,7 +128,8 @@ class _Claim:
         self._max_receives = (
             settings.max_receives or _UNLIMITED if source is QueueType.STANDARD else None
         )
-        self._lost = 0  # to others; what was put aside is no race, and says nothing about order
+        self._lost = 0  # races; what was put aside is none, and says nothing about order
+        self._hindrance: DynamoMQError | None = None  # raised where nothing at all can be claimed
 
     # --- one message: the oldest first, then at random ---
 
@@ -141,6 +148,8 @@ class _Claim:
                     return [claimed]
             if not more and not candidates:
                 break
+        if self._hindrance is not None:
+            raise self._hindrance
         return []
 
     def _claim(self, candidate: Item, moment: Moment) -> Operation[Message[Any] | None]:
@@ -149,7 +158,11 @@ class _Claim:
             yield from self._exhaust(_id(candidate), moment)
             return None
         request = self._request(candidate, moment.now, moment.tokens[0])
-        reply = yield from write(request)
+        try:
+            reply = yield from write(request)
+        except RequestRejectedError as error:
+            self._pass_over(request.id, error)
+            return None
         if isinstance(reply, Written):
             return (yield from self._checked(reply.item or {}))
         return (yield from self._second_look(request, reply.item, moment))
@@ -178,6 +191,8 @@ class _Claim:
             cursor = page.cursor
             if cursor is None or len(found) >= wanted:
                 break
+        if self._hindrance is not None and not found:
+            raise self._hindrance
         return found
 
     def _claim_batch(
@@ -201,13 +216,16 @@ class _Claim:
                 claimed = yield from self._checked(reply.item or {})
                 found.extend([claimed] if claimed else [])
             elif isinstance(reply, Refused) or not reply.error.retryable:
-                unclear.append(request)
+                unclear.append((request, reply))
         if not unclear:
             return
-        items = yield from persistently(GetMany(tuple(request.id for request in unclear)))
-        for request in unclear:
+        items = yield from persistently(GetMany(tuple(request.id for request, _ in unclear)))
+        for request, reply in unclear:
+            lost = self._lost
             claimed = yield from self._second_look(request, items.get(request.id), moment)
             found.extend([claimed] if claimed else [])
+            if isinstance(reply, Failed) and self._lost > lost:
+                self._pass_over(request.id, reply.error)
 
     # --- what both share ---
 
@@ -250,6 +268,13 @@ class _Claim:
             self._lost += 1
         return None
 
+    def _pass_over(self, id: str, error: DynamoMQError) -> None:
+        """Note that a message can't be claimed as it is; it must not keep others from delivery."""
+        self._lost += 1
+        if isinstance(error, RequestRejectedError):
+            error = _unreceivable(id, error)
+        self._hindrance = self._hindrance or error
+
     def _exhaust(self, id: str, moment: Moment) -> Operation[None]:
         """Dead-letter a message that has used up its deliveries; what only seems one, put aside."""
         limit = self._max_receives or 0
@@ -287,9 +312,7 @@ class _Claim:
         }
         yield from self._put_aside(message.id, _QUARANTINE, arguments)
 
-    def _put_aside(
-        self, id: str, rule: Rule, arguments: dict[str, Value]
-    ) -> Operation[WriteReply]:
+    def _put_aside(self, id: str, rule: Rule, arguments: dict[str, Value]) -> Operation[WriteReply]:
         """Write a transition whose refusal mostly means that somebody else has seen to it."""
         moment = yield from ask(Tick(tokens=1))
         request = Write(id, rule, {**arguments, "token": moment.tokens[0]})
@@ -321,6 +344,17 @@ def _distinct(page: Page) -> list[Item]:
 
 def _id(entry: Item) -> str:
     return str(entry[ID.name])
+
+
+def _unreceivable(id: str, cause: RequestRejectedError) -> RequestRejectedError:
+    """Return the error for a message that no claim can be written to: too large, or too odd."""
+    error = RequestRejectedError(
+        f"Message {id!r} is due, but can't be received: {cause.message}",
+        code=cause.code,
+        remedy="Repair or remove the item; other messages are received all the same.",
+    )
+    error.__cause__ = cause
+    return error
 
 
 def _raise_if_all_failed(replies: Sequence[BatchReply]) -> None:

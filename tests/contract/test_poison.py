@@ -1,14 +1,16 @@
 """What is stored but no proper message, or can't be read, is put aside and holds up nobody."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from attrs import frozen
 
-from dynamomq.errors import IllegalTransitionError, PayloadError
+from dynamomq.errors import IllegalTransitionError, PayloadError, RequestRejectedError
 from dynamomq.message import Message
 from dynamomq.queue import Queue
-from tests.contract.engines import OpenQueue, Table
+from dynamomq.values import MAX_ITEM_BYTES
+from tests.contract.engines import BEYOND_MOTO, OpenQueue, Table
 from tests.contract.situations import TIMEOUT, after
 from tests.support.clock import ManualClock
 
@@ -182,6 +184,28 @@ def test_poison_does_not_disturb_the_order(
         clock.advance(0.001)
     received = [message.data for _ in range(5) for message in queue.receive(max_messages)]
     assert received == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)
+@BY_ONE_AND_BY_MANY
+@pytest.mark.parametrize(
+    "oddity", [{"version": Decimal("1E-100")}, {"data": "x" * (MAX_ITEM_BYTES - 250)}]
+)
+def test_a_message_that_no_claim_can_be_written_to_is_passed_over(
+    queue: Queue[Any],
+    table: Table,
+    clock: ManualClock,
+    max_messages: int,
+    oddity: dict[str, Any],
+) -> None:
+    """What can't be counted up, or has no room for a receipt: others go first, then it is named."""
+    table.put({**whole(clock), **oddity})
+    before = table.item("m")
+    queue.send(1, id="healthy")
+    assert [message.id for message in queue.receive(max_messages)] == ["healthy"]
+    with pytest.raises(RequestRejectedError, match="'m' is due, but can't be received"):
+        queue.receive(max_messages)
+    assert table.item("m") == before
 
 
 # --- payloads that can't be read -------------------------------------------------------------
