@@ -36,7 +36,7 @@ def typed(queue: Queue[Order]) -> None:
     assert_type(Queue("orders", payload=Order), Queue[Order])
     assert_type(queue.send(Order(1), delay=timedelta(minutes=5)), Message[Order])
     queue.send(Order(1), id="order-1", headers={"trace": "1"}, if_exists="return")
-    queue.send("text")  # type: ignore[arg-type]
+    queue.send("text")  # type: ignore[arg-type]  # the error is the point: not an Order
     [message] = queue.receive(max_messages=1, visibility_timeout=30, wait=20.0, source="DLQ")
     assert_type(message.data, Order)
     assert_type(message.queue, QueueType | None)
@@ -45,7 +45,7 @@ def typed(queue: Queue[Order]) -> None:
     queue.move_to_dlq(message, error="no")
     queue.release(message)
     queue.delete(message)
-    message.receive_count = 2  # type: ignore[misc]
+    message.receive_count = 2  # type: ignore[misc]  # the error is the point: it is frozen
 
 
 def operators(queue: Queue[Order]) -> None:
