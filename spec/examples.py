@@ -10,10 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final
 
+from dynamomq.attributes import ARGUMENTS
 from dynamomq.machine import GROUP, MESSAGE
 from dynamomq.rules import Rule, StateMachine
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
-from dynamomq.values import Item, Value
+from dynamomq.values import Item, Value, type_letter
 from spec.trees import arguments_read
 
 __all__ = [
@@ -242,7 +243,8 @@ def reads(rule: Rule) -> frozenset[str]:
 def arguments_for(rule: Rule, item: Item | None, now: str = NOW) -> Arguments:
     """Return what an operation that has seen this item would pass.
 
-    Only arguments that the rule reads are given, as a driver would be given them.
+    Only arguments that the rule reads are given, as a driver would be given them, and only of
+    their declared type (EXPR-3): of an attribute of another type an operation has no plan.
     """
     given: Arguments = {
         **clock(now),
@@ -250,4 +252,9 @@ def arguments_for(rule: Rule, item: Item | None, now: str = NOW) -> Arguments:
         **_own(rule.trigger, item or {}, now),
     }
     wanted = reads(rule)
-    return {name: value for name, value in given.items() if name in wanted}
+    return {name: value for name, value in given.items() if name in wanted and _typed(name, value)}
+
+
+def _typed(name: str, value: Value) -> bool:
+    declared = ARGUMENTS[name].partition(":")[0]
+    return declared in ("any", type_letter(value))

@@ -110,7 +110,7 @@ def test_transitions_are_sound(transition: Transition) -> None:
         exercised.note(MESSAGE, transition, attempt)
 
     @given(data=st.data())
-    @settings(max_examples=60)
+    @settings(max_examples=40)
     def explore(data: st.DataObject) -> None:
         item = data.draw(items(transition.source))
         attempt = Attempt("", None, rule, queue, item, data.draw(arguments(rule, item)), "")
@@ -133,7 +133,7 @@ def test_group_transitions_are_sound(transition: Transition) -> None:
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_transitions_are_deterministic(trigger: str, data: st.DataObject) -> None:
     """MACHINE-4: for an item, a time, a trigger and arguments at most one transition applies."""
     item = data.draw(items())
@@ -146,7 +146,7 @@ def test_transitions_are_deterministic(trigger: str, data: st.DataObject) -> Non
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_rule_is_the_disjunction_of_its_transitions(trigger: str, data: st.DataObject) -> None:
     """MACHINE-6: what is sent, simplified and specialised, decides as the plain transitions do."""
     item = data.draw(items())
@@ -164,7 +164,7 @@ def allowed(rule: Rule, item: Item | None, given: Arguments) -> bool:
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_every_write_counts(trigger: str, data: st.DataObject) -> None:
     """VERSION: an update raises ``version`` by one and says when; a put starts at 1."""
     source = data.draw(st.sampled_from(sorted({s.source for s in WRITES if s.trigger == trigger})))
@@ -176,14 +176,16 @@ def test_every_write_counts(trigger: str, data: st.DataObject) -> None:
         return
     after = rule.specialised(given_).apply(item, given_) or {}
     before = (item or {}).get("version") if rule.kind == "update" else 0
-    expected = before + 1 if isinstance(before, int) else given_.get("version")
-    assert after["version"] == expected or not isinstance(before, int)
+    if type(before) is int:
+        assert after["version"] == before + 1
+    elif trigger == "quarantine":
+        assert after["version"] == 1
     assert after["last_updated_timestamp"] == NOW
     assert (after.get("token") == given_.get("token")) or trigger in UPKEEP
 
 
 def seen_version(item: Item | None) -> dict[str, Value]:
-    """The argument ``version`` of a quarantine, as the specification says (QUARANTINE)."""
+    """The argument ``version`` of a quarantine, as the specification says (RECEIVE-5)."""
     version = (item or {}).get("version", 0)
     return {"version": version + 1 if type(version) is int else 1}
 
