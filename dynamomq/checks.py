@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
@@ -37,6 +36,7 @@ MAX_VISIBILITY_TIMEOUT = timedelta(days=7)
 MAX_DELAY = timedelta(days=36_525)
 MAX_WAIT = timedelta(days=1)
 _SHORTEST = timedelta(milliseconds=1)
+_MAX_NAME_BYTES = 65_535  # of a name in a map
 _NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
@@ -62,7 +62,7 @@ def check_duration(argument: str, value: Duration, *, at_most: timedelta, zero: 
         seconds = value
     shortest = 0.0 if zero else _SHORTEST / timedelta(seconds=1)
     longest = at_most / timedelta(seconds=1)
-    if math.isnan(seconds) or not shortest <= seconds <= longest:
+    if not shortest <= seconds <= longest:  # so neither is NaN
         raise InvalidArgumentError(
             argument,
             value,
@@ -94,7 +94,7 @@ def check_id(id: object, *, argument: str = "id") -> str:
     try:
         size = len(id.encode())
     except UnicodeEncodeError:
-        raise InvalidArgumentError(argument, id, "it is not valid Unicode") from None
+        raise _not_unicode(argument, id) from None
     if size > MAX_KEY_BYTES:
         raise InvalidArgumentError(
             argument,
@@ -113,18 +113,27 @@ def check_count(argument: str, value: object, *, at_least: int, at_most: int) ->
     """
     if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= at_most:
         raise InvalidArgumentError(
-            argument, value, f"a whole number from {at_least:,} to {at_most:,} is needed"
+            argument,
+            value,
+            f"a whole number from {at_least:,} to {at_most:,} is needed",
+            remedy="Pass an int within these bounds.",
         )
     return value
 
 
-def check_headers(headers: Mapping[Any, Any] | None) -> dict[str, str] | None:
+def check_headers(headers: object) -> dict[str, str] | None:
     """Return headers as a dictionary of its own; ``None`` where there are none.
 
     Raises:
-        InvalidArgumentError: a name or a value is not text.
+        InvalidArgumentError: no mapping; or a name or a value is not text, or a name is empty.
     """
-    for name, value in (headers or {}).items():
+    if headers is None:
+        return None
+    if not isinstance(headers, Mapping):
+        raise InvalidArgumentError(
+            "headers", headers, "they are not a mapping", remedy="Pass a dict of str to str."
+        )
+    for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise InvalidArgumentError(
                 "headers",
@@ -133,10 +142,18 @@ def check_headers(headers: Mapping[Any, Any] | None) -> dict[str, str] | None:
                 remedy="Convert them with str(), or put them into the payload.",
             )
         try:
-            f"{name}{value}".encode()
+            size = len(name.encode())
+            value.encode()
         except UnicodeEncodeError:
-            raise InvalidArgumentError("headers", name, "it is not valid Unicode") from None
-    return dict(headers) if headers else None
+            raise _not_unicode("headers", {name: value}) from None
+        if not 0 < size <= _MAX_NAME_BYTES:
+            raise InvalidArgumentError(
+                "headers",
+                {name: value},
+                f"the name of a header has 1 to {_MAX_NAME_BYTES:,} bytes",
+                remedy="Choose another name.",
+            )
+    return dict(headers) or None
 
 
 def check_source(source: QueueType | str) -> QueueType:
@@ -149,7 +166,9 @@ def check_source(source: QueueType | str) -> QueueType:
         return QueueType(source)
     except ValueError:
         names = " or ".join(repr(queue.value) for queue in QueueType)
-        raise InvalidArgumentError("source", source, f"it is {names}") from None
+        raise InvalidArgumentError(
+            "source", source, "there is no such queue", remedy=f"Pass {names}."
+        ) from None
 
 
 def check_name(argument: str, name: object) -> str:
@@ -162,6 +181,13 @@ def check_name(argument: str, name: object) -> str:
         raise InvalidArgumentError(
             argument,
             name,
-            "a name has 3 to 255 characters of a-z, A-Z, 0-9, '_', '-' and '.'",
+            "DynamoDB does not take it as a name",
+            remedy="Names have 3 to 255 characters of a-z, A-Z, 0-9, '_', '-' and '.'.",
         )
     return name
+
+
+def _not_unicode(argument: str, value: object) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        argument, value, "it is not valid Unicode", remedy="Remove the lone surrogates from it."
+    )

@@ -40,12 +40,15 @@ __all__ = [
 ]
 
 _SHOWN = 60
+_MAX_BITS = 4096  # beyond some 4,300 digits Python refuses to write an int out
 
 
 def shorten(value: object) -> str:
     """Return ``repr(value)`` cut to a length that is safe and readable in an error message."""
     if isinstance(value, str | bytes) and len(value) > _SHOWN:
         return f"{value[:_SHOWN]!r}… ({len(value):,} long)"
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return f"an int of {value.bit_length():,} bits"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

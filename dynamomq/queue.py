@@ -217,7 +217,12 @@ class Queue(Generic[T]):
             InvalidArgumentError: id, delay or headers are not acceptable.
         """
         if if_exists not in ("raise", "return"):
-            raise InvalidArgumentError("if_exists", if_exists, "it is 'raise' or 'return'")
+            raise InvalidArgumentError(
+                "if_exists",
+                if_exists,
+                "there is no such choice",
+                remedy="Pass 'raise' or 'return'.",
+            )
         return self._run(
             operations.send(
                 self._settings,
@@ -371,14 +376,20 @@ class Queue(Generic[T]):
             source: the queue; ``None``: everything in the table, in no order, with the tombstones
                 of deleted messages.
 
-        Yields:
-            Each message that was there when its page was read, whoever holds it.
+        Returns:
+            An iterator over the messages that were there when their page was read, whoever holds
+            them. It reads a page when it gets there, and not before.
+
+        Raises:
+            InvalidArgumentError: there is no such queue.
         """
-        wanted = None if source is None else check_source(source)
-        page, cursor = self._run(operations.list_page(self._settings, wanted, None))
+        return self._listed(None if source is None else check_source(source))
+
+    def _listed(self, source: QueueType | None) -> Iterator[Message[T]]:
+        page, cursor = self._run(operations.list_page(self._settings, source, None))
         yield from page
         while cursor is not None:
-            page, cursor = self._run(operations.list_page(self._settings, wanted, cursor))
+            page, cursor = self._run(operations.list_page(self._settings, source, cursor))
             yield from page
 
     def stats(self, *, limit: int = 10_000) -> Stats:

@@ -125,7 +125,7 @@ def _finish(
     settings: Settings, rules: dict[QueueType, Rule], message: Message[T], extra: _Extra
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
-    if message.receipt is None or message.queue is None:
+    if not _is_held(message):
         raise InvalidArgumentError(
             "message",
             message,
@@ -150,6 +150,10 @@ def _finish(
         if not _took_effect(request.rule, message, found):
             raise _refusal(request.rule.trigger, message, found, repeated=reply.repeated)
     return request, reply, now
+
+
+def _is_held(message: object) -> bool:
+    return isinstance(message, Message) and None not in (message.receipt, message.queue)
 
 
 def _took_effect(rule: Rule, message: Message[T], found: Message[Any]) -> bool:
