@@ -22,6 +22,7 @@ ALL = (*EMBEDDED, *DYNAMODB)
 # * Threads: moto is not thread-safe; two winners of one conditional update have been seen.
 # * Hundreds of messages: it reads the whole table for each query, which takes seconds.
 # * A missing index: it answers with the code for a missing table.
+# * Numbers of more than 38 digits with the zeros at the end: it can't read them back.
 # * Writes that DynamoDB refuses for the size or the digits of what they leave: it stores them.
 # Nor can it run batches of PartiQL statements (it reports success for a false condition), so there
 # the queue writes one message a request: the same tests, by DynamoDBEngine's other way.
