@@ -7,17 +7,20 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
-from dynamomq import DynamoDBEngine
+from dynamomq import DynamoDBEngine, InvalidArgumentError
+from dynamomq.attributes import ID
 from dynamomq.drivers.meter import Meter
 
 __all__ = ["Endpoint"]
 
+_BATCH = 25
 _AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
@@ -62,18 +65,64 @@ class Endpoint:
         return self.session.client("dynamodb", endpoint_url=self.url, config=config)
 
     @contextmanager
-    def own_table(self, prefix: str) -> Iterator[str]:
-        """Yield the name of a table that does not exist yet, and delete the table in the end."""
-        name = f"{prefix}-{uuid.uuid4().hex[:12]}"
+    def empty_table(self, name: str | None = None) -> Iterator[str]:
+        """Yield the name of a table without messages.
+
+        Args:
+            name: a table to use, which is emptied in the end; ``None``: a new one, which does not
+                exist yet and is deleted in the end.
+
+        Raises:
+            InvalidArgumentError: the named table is not empty.
+        """
+        client = self.client()
         try:
-            yield name
+            if name is None:
+                yield from _temporary(client)
+            else:
+                yield from _emptied(client, name)
         finally:
-            client = self.client()
-            try:
-                client.delete_table(TableName=name)
-            except client.exceptions.ResourceNotFoundException:
-                pass  # the block did not get as far as creating it
-            except (BotoCoreError, ClientError) as error:
-                print(f"Table {name} could not be deleted: {error}", file=sys.stderr)
-            finally:
-                client.close()
+            client.close()
+
+
+def _temporary(client: Any) -> Iterator[str]:
+    name = f"dynamomq-{uuid.uuid4().hex[:12]}"
+    try:
+        yield name
+    finally:
+        try:
+            client.delete_table(TableName=name)
+        except client.exceptions.ResourceNotFoundException:
+            pass  # the block did not get as far as creating it
+        except EndpointConnectionError:
+            pass  # nobody is there, and the block has said so
+        except (BotoCoreError, ClientError) as error:
+            print(f"Table {name} could not be deleted: {error}", file=sys.stderr)
+
+
+def _emptied(client: Any, name: str) -> Iterator[str]:
+    if any(_ids(client, name)):
+        raise InvalidArgumentError(
+            "table",
+            name,
+            "it is not empty, and the benchmark would receive what is in it",
+            remedy="Name another one.",
+        )
+    try:
+        yield name
+    finally:
+        # Everything in it came from here, tombstones and messages in flight among it.
+        while batch := list(islice(_ids(client, name), _BATCH)):
+            requests = [{"DeleteRequest": {"Key": key}} for key in batch]
+            client.batch_write_item(RequestItems={name: requests})
+
+
+def _ids(client: Any, table: str) -> Iterator[dict[str, Any]]:
+    """Read the keys of all items, page by page; of none where there is no such table."""
+    try:
+        for page in client.get_paginator("scan").paginate(
+            TableName=table, ProjectionExpression=ID.name, ConsistentRead=True
+        ):
+            yield from page["Items"]
+    except client.exceptions.ResourceNotFoundException:
+        return

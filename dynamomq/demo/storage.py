@@ -56,7 +56,7 @@ def in_dynamodb(url: str) -> Iterator[Storage]:
     endpoint = Endpoint(url)
     engine = endpoint.engine(meter)
     try:
-        with endpoint.own_table(_TABLE) as table:
+        with endpoint.empty_table() as table:
             queue = _queue(table, engine)
             queue.create_table()
             yield Storage(queue, meter)

@@ -1,0 +1,153 @@
+"""Our CPU time beside that of the bare boto3 calls.
+
+The bare calls are the very requests that the library made, recorded and made once more against
+another table, where they have the same success: nothing has to be written twice and kept in step.
+Both run in turns, so that a machine that slows down slows both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from botocore.config import Config
+
+from dynamomq import DynamoDBEngine, Message, Queue
+from dynamomq.bench.endpoint import Endpoint
+from dynamomq.bench.metered import PAYLOAD
+from dynamomq.bench.report import Cell, Table
+
+__all__ = ["cpu_times"]
+
+_BATCH = 25
+_BUDGET = 10.0  # per cent, one at a time
+_OPERATIONS = ("send", "receive", "delete", f"receive {_BATCH}")
+_TIMEOUT = 3600  # seconds
+
+
+class _Recorder:
+    """A boto3 client that takes down what it is asked."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if not callable(method):
+            return method
+
+        def recording(**parameters: Any) -> Any:
+            self.calls.append((name, parameters))
+            return method(**parameters)
+
+        # Found at once the next time: the recorder must not cost what it is to measure.
+        setattr(self, name, recording)
+        return recording
+
+
+class _Race:
+    """The library on one table, and its requests again on another."""
+
+    def __init__(self, client: Any, table: str, other: str) -> None:
+        self._client = _Recorder(client)
+        self._again = client
+        self._table, self._other = table, other
+        engine = DynamoDBEngine(client=self._client)
+        self._queue = Queue(table, payload=str, engine=engine, visibility_timeout=_TIMEOUT)
+        self._held: list[Message[str]] = []
+        self.ours = dict.fromkeys(_OPERATIONS, 0.0)
+        self.bare = dict.fromkeys(_OPERATIONS, 0.0)
+
+    def prepare(self) -> None:
+        """Create both tables."""
+        self._queue.create_table()
+        Queue(self._other, engine=DynamoDBEngine(client=self._again)).create_table()
+
+    def round(self) -> None:
+        """Measure 25 messages one at a time, then 25 in a batch."""
+        self._measure("send", lambda: self._times(lambda: self._queue.send(PAYLOAD)))
+        self._measure("receive", lambda: self._times(lambda: self._receive(1)))
+        self._measure("delete", self._delete)
+        for _ in range(_BATCH):
+            self._queue.send(PAYLOAD)
+        self._repeat()
+        self._measure(_OPERATIONS[-1], lambda: self._receive(_BATCH))
+        self._delete()
+        self._repeat()
+
+    def _times(self, action: Callable[[], object]) -> None:
+        for _ in range(_BATCH):
+            action()
+
+    def _receive(self, count: int) -> None:
+        self._held += self._queue.receive(count)
+
+    def _delete(self) -> None:
+        for message in self._held:
+            self._queue.delete(message)
+        self._held.clear()
+
+    def _measure(self, operation: str, action: Callable[[], object]) -> None:
+        self._client.calls.clear()
+        self.ours[operation] += _cpu(action)
+        self.bare[operation] += self._repeat()
+
+    def _repeat(self) -> float:
+        """Make the recorded calls on the other table and return the CPU time that they took."""
+        prepared = [
+            (getattr(self._again, name), self._elsewhere(parameters))
+            for name, parameters in self._client.calls
+        ]
+        self._client.calls.clear()
+        return _cpu(lambda: _call(prepared))
+
+    def _elsewhere(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        if "TableName" in parameters:
+            return {**parameters, "TableName": self._other}
+        statements = [
+            {**one, "Statement": one["Statement"].replace(f'"{self._table}"', f'"{self._other}"')}
+            for one in parameters["Statements"]
+        ]
+        return {**parameters, "Statements": statements}
+
+
+def _call(prepared: Iterable[tuple[Callable[..., Any], dict[str, Any]]]) -> None:
+    for method, parameters in prepared:
+        method(**parameters)
+
+
+def _cpu(action: Callable[[], object]) -> float:
+    began = time.process_time()
+    action()
+    return time.process_time() - began
+
+
+def cpu_times(endpoint: Endpoint, *, messages: int = 500) -> Table:
+    """Return the CPU time of each operation, in milliseconds, ours and the bare calls'.
+
+    Args:
+        endpoint: where DynamoDB is; two temporary tables are made there.
+        messages: how many to average over.
+    """
+    # As the engine sets up its own client, so that the comparison is about our work only.
+    client = endpoint.client(Config(parameter_validation=False, retries={"mode": "standard"}))
+    with endpoint.empty_table() as table, endpoint.empty_table() as other:
+        race = _Race(client, table, other)
+        race.prepare()
+        race.round()
+        warm = {operation: (race.ours[operation], race.bare[operation]) for operation in race.ours}
+        rounds = max(messages // _BATCH, 1)
+        for _ in range(rounds):
+            race.round()
+    client.close()
+    rows: list[tuple[Cell, ...]] = []
+    for operation in _OPERATIONS:
+        count = rounds if operation == _OPERATIONS[-1] else rounds * _BATCH
+        ours = 1000 * (race.ours[operation] - warm[operation][0]) / count
+        bare = 1000 * (race.bare[operation] - warm[operation][1]) / count
+        rows.append((operation, ours, bare, 100 * (ours / bare - 1)))
+    return Table(
+        "CPU time per operation, ms", ("", "DynamoMQ", "bare boto3", "more, %"), tuple(rows)
+    )
