@@ -188,9 +188,7 @@ NO_MESSAGE: Final = frozenset({"ABSENT", "FOREIGN"})
 
 _DUE_NOW = DUE.le(Arg("now"))
 _HOLDER = RECEIPT.eq(Arg("receipt"))
-_AS_SEEN = (TOKEN.eq(Arg("seen_token"))) | (
-    Not(Given("seen_token")) & TOKEN.absent() & VERSION.eq(Arg("seen_version"))
-)
+_AS_SEEN = Same(TOKEN, "seen_token") & (Given("seen_token") | Same(VERSION, "seen_version"))
 _DELIVERIES_LEFT = RECEIVE_COUNT.lt(Arg("max_receives"))
 _DELIVERIES_USED_UP = RECEIVE_COUNT.ge(Arg("max_receives"))
 _LEAVES_LIST = all_of(
@@ -313,7 +311,8 @@ _EXTENDS = _HOLDER & DUE.lt(Arg("due")) & _LASTS
 _LAST = _HOLDER & _LEAVES_LIST
 _WITHDRAWN = _AS_SEEN & _LEAVES_LIST
 _RETURNS_FIRST = all_of([_IS_HEAD, _AS_SEEN, Same(GROUP_ID, "group")])
-_RETURNS_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, Same(GROUP_ID, "group")])
+_RETURNS_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, Same(GROUP_ID, "group"), GROUP_ID.has_type("S")])
+_RESCHEDULES = _AS_SEEN & Arg("due").ge(Arg("now"))
 
 
 def _steps(
@@ -342,7 +341,7 @@ _MESSAGE_TRANSITIONS = [
     *_steps("receive", "receiver", _D_EXPIRED, _D_PROCESSING, _LASTS, _CLAIMED),
     *_steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _SPENT, _EXHAUSTED),
     *_steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _SPENT, _EXHAUSTED),
-    *_steps("quarantine", "receiver", "MALFORMED", _D_READY, TRUE, _REPAIRED),
+    *_steps("quarantine", "receiver", "MALFORMED", _D_READY, _LEAVES_LIST, _REPAIRED),
 
     *_steps("expire", "time", _S_PROCESSING, _S_EXPIRED),
     *_steps("expire", "time", _D_PROCESSING, _D_EXPIRED),
@@ -364,12 +363,12 @@ _MESSAGE_TRANSITIONS = [
     *_steps("update", "operator", _S_FREE, _S_READY, _AS_SEEN, _UPDATED),
     *_steps("update", "operator", _D_FREE, _D_READY, _AS_SEEN, _UPDATED),
     *_steps("update", "operator", "WAITING", "WAITING", _AS_SEEN, _UPDATED),
-    *_steps("reschedule", "operator", _S_FREE, _S_READY, _AS_SEEN, _RESCHEDULED),
-    *_steps("reschedule", "operator", _D_FREE, _D_READY, _AS_SEEN, _RESCHEDULED),
-    *_steps("reschedule", "operator", "WAITING", "WAITING", _AS_SEEN, _RESCHEDULED),
+    *_steps("reschedule", "operator", _S_FREE, _S_READY, _RESCHEDULES, _RESCHEDULED),
+    *_steps("reschedule", "operator", _D_FREE, _D_READY, _RESCHEDULES, _RESCHEDULED),
+    *_steps("reschedule", "operator", "WAITING", "WAITING", _RESCHEDULES, _RESCHEDULED),
     *_steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _WITHDRAWN, _ENTOMBED),
     *_steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _ENTOMBED),
-    *_steps("purge", "operator", _STORED, "ABSENT", _LEAVES_LIST),
+    *_steps("purge", "operator", _STORED, "ABSENT", _WITHDRAWN),
 
     *_steps("promote", "upkeep", "WAITING", _S_READY, TRUE, (*_TO_STANDARD, *_UPKEEP)),
     *_steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),

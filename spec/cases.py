@@ -216,6 +216,8 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("failures of another type", "written", item={"errors": "none", "receive_count": 0}),
         Case("nothing wrong with it", "refused", item={"receive_count": 0}),
         Case("no known queue", "refused", item={"queue_type": "FASTER"}),
+        Case("of a group, but not as planned", "refused", item={"next_id": "order-2"},
+             arguments={"next_id": GONE}),
     ),
     "extend": (
         *_HOLDER,
@@ -261,10 +263,12 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("its headers only", "written",
              arguments={"data": GONE, "headers": {"priority": "high"}}),
     ),
-    "reschedule": (*_OPERATOR, Case("to now", "written", arguments={"due": NOW})),
+    "reschedule": (*_OPERATOR, Case("to now", "written", arguments={"due": NOW}),
+                   Case("to the past", "refused", arguments={"due": at(-1)})),
     "cancel": (*_OPERATOR, *_LEAVING_LIST),
     "purge": (
         Case("links as planned", "written"),
+        *_OPERATOR,
         *_LEAVING_LIST,
         Case("a successor that was not planned", "refused", item={"next_id": "order-2"},
              arguments={"next_id": GONE}),

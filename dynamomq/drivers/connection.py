@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any, Final, Protocol, TypeAlias, TypeGuard
 
 from botocore.exceptions import ClientError
@@ -209,6 +208,8 @@ def _config() -> Any:
 
 
 def _version() -> str:
+    from importlib import metadata  # here, because it is slow to import and seldom needed
+
     try:
         return metadata.version("dynamomq")
     except metadata.PackageNotFoundError:
