@@ -2,7 +2,12 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["pytester", "tests.support.fixtures", "tests.support.reporting"]
+pytest_plugins = [
+    "pytester",
+    "tests.support.figures",
+    "tests.support.fixtures",
+    "tests.support.reporting",
+]
 
 # Deadlines measure the machine, not the code. `--hypothesis-profile thorough` searches longer.
 settings.register_profile("default", deadline=None, print_blob=True)
