@@ -22,6 +22,8 @@ __all__ = ["MAX_FAILURES", "Failure", "Message"]
 
 T = TypeVar("T")
 
+_QUEUES = {queue.value: queue for queue in QueueType}
+
 MAX_FAILURES = 5
 """How many failures travel with a message: the last ones."""
 
@@ -124,7 +126,7 @@ class Message(Generic[T]):
     def queue(self) -> QueueType | None:
         """Which queue it is in; ``None`` behind its group's head, and once deleted."""
         text = self._text(attributes.QUEUE_TYPE)
-        return QueueType(text) if text in tuple(QueueType) else None
+        return _QUEUES.get(text) if text else None
 
     @property
     def receive_count(self) -> int:

@@ -12,6 +12,7 @@ A driver raises :class:`~dynamomq.errors.ServiceError` or :class:`~dynamomq.erro
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -228,10 +229,15 @@ class Write(Request[WriteReply]):
     arguments: Arguments = field(hash=False)
     want_item: bool = False
 
-    @property
+    @cached_property
     def specialised(self) -> Specialised:
         """The rule for the arguments that are given."""
         return self.rule.specialised(self.arguments)
+
+    @cached_property
+    def whole_item(self) -> Item:
+        """The item that a put leaves behind, whatever was there before."""
+        return self.specialised.apply(None, self.arguments) or {}
 
 
 @frozen

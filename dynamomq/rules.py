@@ -89,12 +89,14 @@ class Specialised:
         condition: what must hold of the item (it may compare with arguments).
         effects: what happens; without those whose argument was not given.
         preconditions: what must hold of the arguments alone, checked before anything is sent.
+        destinations: the names of the states in which the write can end.
     """
 
     kind: Kind
     condition: Condition
     effects: tuple[Effect, ...]
     preconditions: tuple[Condition, ...]
+    destinations: frozenset[str] = frozenset()
 
     def admits(self, arguments: Arguments) -> bool:
         """Tell whether the arguments alone allow the write."""
@@ -151,10 +153,12 @@ class Rule:
     def _specialise(self, given: frozenset[str]) -> Specialised:
         possible: list[Condition] = []
         effects: dict[tuple[Effect, ...], None] = {}
+        destinations = set()
         for state, transition in self.alternatives:
             condition = all_of((state.predicate, transition.guard)).specialise(given)
             if condition != FALSE:
                 possible.append(condition)
+                destinations.add(transition.destination)
                 effects[tuple(e for e in transition.effects if not e.left_out(given))] = None
         if len(effects) != 1:
             raise ValueError(
@@ -169,6 +173,7 @@ class Rule:
             condition,
             next(iter(effects)),
             tuple(part for part in parts if not part.about_item),
+            frozenset(destinations),
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 __all__ = [
     "SECOND",
@@ -34,8 +35,12 @@ def format_instant(instant: int) -> str:
         OverflowError: the instant is before year 1 or after year 9999.
     """
     seconds, nanoseconds = divmod(instant, SECOND)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment.isoformat()[:19]}.{nanoseconds:09d}Z"
+    return f"{_to_the_second(seconds)}.{nanoseconds:09d}Z"
+
+
+@lru_cache(maxsize=64)  # an operation writes several times, most of them in the same few seconds
+def _to_the_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def parse_instant(text: str) -> int:

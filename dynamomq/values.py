@@ -56,6 +56,7 @@ MAX_KEY_BYTES = 2048
 MAX_SORT_KEY_BYTES = 1024
 MAX_NESTING = 32
 _MAX_DIGITS = 38
+_INTEGER_LIMIT = 10**_MAX_DIGITS
 
 _NUMBERS = Context(
     prec=_MAX_DIGITS,
@@ -105,7 +106,7 @@ def number_text(number: int | Decimal) -> str:
     Raises:
         ValueRuleError: more than 38 significant digits, out of range, NaN or infinite.
     """
-    if type(number) is int and -(10**_MAX_DIGITS) < number < 10**_MAX_DIGITS:
+    if type(number) is int and -_INTEGER_LIMIT < number < _INTEGER_LIMIT:
         return str(number)
     exact = Decimal(number)
     if not exact.is_finite():
@@ -280,12 +281,16 @@ def item_size(item: Mapping[str, Value]) -> int:
     Source: "DynamoDB item sizes and formats" in the DynamoDB developer guide. Numbers are counted
     as documented, about one byte for two digits; the service itself says "approximately".
     """
-    return sum(len(name.encode()) + _size(value) for name, value in item.items())
+    return sum(_text_size(name) + _size(value) for name, value in item.items())
+
+
+def _text_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _size(value: Value) -> int:
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode())
+        return _text_size(value)
     if value is None or isinstance(value, bool):
         return 1
     if isinstance(value, bytes):
@@ -297,5 +302,5 @@ def _size(value: Value) -> int:
     if isinstance(value, list):
         return 3 + sum(1 + _size(inner) for inner in value)
     if isinstance(value, dict):
-        return 3 + sum(1 + len(name.encode()) + _size(inner) for name, inner in value.items())
+        return 3 + sum(1 + _text_size(name) + _size(inner) for name, inner in value.items())
     return sum(_size(member) for member in value)

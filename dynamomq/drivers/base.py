@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import time
 from abc import ABC, abstractmethod
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
-from uuid import UUID
 
 from attrs import frozen
 
@@ -23,14 +22,15 @@ R = TypeVar("R")
 
 
 def _token() -> str:
-    return urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
+    return secrets.token_urlsafe(16)
 
 
 def _uuid7(now: int) -> str:
     """Return a UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random bits."""
     number = (now // 1_000_000 & (1 << 48) - 1) << 80 | secrets.randbits(80)
     number = number & ~(0xF << 76) | 7 << 76
-    return str(UUID(int=number & ~(0x3 << 62) | 2 << 62))
+    digits = f"{number & ~(0x3 << 62) | 2 << 62:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 @frozen
@@ -48,7 +48,7 @@ class Surroundings:
     clock: Callable[[], int] = time.time_ns
     sleep: Callable[[float], None] = time.sleep
     token: Callable[[], str] = _token
-    chance: Callable[[], float] = secrets.SystemRandom().random
+    chance: Callable[[], float] = random.random
     new_id: Callable[[int], str] = _uuid7
 
     def moment(self, tokens: int) -> Moment:

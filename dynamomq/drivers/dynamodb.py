@@ -276,7 +276,7 @@ class DynamoDBDriver(Driver):
             parameters["ExpressionAttributeValues"] = values
         if rule.kind == "put":
             operation = "PutItem"
-            parameters["Item"] = item_to_wire(_put(write))
+            parameters["Item"] = item_to_wire(write.whole_item)
         else:
             operation = "DeleteItem"
             parameters["Key"] = _key(write.id)
@@ -290,7 +290,9 @@ class DynamoDBDriver(Driver):
             return Refused(item_from_wire(item) if item else None, repeated=_repeated(answer))
         if not write.want_item or rule.kind == "delete":
             return Written(None)
-        return Written(_put(write) if rule.kind == "put" else item_from_wire(answer["Attributes"]))
+        return Written(
+            write.whole_item if rule.kind == "put" else item_from_wire(answer["Attributes"])
+        )
 
     def _write_batch(self, batch: WriteBatch) -> tuple[_BatchReply, ...]:
         """Send together what can be; a write that would be alone is better off as a single one."""
@@ -343,7 +345,7 @@ class DynamoDBDriver(Driver):
         if error is None:
             # An INSERT returns nothing, and an item is put as a whole: it is known.
             item = response.get("Item")
-            return Written(_put(write) if item is None else item_from_wire(item))
+            return Written(write.whole_item if item is None else item_from_wire(item))
         if stem(error["Code"]) in REFUSED:
             return Refused(None, repeated=repeated, shown=False)
         attempt = self._connection.attempt("BatchExecuteStatement", self.table)
@@ -414,12 +416,6 @@ class DynamoDBDriver(Driver):
 
 def _key(id_: str) -> dict[str, wire.Typed]:
     return {ID.name: {"S": id_}}
-
-
-def _put(write: Write) -> Item:
-    """Return the item that a put leaves behind."""
-    item = write.specialised.apply(None, write.arguments)
-    return item or {}
 
 
 def _repeated(answer: Answer) -> bool:

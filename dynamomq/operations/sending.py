@@ -58,10 +58,10 @@ def send(
     if headers:
         arguments["headers"] = dict(headers)
     request = Write(id or moment.id, _SEND, arguments)
-    item = request.specialised.apply(None, arguments) or {}
-    _check_size(item_size(item))
+    _check_size(item_size(request.whole_item))
     reply = yield from write(request)
-    sent = message_of(settings, item, moment.now)
+    (state,) = request.specialised.destinations
+    sent = Message(request.whole_item, state, settings.codec)
     if isinstance(reply, Written):
         return sent
     existing = message_of(settings, reply.item, moment.now)
