@@ -13,6 +13,7 @@ from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.drivers.local import LocalEngine
 from dynamomq.message import Message
 from dynamomq.queue import Queue
+from dynamomq.requests import CreateTable
 from dynamomq.table import TableDefinition
 from tests.contract.engines import ALL, OpenQueue, Table
 from tests.support.clock import ManualClock
@@ -72,13 +73,22 @@ def storage(
 
 
 @pytest.fixture
-def open_queue(storage: Engine, table_name: str) -> OpenQueue:
-    """Opens queues, with any settings, on the one table of the test, which it has created."""
+def table(storage: Engine, table_name: str) -> Table:
+    """The one table of the test, new and empty, as another program sees it."""
+    driver = storage.open(TableDefinition(table_name))
+    # What is new on a test engine is right and ready: create_table() would ask six times to be
+    # sure, and test_table.py has that.
+    driver.execute(CreateTable())
+    return Table(driver)
+
+
+@pytest.fixture
+def open_queue(storage: Engine, table: Table) -> OpenQueue:
+    """Opens queues, with any settings, on the table of the test."""
 
     def open_on_table(**settings: Any) -> Queue[Any]:
-        return Queue(table_name, engine=storage, **settings)
+        return Queue(table.name, engine=storage, **settings)
 
-    open_on_table().create_table()
     return open_on_table
 
 
@@ -86,12 +96,6 @@ def open_queue(storage: Engine, table_name: str) -> OpenQueue:
 def queue(open_queue: OpenQueue) -> Queue[Any]:
     """A queue with the defaults: 30 s of visibility timeout, any number of deliveries."""
     return open_queue()
-
-
-@pytest.fixture
-def table(open_queue: OpenQueue, storage: Engine, table_name: str) -> Table:  # noqa: ARG001 - made
-    """The same table, seen by another program."""
-    return Table(storage.open(TableDefinition(table_name)))
 
 
 @pytest.fixture

@@ -68,33 +68,33 @@ def flawed(flaw: str, clock: ManualClock, id: str = "m") -> dict[str, Any]:
 
 
 @BY_ONE_AND_BY_MANY
-@pytest.mark.parametrize("flaw", FLAWS)
-def test_a_malformed_item_is_quarantined(
-    queue: Queue[Any], table: Table, clock: ManualClock, flaw: str, max_messages: int
+def test_malformed_items_are_quarantined(
+    queue: Queue[Any], table: Table, clock: ManualClock, max_messages: int
 ) -> None:
-    """A receive meets it, completes it, dead-letters it with the reason, and goes on."""
-    name, _ = FLAWS[flaw]
-    table.put(flawed(flaw, clock))
+    """A receive meets them, completes each, dead-letters it with the reason, and goes on."""
+    for flaw in FLAWS:
+        table.put(flawed(flaw, clock, id=flaw))
     queue.send("healthy", id="healthy")
     assert [message.id for message in queue.receive(max_messages)] == ["healthy"]
-    item = table.item("m")
-    expected = after(
-        whole(clock),
-        queue_type="DLQ",
-        version=1 if name == "version" else 2,
-        last_updated_timestamp=clock.text(),
-        queue_add_timestamp=clock.text(),
-        token=item["token"],
-        errors=item["errors"],
-    )
-    if name == "creation_timestamp":
-        expected["creation_timestamp"] = clock.text()
-    if name == "data":
-        expected["data"] = None
-    assert item == expected
-    (failure,) = queue.get("m").errors
-    assert failure.message == f"missing or of another type: {name}"
-    assert (failure.type, failure.delivery, failure.at) == ("Rejected", 0, clock.moment())
+    for flaw, (name, _) in FLAWS.items():
+        item = table.item(flaw)
+        expected = after(
+            whole(clock, id=flaw),
+            queue_type="DLQ",
+            version=1 if name == "version" else 2,
+            last_updated_timestamp=clock.text(),
+            queue_add_timestamp=clock.text(),
+            token=item.get("token"),
+            errors=item.get("errors"),
+        )
+        if name == "creation_timestamp":
+            expected[name] = clock.text()
+        if name == "data":
+            expected[name] = None
+        assert item == expected, flaw
+        (failure,) = queue.get(flaw).errors
+        assert failure.message == f"missing or of another type: {name}"
+        assert (failure.type, failure.delivery, failure.at) == ("Rejected", 0, clock.moment())
 
 
 def test_all_flaws_are_named(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
@@ -154,6 +154,7 @@ def test_a_malformed_item_is_not_touched_before_it_is_due(
     assert table.items() == before
 
 
+@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)
 @BY_ONE_AND_BY_MANY
 @pytest.mark.parametrize("kind", ["malformed", "undecodable", "used up"])
 def test_much_poison_does_not_hide_one_message(
@@ -230,23 +231,23 @@ UNDECODABLE: dict[str, dict[str, Any]] = {
 
 
 @BY_ONE_AND_BY_MANY
-@pytest.mark.parametrize("case", UNDECODABLE)
-def test_an_undecodable_payload_is_dead_lettered(
-    open_queue: OpenQueue, table: Table, clock: ManualClock, case: str, max_messages: int
+def test_undecodable_payloads_are_dead_lettered(
+    open_queue: OpenQueue, table: Table, clock: ManualClock, max_messages: int
 ) -> None:
-    """The receive that claimed it dead-letters it with the reason, data and all, and goes on."""
+    """The receive that claimed one dead-letters it with the reason, data and all, and goes on."""
     queue = open_queue(payload=Order)
-    poison = after(whole(clock), **UNDECODABLE[case])
-    table.put(poison)
+    for case, flaw in UNDECODABLE.items():
+        table.put(whole(clock, id=case) | flaw)
     queue.send(Order("tea", 2), id="healthy")
     (message,) = queue.receive(max_messages)
     assert (message.id, message.data) == ("healthy", Order("tea", 2))
-    dead = queue.get("m")
-    assert (dead.state, dead.receive_count) == ("DLQ.READY", 0)
-    assert dead.item["data"] == poison["data"]
-    (failure,) = dead.errors
-    assert (failure.type, failure.delivery, failure.at) == ("PayloadError", 1, clock.moment())
-    assert failure.message
+    for case, flaw in UNDECODABLE.items():
+        dead = queue.get(case)
+        assert (dead.state, dead.receive_count) == ("DLQ.READY", 0), case
+        assert dead.item["data"] == flaw["data"]
+        (failure,) = dead.errors
+        assert (failure.type, failure.delivery, failure.at) == ("PayloadError", 1, clock.moment())
+        assert failure.message
 
 
 @BY_ONE_AND_BY_MANY

@@ -5,11 +5,12 @@ from typing import Any, Literal
 import pytest
 
 from dynamomq.errors import MessageNotFoundError, PayloadError
+from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import QueueStats
 from dynamomq.queue import Queue
 from tests.contract.engines import BEYOND_MOTO, Table
-from tests.contract.situations import OCCUPIED, TIMEOUT, arrange
+from tests.contract.situations import OCCUPIED, TIMEOUT, after, arrange
 from tests.support.clock import ManualClock
 
 MESSAGES = tuple(state for state in OCCUPIED if state != "FOREIGN")
@@ -24,17 +25,21 @@ def ids(messages: list[Message[Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("state", MESSAGES)
-def test_get_shows_a_message_in_any_state(
+def test_reading_changes_nothing(
     queue: Queue[Any], table: Table, clock: ManualClock, state: str
 ) -> None:
-    """get shows the item as it is, less the receipt, and the state that the machine gives it."""
+    """A message in any state is shown as it is, less the receipt, and stays as it is."""
     arrange(state, queue, table, clock)
-    before = table.item("m")
+    before = table.items()
     found = queue.get("m")
     assert found.state == state
-    assert found.item == {name: value for name, value in before.items() if name != "receipt"}
+    assert found.item == after(before["m"], without="receipt")
     assert found.receipt is None
-    assert table.item("m") == before
+    listed = [message for source in QueueType for message in queue.list(source)]
+    assert listed == ([] if found.queue is None else [found])
+    assert list(queue.list(None)) == [found]
+    queue.stats()
+    assert table.items() == before
 
 
 def test_the_state_changes_with_time_alone(
@@ -180,21 +185,3 @@ def test_stats_are_bounded(queue: Queue[Any], clock: ManualClock) -> None:
     assert not stats.standard.complete
     assert not stats.dlq.complete
     assert queue.stats(limit=5).standard == QueueStats(ready=4, complete=True)
-
-
-# --- all of them -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("state", OCCUPIED)
-def test_reading_changes_nothing(
-    queue: Queue[Any], table: Table, clock: ManualClock, state: str
-) -> None:
-    """Looking at a message, in whatever state, leaves every attribute as it was."""
-    arrange(state, queue, table, clock)
-    before = table.items()
-    if state != "FOREIGN":
-        queue.get("m")
-    for source in ("STANDARD", "DLQ", None):
-        list(queue.list(source))
-    queue.stats()
-    assert table.items() == before
