@@ -1,0 +1,142 @@
+"""What operations cost: requests and capacity units, as DynamoDB Local reports them.
+
+They are deterministic, so they are the performance contract. (DynamoDB charges for refused writes
+too, but does not report them; none are refused here.)
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from attrs import define
+
+from dynamomq.drivers.dynamodb import DynamoDBEngine
+from dynamomq.drivers.meter import Capacity, Meter, Usage
+from dynamomq.queue import Queue
+from dynamomq.timestamps import SECOND, format_instant
+from dynamomq.values import Item, item_to_wire
+from tests.integration.scene import Script
+from tests.integration.strangers import legacy, legacy_received
+
+CROWD = 5_000
+SMALL = "x" * 200
+LARGE = "x" * 10_000
+NOT_YET = 3_600 * SECOND
+
+pytestmark = pytest.mark.engine("dynamodb-local")
+
+
+@define(eq=False)
+class Metered:
+    """A queue whose requests are counted, and its clock."""
+
+    queue: Queue[Any]
+    engine: DynamoDBEngine
+    script: Script
+
+    def usage(self, call: Callable[[], object]) -> Usage:
+        """What a call costs, a second after the one before."""
+        self.script.advance(1)
+        meter = self.engine.meter = Meter()
+        call()
+        return meter.read()
+
+
+@pytest.fixture
+def metered(dynamodb_client: Any, table_name: str) -> Metered:
+    """An empty queue."""
+    script = Script()
+    engine = DynamoDBEngine(client=dynamodb_client, surroundings=script.surroundings())
+    queue: Queue[Any] = Queue(table_name, engine=engine)
+    queue.create_table()
+    return Metered(queue, engine, script)
+
+
+def life(metered: Metered, payload: str) -> list[Usage]:
+    """What send, receive and delete of one message cost."""
+    held: list[Any] = []
+    return [
+        metered.usage(lambda: metered.queue.send(payload)),
+        metered.usage(lambda: held.extend(metered.queue.receive())),
+        metered.usage(lambda: metered.queue.delete(held[0])),
+    ]
+
+
+def units(usages: list[Usage]) -> Capacity:
+    """All capacity units together."""
+    return sum((usage.capacity for usage in usages), Capacity())
+
+
+def test_life_of_a_message(metered: Metered) -> None:
+    """Send, receive and delete cost at most 4 requests, 7 write units and half a read unit."""
+    usages = life(metered, SMALL)
+    assert [usage.requests for usage in usages] == [
+        {"PutItem": 1},
+        {"Query": 1, "UpdateItem": 1},
+        {"UpdateItem": 1},
+    ]
+    total = units(usages)
+    assert 0 < total.table_writes + total.index_writes <= 7
+    assert 0 < total.table_reads + total.index_reads <= 0.5
+
+
+def test_receive_of_many(metered: Metered) -> None:
+    """Receiving 25 messages at once takes two requests: one query, one batch of claims."""
+    for _ in range(25):
+        metered.script.advance(0.001)
+        metered.queue.send(SMALL)
+    received: list[Any] = []
+    usage = metered.usage(lambda: received.extend(metered.queue.receive(25)))
+    assert len(received) == 25
+    assert usage.requests == {"Query": 1, "BatchExecuteStatement": 1}
+
+
+def in_flight(number: int, now: int) -> Item:
+    """A message that somebody holds, sent before all others."""
+    held = legacy_received(f"{number:05}", now - NOT_YET, now, data=SMALL, receipt="theirs")
+    return {**held, "queue_add_timestamp": format_instant(now + NOT_YET + number)}
+
+
+def delayed(number: int, now: int) -> Item:
+    """A message that was sent before all others, and is not due yet."""
+    item = legacy(f"{number:05}", now - NOT_YET, data=SMALL)
+    return {**item, "queue_add_timestamp": format_instant(now + NOT_YET + number)}
+
+
+def load(client: Any, table: str, items: list[Item]) -> None:
+    """Store many items quickly."""
+    requests = [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]
+    batches = [requests[start : start + 25] for start in range(0, len(requests), 25)]
+    with ThreadPoolExecutor(4) as pool:
+        for answer in pool.map(
+            lambda batch: client.batch_write_item(RequestItems={table: batch}), batches
+        ):
+            assert not answer["UnprocessedItems"]
+
+
+@pytest.mark.parametrize("crowd", [in_flight, delayed], ids=lambda crowd: crowd.__name__)
+@pytest.mark.parametrize("many", [1, 25])
+def test_receive_reads_past_nobody(
+    metered: Metered, dynamodb_client: Any, crowd: Callable[[int, int], Item], many: int
+) -> None:
+    """A receive costs the same, to the unit, with 5,000 messages that are not due ahead of it."""
+    usages = []
+    for number_ahead in (0, CROWD):
+        now = metered.script.now
+        load(dynamodb_client, metered.queue.table, [crowd(one, now) for one in range(number_ahead)])
+        for _ in range(min(many, 2)):
+            metered.script.advance(0.001)
+            metered.queue.send(SMALL)
+        usages.append(metered.usage(lambda: metered.queue.receive(many, visibility_timeout=9_999)))
+    empty, crowded = usages
+    assert crowded.requests == empty.requests
+    assert crowded.capacity == empty.capacity
+    assert empty.capacity.index_reads > 0
+
+
+def test_payload_is_paid_for_in_the_table_only(metered: Metered) -> None:
+    """A payload of 10 KB costs no more index units than one of 200 bytes, in a whole life."""
+    small, large = (units(life(metered, payload)) for payload in (SMALL, LARGE))
+    assert (large.index_reads, large.index_writes) == (small.index_reads, small.index_writes)
+    assert large.table_writes >= small.table_writes + 2 * len(LARGE) // 1024
