@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from dynamomq.expressions import Arg, Arguments, Attr, Operand, required
+from dynamomq.expressions import MISSING, Arg, Arguments, Attr, EffectError, Operand
 from dynamomq.values import Item
 
 __all__ = ["Effect", "Remove", "Set", "apply_effects"]
@@ -57,12 +57,13 @@ def apply_effects(effects: Iterable[Effect], item: Item, arguments: Arguments) -
         EffectError: an operand is missing or of the wrong type; DynamoDB would refuse the update.
     """
     after = dict(item)
-    given = frozenset(arguments)
     for effect in effects:
-        if effect.left_out(given):
-            continue
-        if isinstance(effect, Set):
-            after[effect.attribute.name] = required(effect.operand, item, arguments)
-        else:
+        if not isinstance(effect, Set):
             after.pop(effect.attribute.name, None)
+            continue
+        value = effect.operand.value(item, arguments)
+        if value is not MISSING:
+            after[effect.attribute.name] = value
+        elif not effect.left_out(frozenset(arguments)):
+            raise EffectError(f"{effect.operand} has no value")
     return after

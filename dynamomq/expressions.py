@@ -52,7 +52,6 @@ __all__ = [
     "any_of",
     "conjuncts",
     "negation",
-    "required",
 ]
 
 Arguments = Mapping[str, Value]
@@ -169,8 +168,8 @@ class Plus(Operand):
         Raises:
             EffectError: one of the two is missing or not a number.
         """
-        left = required(self.left, item, arguments)
-        right = required(self.right, item, arguments)
+        left = _required(self.left, item, arguments)
+        right = _required(self.right, item, arguments)
         if isinstance(left, bool) or isinstance(right, bool):
             raise EffectError("an operand of + is a boolean")
         if not isinstance(left, int | Decimal) or not isinstance(right, int | Decimal):
@@ -204,14 +203,14 @@ class Append(Operand):
         Raises:
             EffectError: one of the two is missing or not a list.
         """
-        left = required(self.left, item, arguments)
-        right = required(self.right, item, arguments)
+        left = _required(self.left, item, arguments)
+        right = _required(self.right, item, arguments)
         if not isinstance(left, list) or not isinstance(right, list):
             raise EffectError("an operand of list_append is not a list")
         return [*left, *right]
 
 
-def required(operand: Operand, item: Item, arguments: Arguments) -> Value:
+def _required(operand: Operand, item: Item, arguments: Arguments) -> Value:
     """Return an operand's value.
 
     Raises:

@@ -79,7 +79,7 @@ class Moment:
     Attributes:
         now: nanoseconds since the epoch, by the driver's clock.
         tokens: as many fresh tokens as were asked for; 22 URL-safe characters each.
-        id: a fresh UUIDv7.
+        id: a fresh UUIDv7, where one was asked for.
         chance: a random number in [0, 1).
     """
 
@@ -91,9 +91,15 @@ class Moment:
 
 @frozen
 class Tick(Request[Moment]):
-    """Ask for the time, for fresh tokens and for a random number."""
+    """Ask for the time and for randomness.
+
+    Attributes:
+        tokens: how many fresh tokens are needed.
+        new_id: whether a fresh message id is needed.
+    """
 
     tokens: int = 0
+    new_id: bool = False
 
 
 @frozen

@@ -51,11 +51,11 @@ class Surroundings:
     chance: Callable[[], float] = random.random
     new_id: Callable[[int], str] = _uuid7
 
-    def moment(self, tokens: int) -> Moment:
+    def moment(self, tick: Tick) -> Moment:
         """Answer a ``Tick``."""
         now = self.clock()
-        fresh = tuple(self.token() for _ in range(tokens))
-        return Moment(now, fresh, self.new_id(now), self.chance())
+        fresh = tuple(self.token() for _ in range(tick.tokens))
+        return Moment(now, fresh, self.new_id(now) if tick.new_id else "", self.chance())
 
 
 class Driver(ABC):
@@ -104,7 +104,7 @@ class Driver(ABC):
         """
         reply: Any = None
         if isinstance(request, Tick):
-            reply = self.surroundings.moment(request.tokens)
+            reply = self.surroundings.moment(request)
         elif isinstance(request, Sleep):
             self.surroundings.sleep(request.seconds)
         else:

@@ -47,7 +47,7 @@ def send(
         DuplicateMessageError: the id is taken, and ``if_exists`` is ``raise``.
         PayloadError: the message would be larger than an item can be.
     """
-    moment = yield from ask(Tick(tokens=1))
+    moment = yield from ask(Tick(tokens=1, new_id=id is None))
     arguments: dict[str, Value] = {
         **at(settings, moment.now),
         "id": id or moment.id,
