@@ -26,7 +26,7 @@ def rows(table: Table) -> dict[Any, list[Any]]:
     return {name: figures for name, *figures in table.rows}
 
 
-@pytest.mark.engine("dynamodb")
+@pytest.mark.engine("dynamodb-local")
 def test_a_message_costs_four_requests(endpoint: Endpoint) -> None:
     """One at a time: 4 requests, 7 write units, half a read unit; 25 at once: 2 requests."""
     figures = rows(costs_of_a_message(endpoint))
@@ -38,7 +38,7 @@ def test_a_message_costs_four_requests(endpoint: Endpoint) -> None:
     assert (requests, reads) == (2, 0.5)
 
 
-@pytest.mark.engine("dynamodb")
+@pytest.mark.engine("dynamodb-local")
 def test_a_backlog_that_is_not_due_costs_nothing(endpoint: Endpoint) -> None:
     """A receive reads the same, whatever is in flight or delayed."""
     figures = rows(reads_behind_a_backlog(endpoint, backlog=200))
@@ -49,7 +49,7 @@ def test_a_backlog_that_is_not_due_costs_nothing(endpoint: Endpoint) -> None:
     }
 
 
-@pytest.mark.engine("dynamodb")
+@pytest.mark.engine("dynamodb-local")
 def test_times_are_measured_for_every_operation(endpoint: Endpoint) -> None:
     """The recorded requests succeed again on the second table; every figure is there."""
     figures = rows(cpu_times(endpoint, messages=25))
@@ -57,7 +57,7 @@ def test_times_are_measured_for_every_operation(endpoint: Endpoint) -> None:
     assert all(bare > 0 for _, bare, _ in figures.values())
 
 
-@pytest.mark.engine("local memory", "local file")
+@pytest.mark.engine("local-memory", "local-file")
 def test_speed_needs_no_dynamodb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded engine is measured by itself; the files it made are gone."""
     monkeypatch.chdir(tmp_path)
@@ -65,7 +65,7 @@ def test_speed_needs_no_dynamodb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.engine("dynamodb")
+@pytest.mark.engine("dynamodb-local")
 def test_a_table_of_ones_own_is_emptied(
     endpoint: Endpoint,
     dynamodb_client: Any,
@@ -81,7 +81,7 @@ def test_a_table_of_ones_own_is_emptied(
     assert dynamodb_client.scan(TableName=table_name)["Count"] == 0
 
 
-@pytest.mark.engine("dynamodb")
+@pytest.mark.engine("dynamodb-local")
 def test_a_table_in_use_is_refused(
     endpoint: Endpoint,
     dynamodb_client: Any,

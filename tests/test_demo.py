@@ -51,7 +51,7 @@ def test_the_sample_has_every_kind_of_record() -> None:
     assert FLAKY
 
 
-@pytest.mark.engine("local file")
+@pytest.mark.engine("local-file")
 def test_counts_add_up(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each record is one message, and the summary says what must have happened to them."""
     assert run(file) == 0
@@ -64,7 +64,7 @@ def test_counts_add_up(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Every record was handled exactly once" in output
 
 
-@pytest.mark.engine("local file")
+@pytest.mark.engine("local-file")
 def test_the_file_stays_and_the_next_run_replaces_it(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +96,7 @@ def test_nothing_to_inspect(file: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "run the demonstration first" in capsys.readouterr().err
 
 
-@pytest.mark.engine("dynamodb")
+@pytest.mark.engine("dynamodb-local")
 def test_on_dynamodb(
     dynamodb_endpoint: str, dynamodb_client: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,7 +168,7 @@ def count_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "note", doubled)
 
 
-@pytest.mark.engine("local file")
+@pytest.mark.engine("local-file")
 @pytest.mark.parametrize(
     ("sabotage", "complaint"),
     [
@@ -195,7 +195,7 @@ def test_faults_are_noticed(
     assert complaint in output
 
 
-@pytest.mark.engine("local file")
+@pytest.mark.engine("local-file")
 def test_ctrl_c(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
