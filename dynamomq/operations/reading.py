@@ -123,5 +123,7 @@ def _count(settings: Settings, queue: QueueType, limit: int) -> Operation[QueueS
         left -= len(page.entries)
         cursor = page.cursor
         if cursor is None:
-            break
-    return QueueStats(**counts, complete=cursor is None)
+            return QueueStats(**counts, complete=True)
+    # A page that is full names a next one, even where it was the last.
+    beyond = yield from persistently(Query(queue.value, None, 1, cursor))
+    return QueueStats(**counts, complete=not beyond.entries)
