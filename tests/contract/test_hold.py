@@ -358,6 +358,18 @@ def test_a_late_holder_may_still_finish(
     assert queue.get("m").state != "STANDARD.EXPIRED"
 
 
+@EVERY_ACTION
+def test_a_holder_whose_clock_is_behind_can_finish(
+    queue: Queue[Any], table: Table, held: Message[Any], clock: ManualClock, trigger: str
+) -> None:
+    """Clocks differ, but a message's own time moves on with each write (TIME-2)."""
+    clock.advance(-3600)
+    ACTIONS[trigger](queue, held)
+    item = table.item("m")
+    assert item["version"] == held.version + 1
+    assert item["last_updated_timestamp"] > held.item["last_updated_timestamp"]
+
+
 # --- stale receipts --------------------------------------------------------------------------
 
 
@@ -420,6 +432,27 @@ def test_a_stale_receipt_changes_nothing(
         assert (refusal.value.id, refusal.value.state) == ("m", state)
         assert str(held.receipt) not in str(refusal.value)
         assert table.items() == before
+
+
+@pytest.mark.parametrize("act", ["received", "redriven"])
+def test_a_stale_receipt_of_a_dead_letter_changes_nothing(
+    queue: Queue[Any], table: Table, clock: ManualClock, act: str
+) -> None:
+    """In the DLQ, too, the next receiver, or the operator who redrives, ends a late delivery."""
+    queue.send(1, id="m")
+    queue.bury("m")
+    clock.advance(1)
+    (dead,) = queue.receive(source="DLQ")
+    clock.advance(TIMEOUT)
+    if act == "received":
+        queue.receive(source="DLQ")
+    else:
+        queue.redrive("m")
+    before = table.items()
+    for trigger in ACTIONS.keys() - {"move_to_dlq"}:
+        with pytest.raises(StaleReceiptError, match=trigger):
+            ACTIONS[trigger](queue, dead)
+    assert table.items() == before
 
 
 @pytest.mark.parametrize(
