@@ -17,9 +17,18 @@ from dynamomq.errors import (
     OutcomeUnknownError,
     StaleReceiptError,
 )
-from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
+from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.writing import Settings, at, expiry, illegal, message_of, write
+from dynamomq.operations.writing import (
+    Settings,
+    at,
+    expiry,
+    illegal,
+    is_gone,
+    message_of,
+    was_overtaken,
+    write,
+)
 from dynamomq.requests import Operation, Refused, Tick, Write, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant
@@ -158,18 +167,9 @@ def _is_held(message: object) -> bool:
 
 def _took_effect(rule: Rule, message: Message[T], found: Message[Any]) -> bool:
     """Tell from the item that refused the write whether what it asked for is so already."""
-    if _gone(message, found):
+    if is_gone(message, found):
         return rule.trigger == "delete"
     return found.receipt == message.receipt and found.state in rule.destinations
-
-
-def _gone(message: Message[T], found: Message[Any]) -> bool:
-    """Tell whether the message that was received is there no more, or a later one in its place."""
-    if found.state in NO_MESSAGE:
-        return True
-    if message.send_token is None and found.send_token is None:  # a legacy producer's
-        return message.sent_at != found.sent_at
-    return message.send_token != found.send_token
 
 
 def _refusal(
@@ -177,13 +177,15 @@ def _refusal(
 ) -> StaleReceiptError | OutcomeUnknownError | IllegalTransitionError:
     """Return the error that says what is known.
 
-    A delete that had been executed would have left our tombstone, and an extension leaves our
-    receipt, so for these two a foreign receipt is proof that nothing happened. The others give
-    the message up: who finds it in other hands can't tell which came first.
+    A delete that had been executed would have left our tombstone, so a foreign receipt is proof
+    that it was not; and whether an extension was does not matter to one who finds the delivery
+    over. The others give the message up: who finds it in other hands after several writes can't
+    tell whether one of them was this.
     """
-    if found.receipt == message.receipt and not _gone(message, found):
+    if found.receipt == message.receipt and not is_gone(message, found):
         return illegal(trigger, message.id, found.state)
-    if repeated and trigger not in ("delete", "extend"):
+    matters = trigger not in ("delete", "extend")
+    if repeated and matters and not was_overtaken(message, found):
         return OutcomeUnknownError(
             f"The reply to {trigger} of message {message.id!r} was lost, and the message is "
             f"{found.state} under another receipt by now: whether it was given up by this "
@@ -193,8 +195,8 @@ def _refusal(
             remedy="Another delivery is responsible for it; do not repeat the request.",
         )
     return StaleReceiptError(
-        f"The delivery of message {message.id!r} is over (it is {found.state}): {trigger} changed "
-        "nothing.",
+        f"The delivery of message {message.id!r} is over (it is {found.state}): {trigger} came "
+        "too late.",
         id=message.id,
         state=found.state,
         remedy="Treat the work as not acknowledged. If handlers need more time, raise the "

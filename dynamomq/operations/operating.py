@@ -20,6 +20,7 @@ from dynamomq.operations.writing import (
     message_of,
     onlooker_view,
     persistently,
+    was_overtaken,
     write,
 )
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
@@ -87,12 +88,13 @@ def _edit(
         if not request.specialised.applies_to(item, request.arguments):
             raise illegal(rule.trigger, id, seen.state)
         reply = yield from write(request)
-        if isinstance(reply, Written) or (
-            message_of(settings, reply.item, now).token == moment.tokens[0]
-        ):
+        if isinstance(reply, Written):
             return _edited(settings, request, item, now)
-        if reply.repeated:
-            raise _unknown(rule.trigger, id, message_of(settings, reply.item, now).state)
+        found = message_of(settings, reply.item, now)
+        if found.token == moment.tokens[0]:  # the echo of our own success
+            return _edited(settings, request, item, now)
+        if reply.repeated and not was_overtaken(seen, found):
+            raise _unknown(rule.trigger, id, found.state)
     raise ConflictError(
         f"Message {id!r} was changed by others {_PLANS} times in a row while {rule.trigger} was "
         "being carried out; nothing was changed by it.",

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from dynamomq.attributes import RECEIPT
 from dynamomq.errors import DynamoMQError, IllegalTransitionError
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.payload import Codec
 from dynamomq.requests import (
@@ -40,10 +40,12 @@ __all__ = [
     "at",
     "expiry",
     "illegal",
+    "is_gone",
     "message_of",
     "onlooker_view",
     "persistently",
     "state_of",
+    "was_overtaken",
     "write",
     "write_batch",
 ]
@@ -109,6 +111,24 @@ def onlooker_view(message: Message[Any]) -> Message[Any]:
     """Return the message without its receipt: reading a message does not make one its holder."""
     kept = {name: value for name, value in message.item.items() if name != RECEIPT.name}
     return evolve(message, item=kept)
+
+
+def is_gone(seen: Message[Any], found: Message[Any]) -> bool:
+    """Tell whether a message that was seen is there no more, or a later one in its place."""
+    if found.state in NO_MESSAGE:
+        return True
+    if seen.send_token is None and found.send_token is None:  # a legacy producer's
+        return seen.sent_at != found.sent_at
+    return seen.send_token != found.send_token
+
+
+def was_overtaken(seen: Message[Any], found: Message[Any]) -> bool:
+    """Tell whether there was one write since a message was seen; if it is not ours, ours was none.
+
+    Every write counts in the version (spec: VERSION), so a foreign trace on the very next one
+    proves that no attempt of ours was executed, however often it was repeated.
+    """
+    return not is_gone(seen, found) and found.version == seen.version + 1
 
 
 def illegal(trigger: str, id: str, state: str) -> IllegalTransitionError:

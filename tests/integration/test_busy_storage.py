@@ -15,9 +15,11 @@ from dynamomq.drivers.local import LocalEngine
 from dynamomq.errors import (
     ConflictError,
     DynamoMQError,
+    IllegalTransitionError,
     InternalError,
     OutcomeUnknownError,
     RequestRejectedError,
+    StaleReceiptError,
     ThrottledError,
     UnavailableError,
 )
@@ -240,6 +242,37 @@ def test_executed_and_overtaken(name: str, stage: Stage, trouble: Trouble) -> No
         between=lambda: stage.receive(source),
     )
     assert type(outcome_of(ACTS[name].call, stage)) is OutcomeUnknownError
+
+
+NOT_EXECUTED = {
+    "extend": StaleReceiptError,
+    "retry": StaleReceiptError,
+    "release": StaleReceiptError,
+    "delete": StaleReceiptError,
+    "move_to_dlq": StaleReceiptError,
+    "bury": IllegalTransitionError,
+    "redrive": IllegalTransitionError,
+}
+
+
+@pytest.mark.parametrize("name", NOT_EXECUTED)
+def test_not_executed_and_overtaken(
+    name: str, stage: Stage, trouble: Trouble, driver: Driver
+) -> None:
+    """Where another client's is the only write since, it is known that ours was never executed.
+
+    Then the call says so, although it was repeated: its outcome is not unknown.
+    """
+    ACTS[name].prepare(stage)
+    before = versions(driver)
+
+    def receive() -> None:
+        stage.script.advance(3 * stories.TIMEOUT)
+        stage.receive("DLQ" if name == "redrive" else "STANDARD")
+
+    trouble.start(InternalError("out of order"), 1, when=is_write_of(name), between=receive)
+    assert type(outcome_of(ACTS[name].call, stage)) is NOT_EXECUTED[name]
+    assert versions(driver) == {key: _number(version) + 1 for key, version in before.items()}
 
 
 # --- batches ---------------------------------------------------------------------------------
