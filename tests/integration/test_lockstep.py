@@ -12,7 +12,7 @@ from dynamomq.drivers.local import LocalEngine
 from dynamomq.requests import Written
 from dynamomq.table import TableDefinition
 from dynamomq.values import Item, item_to_wire
-from tests.integration.lockstep import Lockstep, Side, Tally
+from tests.integration.lockstep import Call, Lockstep, Move, Side, Tally
 from tests.integration.moves import IDS, TRIGGERS, Player
 from tests.integration.scene import Script
 from tests.integration.strangers import stranger
@@ -24,6 +24,7 @@ SEEDS = tuple(int(seed) for seed in os.environ.get(SEED_VARIABLE, "1 2 3 4 5 6")
 MOVES = 300  # a seed
 SHARE = 0.3  # of all writes of a trigger: at least so many took place, and so many were refused
 COMPARE_TABLES_EVERY = 50
+CROWD = 130
 
 pytestmark = pytest.mark.engine("local-memory", "dynamodb-local")
 
@@ -83,6 +84,27 @@ def test_random_operations_agree(
     for trigger, (written, refused) in ((t, c.values()) for t, c in counted.items()):
         least = SHARE * (written + refused)
         assert min(written, refused) >= max(least, 1), f"{trigger}: {written} and {refused}"
+
+
+def test_many_messages_agree(make_lockstep: MakeLockstep) -> None:
+    """Page by page, and batch by batch, both engines receive, list and count the same."""
+    lockstep = make_lockstep(0)
+    for number in range(CROWD):
+        lockstep.pass_time(0.001)
+        delay = number % 3 * 10
+        lockstep.make(Move(Call("send", (number,), {"id": f"{number:03}", "delay": delay})))
+    for call in (
+        Call("stats", (), {"limit": 17}),
+        Call("list", ("STANDARD",)),
+        Call("receive", (60,), {"visibility_timeout": 600}),
+        Call("receive", (30,), {"visibility_timeout": 500}),
+        Call("receive", (), {"visibility_timeout": 400}),
+        Call("stats"),
+    ):
+        lockstep.pass_time(8)
+        lockstep.make(Move(call))
+    lockstep.compare_tables()
+    assert lockstep.left.queue.stats().standard.processing == 91
 
 
 def play(lockstep: Lockstep, player: Player) -> None:
