@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "ones (cpu makes two of its own all the same)",
     )
     parser.add_argument(
-        "--messages", type=int, default=1000, metavar="N", help="for times (default: %(default)s)"
+        "--messages", type=int, default=500, metavar="N", help="for times (default: %(default)s)"
     )
     parser.add_argument(
         "--backlog", type=int, default=5000, metavar="N", help="for reads (default: %(default)s)"
