@@ -64,16 +64,17 @@ class Player:
     """Chooses moves.
 
     Attributes:
-        items: the table as it is now, to be kept up to date.
-        now: the time, likewise.
+        items: the table as it was at the last look.
+        now: the time then.
         kept: all deliveries that receives have returned, old ones too.
     """
 
     chance: random.Random
-    items: dict[str, Item] = field(factory=dict)
-    now: int = 0
-    kept: list[Message[Any]] = field(factory=list)
-    _numbers: int = 0
+    items: dict[str, Item] = field(factory=dict, init=False)
+    now: int = field(default=0, init=False)
+    kept: list[Message[Any]] = field(factory=list, init=False)
+    _states: dict[str, str] = field(factory=dict, init=False)
+    _numbers: int = field(default=0, init=False)
 
     # --- what is where -----------------------------------------------------------------------
 
@@ -85,9 +86,15 @@ class Player:
         while len(self.kept) > _MOST_KEPT:
             self.kept.pop(self.chance.randrange(len(self.kept)))
 
+    def look(self, items: dict[str, Item], now: int) -> None:
+        """See how things are."""
+        self.items, self.now = items, now
+        time = _at(now)
+        self._states = {key: MESSAGE.state_of(items.get(key), time).name for key in IDS}
+
     def state(self, key: str) -> str:
         """The state of the message with this id."""
-        return MESSAGE.state_of(self.items.get(key), _at(self.now)).name
+        return self._states[key]
 
     def in_state(self, *names: str) -> list[str]:
         """The ids whose messages are in one of these states."""

@@ -111,14 +111,11 @@ def play(lockstep: Lockstep, player: Player) -> None:
     """Make MOVES moves, with strange items and leaps of time among them."""
     for number in range(MOVES):
         lockstep.pass_time(_leap(player.chance))
-        player.now = lockstep.left.script.now
+        player.look(lockstep.left.items(), lockstep.left.script.now)
         while (move := player.next(lockstep.left.watch.tally)) is None:
-            key = player.room()
-            item = stranger(key, player.now, player.chance)
-            lockstep.put(item)
-            player.items[key] = item
+            lockstep.put(stranger(player.room(), player.now, player.chance))
+            player.look(lockstep.left.items(), player.now)
         player.keep(lockstep.make(move))
-        player.items = lockstep.left.items()
         if number % COMPARE_TABLES_EVERY == 0:
             lockstep.compare_tables()
     lockstep.compare_tables()
