@@ -123,3 +123,17 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["cuonts"])
     assert "'cuonts' is none of counts, reads" in capsys.readouterr().err
+
+
+def test_an_endpoint_needs_a_url(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name without a scheme is refused with an example, not with a traceback."""
+    assert main(["counts", "--endpoint-url", "localhost:8000"]) == 1
+    assert "it is no URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def test_counts_are_positive(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither nothing, nor less, nor a word can be measured."""
+    with pytest.raises(SystemExit):
+        main([f"--messages={count}"])
+    assert f"'{count}' is not a whole number above 0" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from dynamomq.bench.counts import costs_of_a_message, reads_behind_a_backlog
 from dynamomq.bench.cpu import cpu_times
 from dynamomq.bench.endpoint import Endpoint
 from dynamomq.bench.imports import import_times
+from dynamomq.bench.options import positive
 from dynamomq.bench.report import Table
 from dynamomq.bench.speed import speeds
 
@@ -76,10 +77,18 @@ def _parser() -> argparse.ArgumentParser:
         "ones (cpu makes two of its own all the same)",
     )
     parser.add_argument(
-        "--messages", type=int, default=500, metavar="N", help="for times (default: %(default)s)"
+        "--messages",
+        type=positive,
+        default=500,
+        metavar="N",
+        help="for times (default: %(default)s)",
     )
     parser.add_argument(
-        "--backlog", type=int, default=5000, metavar="N", help="for reads (default: %(default)s)"
+        "--backlog",
+        type=positive,
+        default=5000,
+        metavar="N",
+        help="for reads (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
-from dynamomq import DynamoDBEngine, InvalidArgumentError
+from dynamomq import CredentialsError, DynamoDBEngine, InvalidArgumentError
 from dynamomq.attributes import ID
 from dynamomq.drivers.meter import Meter
 
@@ -36,12 +36,27 @@ class Endpoint:
     """
 
     def __init__(self, url: str | None) -> None:
-        """Find credentials and region; nothing is sent to the endpoint."""
+        """Find credentials and region; nothing is sent to the endpoint.
+
+        Raises:
+            InvalidArgumentError: the URL is none.
+            CredentialsError: AWS is meant, and no region is configured.
+        """
+        parts = urlsplit(url or "")
+        host = parts.hostname
+        if url is not None and (parts.scheme not in ("http", "https") or not host):
+            raise InvalidArgumentError(
+                "endpoint_url", url, "it is no URL", remedy="Write it as http://localhost:8000."
+            )
         self.url = url
         self.session: Any = boto3.session.Session()
-        host = urlsplit(url).hostname if url else None
         if host is not None and not host.endswith(_AWS):
             self.session = self._completed()
+        if self.session.region_name is None:
+            raise CredentialsError(
+                "No AWS region is configured.",
+                remedy="Set AWS_DEFAULT_REGION, or name the endpoint of another DynamoDB.",
+            )
 
     def _completed(self) -> Any:
         # Nobody's laptop is an EC2 instance: do not wait for its metadata service.

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from dynamomq import DynamoMQError
+from dynamomq.bench.options import positive
 from dynamomq.demo import audit, display
 from dynamomq.demo.files import installed_files
 from dynamomq.demo.job import FAILING_PERCENT, WORKERS, Job
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "boto3's usual credentials, made-up ones where there are none and it is not AWS",
     )
     parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="at most so many files (default: all)"
+        "--limit", type=positive, metavar="N", help="at most so many files (default: all)"
     )
     parser.add_argument(
         "--inspect",
@@ -83,13 +84,6 @@ def _parser() -> argparse.ArgumentParser:
         help="run nothing; show what an earlier run has left in the file",
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return number
 
 
 def _run(storage: Storage, limit: int | None) -> int:
