@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module, metadata
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from dynamomq import DynamoMQError
 from dynamomq.bench.counts import costs_of_a_message, reads_behind_a_backlog
 from dynamomq.bench.cpu import cpu_times
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 tables.append(table)
                 if not options.json:
                     print(f"\n{table}", flush=True)
-    except DynamoMQError as error:
+    except (DynamoMQError, BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -40,7 +40,7 @@ class Endpoint:
 
         Raises:
             InvalidArgumentError: the URL is none.
-            CredentialsError: AWS is meant, and no region is configured.
+            CredentialsError: AWS is meant, and region or credentials are missing.
         """
         parts = urlsplit(url or "")
         host = parts.hostname
@@ -52,10 +52,10 @@ class Endpoint:
         self.session: Any = boto3.session.Session()
         if host is not None and not host.endswith(_AWS):
             self.session = self._completed()
-        if self.session.region_name is None:
+        if self.session.region_name is None or self.session.get_credentials() is None:
             raise CredentialsError(
-                "No AWS region is configured.",
-                remedy="Set AWS_DEFAULT_REGION, or name the endpoint of another DynamoDB.",
+                "AWS needs a region and credentials, and they are not configured.",
+                remedy="Set AWS_PROFILE and AWS_DEFAULT_REGION, or name another endpoint.",
             )
 
     def _completed(self) -> Any:
