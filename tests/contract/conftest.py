@@ -17,9 +17,9 @@ from dynamomq.requests import CreateTable
 from dynamomq.table import TableDefinition
 from tests.contract.engines import ALL, OpenQueue, Table
 from tests.support.clock import ManualClock
-from tests.support.fixtures import make_client
+from tests.support.fixtures import REGION, make_client
 
-MOTO_ENDPOINT = "https://dynamodb.eu-central-1.amazonaws.com"
+MOTO_ENDPOINT = f"https://dynamodb.{REGION}.amazonaws.com"
 
 
 @pytest.fixture(params=ALL)
@@ -87,7 +87,7 @@ def open_queue(storage: Engine, table: Table) -> OpenQueue:
     """Opens queues, with any settings, on the table of the test."""
 
     def open_on_table(**settings: Any) -> Queue[Any]:
-        return Queue(table.name, engine=storage, **settings)
+        return Queue(table.name, **{"engine": storage, **settings})
 
     return open_on_table
 

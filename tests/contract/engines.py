@@ -6,12 +6,13 @@ from typing import Any
 from attrs import frozen
 
 from dynamomq.attributes import ID
-from dynamomq.drivers.base import Driver
+from dynamomq.drivers.base import Driver, Engine
 from dynamomq.effects import Set
 from dynamomq.expressions import TRUE, Arg, Attr
 from dynamomq.queue import Queue
-from dynamomq.requests import Get, Scan, Write, Written
+from dynamomq.requests import Get, Query, Request, Scan, Write, Written
 from dynamomq.rules import Rule, State, Transition
+from dynamomq.table import TableDefinition
 from dynamomq.values import Item
 
 EMBEDDED = ("local-memory", "local-file")
@@ -80,3 +81,31 @@ class Table:
     def _write(self, request: Write) -> None:
         reply = self.driver.execute(request)
         assert isinstance(reply, Written), f"{request.rule.trigger} was refused by {reply.item}"
+
+
+@frozen
+class Meanwhile:
+    """An engine on which something happens between a look at the index and what follows."""
+
+    engine: Engine
+    action: Callable[[], object]
+
+    def open(self, table: TableDefinition) -> Driver:
+        """The engine's driver, which calls the action after the first query."""
+        return _MeanwhileDriver(self.engine.open(table), [self.action])
+
+    def close(self) -> None:
+        """Leave the engine to its owner."""
+
+
+class _MeanwhileDriver(Driver):
+    def __init__(self, driver: Driver, actions: list[Callable[[], object]]) -> None:
+        super().__init__(driver.table, driver.surroundings)
+        self._driver = driver
+        self._actions = actions
+
+    def store(self, request: Request[Any]) -> Any:
+        reply = self._driver.store(request)
+        if isinstance(request, Query) and self._actions:
+            self._actions.pop()()
+        return reply

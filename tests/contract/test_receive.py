@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 import pytest
 
+from dynamomq.drivers.base import Engine
 from dynamomq.message import Message
 from dynamomq.queue import Queue
-from tests.contract.engines import BEYOND_MOTO, OpenQueue, Table
+from tests.contract.engines import BEYOND_MOTO, Meanwhile, OpenQueue, Table
 from tests.contract.situations import TIMEOUT, after
 from tests.support.clock import ManualClock
 
@@ -237,6 +238,47 @@ def test_there_is_no_limit_by_default(queue: Queue[Any], clock: ManualClock) -> 
         (message,) = queue.receive()
         assert message.receive_count == delivery
         clock.advance(TIMEOUT)
+
+
+# --- what others do between the look at the index and the claim ------------------------------
+
+WHAT_OTHERS_DO: dict[str, tuple[Callable[[Queue[Any]], object], str, int]] = {
+    "receive": (lambda queue: queue.receive(), "STANDARD.PROCESSING", 2),
+    "retry later": (lambda queue: queue.retry(queue.receive()[0], delay=5), "STANDARD.READY", 3),
+    "use it up": (lambda queue: queue.retry(queue.receive()[0]), "DLQ.READY", 4),
+    "delete": (lambda queue: queue.delete(queue.receive()[0]), "DELETED", 3),
+    "bury": (lambda queue: queue.bury("m"), "DLQ.READY", 2),
+}
+"""What is done to message ``m``; its state after the receive that had already seen it, its version.
+
+Deliveries are limited to one, so a message that was given back has to be exhausted."""
+
+
+@BY_ONE_AND_BY_MANY
+@pytest.mark.parametrize("act", WHAT_OTHERS_DO)
+def test_the_index_proposes_and_the_condition_disposes(
+    open_queue: OpenQueue,
+    storage: Engine,
+    clock: ManualClock,
+    max_messages: int,
+    act: str,
+) -> None:
+    """What the index showed may be over by now: the claim is refused, the next message received."""
+    others, state, version = WHAT_OTHERS_DO[act]
+    queue = open_queue(max_receives=1)
+    queue.send(1, id="m")
+    clock.advance(1)
+    queue.send(2, id="next")
+    clock.advance(1)
+
+    def act_now() -> None:
+        others(queue)
+        clock.advance(1)
+
+    slow = open_queue(max_receives=1, engine=Meanwhile(storage, act_now))
+    assert ids(slow.receive(max_messages)) == ["next"]
+    found = queue.get("m")
+    assert (found.state, found.version) == (state, version)
 
 
 # --- the dead-letter queue -------------------------------------------------------------------
