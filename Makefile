@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 
-# Options for pytest, as in `make test ARGS="-k receive"`, and an endpoint for the demonstration.
+# Options for the program that a target runs, as in `make test ARGS="-k receive"`, and the endpoint
+# of the DynamoDB for demonstration and benchmark.
 ARGS ?=
 ENDPOINT ?=
 # Where two processes pay: each has its own DynamoDB Local.
@@ -21,7 +22,7 @@ help: ## Show the targets
 
 .PHONY: demo
 demo: $(READY) ## Verify every installed file through a queue; ENDPOINT=http://… to use DynamoDB
-	$(BIN)/python -m dynamomq.demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT))
+	$(BIN)/python -m dynamomq.demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
 
 .PHONY: verify
 verify: $(READY) ## Run every check; says at the end what ran, on which engine
@@ -45,6 +46,7 @@ typecheck: $(READY) ## Check types, strictly, the tests' too
 .PHONY: generate
 generate: $(READY) ## Write spec/machine.json and all else that derives from the machine
 	$(BIN)/python spec/generate.py
+	$(BIN)/python -m tests.test_wire
 
 .PHONY: generated
 generated: $(READY) ## Check that `make generate` would change nothing
@@ -67,8 +69,8 @@ docs: $(READY) ## Build the documentation into docs/_build/html, warnings being 
 	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
 
 .PHONY: bench
-bench: $(READY) ## Count requests and capacity units, measure our CPU time
-	$(BIN)/python -m dynamomq.bench
+bench: $(READY) ## Count requests and capacity units, measure our CPU time (ENDPOINT as for demo)
+	$(BIN)/python -m dynamomq.bench $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
 
 .PHONY: dynamodb-local
 dynamodb-local: $(READY) ## Run a DynamoDB Local until Ctrl-C, say for `make demo ENDPOINT=…`
@@ -86,7 +88,7 @@ constraints: ## Renew the pinned versions in constraints.txt
 
 .PHONY: clean
 clean: ## Remove what the other targets made, the virtual environment included
-	rm -rf $(VENV) .verify docs/_build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .verify dynamomq-demo.db* docs/_build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Sets the shell variable `python` to the first Python that is recent enough, or says what to do.
