@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from attrs import field, frozen
 
-from dynamomq.rules import Transition
+from dynamomq.rules import Transition, Writer
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value
 from spec.examples import EXAMPLES, GROUP_ITEM, ITEMS, NOW, NOW_EPOCH, at, followed, legacy
@@ -368,6 +368,11 @@ TIME_CASES: Final[dict[str, tuple[TimeCase, ...]]] = {
 }
 
 
+_BY_WRITER: Final[dict[Writer, tuple[Case, ...]]] = {"holder": _HOLDER, "operator": _OPERATOR}
+
+
 def cases_of(transition: Transition) -> Iterable[Case]:
-    """Return the cases of one transition."""
-    return (case for case in CASES[transition.trigger] if case.belongs_to(transition))
+    """Return the cases of one transition; for a new trigger, those of everybody like its writer."""
+    usual = _BY_WRITER.get(transition.by, (Case("as planned", "written"),))
+    cases = CASES.get(transition.trigger, usual)
+    return (case for case in cases if case.belongs_to(transition))

@@ -227,7 +227,26 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "append": lambda: {"tail_id": "order-2", "new_tail_id": "order-3"},
         "close": lambda: {"tail_id": "order-2"},
     }
-    return builders[trigger]()
+    return builders[trigger]() if trigger in builders else _anything(item, now)
+
+
+def _anything(item: Item, now: str) -> Arguments:
+    """What a trigger without a builder of its own may read: something sensible for each argument.
+
+    So a transition that is new to the machine has vectors before anybody has written cases for it.
+    """
+    return {
+        "receipt": item.get("receipt", "receipt-of-nobody"),
+        **_as_seen(item),
+        **_plan(item),
+        "due": at(60, since=now),
+        "max_receives": 3,
+        "expires_at": parse_instant(now) // SECOND + 300,
+        "data": {"article": "A-8", "pieces": 1},
+        "headers": {"priority": "high"},
+        "errors": [_FAILURE],
+        "failure": [_FAILURE],
+    }
 
 
 @cache

@@ -230,7 +230,7 @@ class Step:
 STEPS = st.lists(
     st.builds(
         Step,
-        st.integers(0, 11),
+        st.integers(0, 59),
         st.sampled_from((0, 1, 29, 31, 400)),
         st.sampled_from((-20, 0, 20)),
     ),
@@ -278,7 +278,7 @@ def test_walks_take_every_step() -> None:
     taken: Counter[str] = Counter()
 
     @given(steps=STEPS)
-    @settings(max_examples=200, derandomize=True, database=None)
+    @settings(max_examples=400, derandomize=True, database=None)
     def explore(steps: list[Step]) -> None:
         taken.update(walk(steps))
 
