@@ -21,6 +21,7 @@ __all__ = [
     "GROUP_ID",
     "HEADERS",
     "ID",
+    "LINKS",
     "NEXT_ID",
     "PEEKED",
     "PREVIOUS_ID",
@@ -57,6 +58,9 @@ CODEC = Attr("codec")
 ENCODING = Attr("encoding")
 ERRORS = Attr("errors")
 TAIL_ID = Attr("tail_id")
+
+LINKS: Final = ((GROUP_ID, "group"), (NEXT_ID, "next_id"), (PREVIOUS_ID, "previous_id"))
+"""A message's place in its group's list, and the arguments that say it as planned."""
 
 ARGUMENTS: Final[dict[str, str]] = {
     "id": "S: the message's id",

@@ -280,6 +280,7 @@ _REDRIVEN = (
     Set(RECEIVE_COUNT, Constant(0)),
     Set(PEEKED, Constant("")),
     Set(DUE, Arg("now")),
+    Set(ERRORS, Arg("errors"), optional=True),
     *_NOBODYS,
 )
 

@@ -15,7 +15,7 @@ from dynamomq.errors import PayloadError
 from dynamomq.expressions import Attr
 from dynamomq.machine import QueueType
 from dynamomq.payload import Codec
-from dynamomq.timestamps import datetime_of, format_instant, parse_instant
+from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
 
 __all__ = ["MAX_FAILURES", "Failure", "Message"]
@@ -23,6 +23,8 @@ __all__ = ["MAX_FAILURES", "Failure", "Message"]
 T = TypeVar("T")
 
 _QUEUES = {queue.value: queue for queue in QueueType}
+
+_ABSURD = 221_845_392_000 * SECOND  # the year 9000; nobody's clock, so no write's time
 
 MAX_FAILURES = 5
 """How many failures travel with a message: the last ones."""
@@ -199,14 +201,19 @@ class Message(Generic[T]):
         """
         text = self._text(attributes.UPDATED)
         try:
-            return max(now, parse_instant(text) + 1) if text else now
+            last = parse_instant(text) if text else 0
         except ValueError:
             return now
+        return max(now, last + 1) if last < _ABSURD else now
 
     def failures_with(self, reason: BaseException | str, instant: int) -> Value:
         """Return the stored list of failures with one more, cut to the last few."""
         one = Failure.record(reason, delivery=self.receive_count, instant=instant)
-        return [*self._failures(), one][-MAX_FAILURES:]
+        return [*self.latest_failures(MAX_FAILURES - 1), one]
+
+    def latest_failures(self, most: int) -> list[Value]:
+        """Return the stored form of the last few failures, oldest first."""
+        return self._failures()[-most:]
 
     def _failures(self) -> list[Value]:
         stored = self.item.get(attributes.ERRORS.name)

@@ -110,17 +110,17 @@ def reachable(start: str) -> set[str]:
     return reached
 
 
-@pytest.mark.parametrize("engine", FOREIGN)
-def test_engines_do_not_know_each_other(engine: str) -> None:
-    """The local engine works without boto3, and that for DynamoDB without SQLite."""
-    reached = reachable(f"{PACKAGE}.drivers.{engine}")
-    assert reached, f"no module drivers.{engine}"
+@pytest.mark.parametrize("driver", FOREIGN)
+def test_engines_do_not_know_each_other(driver: str) -> None:
+    """The local driver works without boto3, and that for DynamoDB without SQLite."""
+    reached = reachable(f"{PACKAGE}.drivers.{driver}")
+    assert reached, f"no module drivers.{driver}"
     report(
-        f"{source}, used by drivers.{engine}, imports {name}"
+        f"{source}, used by drivers.{driver}, imports {name}"
         for source in LIBRARY
         if source.module in reached
         for name, _ in source.imports
-        if name.split(".")[0] in FOREIGN[engine]
+        if name.split(".")[0] in FOREIGN[driver]
     )
 
 

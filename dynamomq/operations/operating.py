@@ -12,7 +12,7 @@ from typing import Any
 
 from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
 from dynamomq.machine import MESSAGE, NO_MESSAGE
-from dynamomq.message import Message
+from dynamomq.message import MAX_FAILURES, Message
 from dynamomq.operations.writing import (
     Settings,
     at,
@@ -62,7 +62,13 @@ def redrive(settings: Settings, id: str) -> Operation[Message[Any]]:
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    return (yield from _edit(settings, _REDRIVE, id))
+
+    def extra(seen: Message[Any], _now: int) -> dict[str, Value]:
+        # An exhausted message has one failure more each time; here the list is cut again.
+        latest = seen.latest_failures(MAX_FAILURES - 1)
+        return {"errors": latest} if latest else {}
+
+    return (yield from _edit(settings, _REDRIVE, id, extra))
 
 
 def missing(id: str) -> MessageNotFoundError:

@@ -12,14 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from dynamomq.attributes import CREATED, ID, RECEIVE_COUNT
-from dynamomq.errors import (
-    ContentionError,
-    DynamoMQError,
-    PayloadError,
-    RequestRejectedError,
-    ServiceError,
-)
+from dynamomq.attributes import CREATED, ID, LINKS, RECEIVE_COUNT
+from dynamomq.errors import DynamoMQError, PayloadError, RequestRejectedError
 from dynamomq.machine import MESSAGE, QueueType, faults
 from dynamomq.message import Failure, Message
 from dynamomq.operations.holding import move_to_dlq
@@ -172,6 +166,7 @@ class _Claim:
     def many(self, wanted: int) -> Operation[list[Message[Any]]]:
         """Claim up to ``wanted`` messages, page by page."""
         found: list[Message[Any]] = []
+        order: dict[str, int] = {}
         cursor: Item | None = None
         for _ in range(_PAGES):
             moment = yield from ask(Tick())
@@ -180,20 +175,21 @@ class _Claim:
             try:
                 page = yield from persistently(query)
                 candidates = _distinct(page)
+                order.update((_id(one), place) for place, one in enumerate(candidates, len(order)))
                 while candidates and len(found) < wanted:
                     size = min(MAX_BATCH, wanted - len(found))
                     batch, candidates = candidates[:size], candidates[size:]
                     yield from self._claim_batch(batch, found)
-            except (ContentionError, ServiceError):
+            except DynamoMQError:
                 if not found:
                     raise
-                break
+                break  # what was claimed must reach the caller; the next call meets the error
             cursor = page.cursor
             if cursor is None or len(found) >= wanted:
                 break
         if self._hindrance is not None and not found:
             raise self._hindrance
-        return found
+        return sorted(found, key=lambda message: order[message.id])
 
     def _claim_batch(
         self, candidates: Sequence[Item], found: list[Message[Any]]
@@ -279,7 +275,7 @@ class _Claim:
         """Dead-letter a message that has used up its deliveries; what only seems one, put aside."""
         limit = self._max_receives or 0
         failure = Failure.record(
-            f"received {limit} times without being deleted", delivery=limit, instant=moment.now
+            f"never deleted in {limit} deliveries", delivery=limit, instant=moment.now
         )
         arguments: dict[str, Value] = {
             **at(self._settings, moment.now),
@@ -309,6 +305,7 @@ class _Claim:
             if isinstance(created, str)
             else format_instant(moment.now),
             "errors": [failure],
+            **{plan: message.item[link.name] for link, plan in LINKS if link.name in message.item},
         }
         yield from self._put_aside(message.id, _QUARANTINE, arguments)
 
@@ -331,7 +328,7 @@ class _Claim:
         try:
             message.data  # noqa: B018 - decoded here for what it may raise, and kept
         except PayloadError as error:
-            with suppress(ContentionError, ServiceError):  # after its deadline we try again
+            with suppress(DynamoMQError):  # it stays claimed; after its deadline we try again
                 yield from move_to_dlq(self._settings, message, error=error)
             return None
         return message

@@ -195,7 +195,7 @@ def test_deliveries_are_limited(
     )
     assert item["token"] != last.token
     assert (failure.delivery, failure.at) == (limit, clock.moment())
-    assert f"received {limit} times" in failure.message
+    assert f"in {limit} deliveries" in failure.message
 
 
 @BY_ONE_AND_BY_MANY
@@ -212,7 +212,7 @@ def test_a_message_that_was_given_back_too_often_is_exhausted(
     assert dead.state == "DLQ.READY"
     assert [failure.message for failure in dead.errors] == [
         "no luck",
-        "received 1 times without being deleted",
+        "never deleted in 1 deliveries",
     ]
 
 
