@@ -137,7 +137,7 @@ def check_headers(headers: object) -> dict[str, str] | None:
         if not isinstance(name, str) or not isinstance(value, str):
             raise InvalidArgumentError(
                 "headers",
-                {name: value},
+                name,  # not the value: it may be a credential
                 "names and values of headers are text",
                 remedy="Convert them with str(), or put them into the payload.",
             )
@@ -145,11 +145,11 @@ def check_headers(headers: object) -> dict[str, str] | None:
             size = len(name.encode())
             value.encode()
         except UnicodeEncodeError:
-            raise _not_unicode("headers", {name: value}) from None
+            raise _not_unicode("headers", name) from None
         if not 0 < size <= _MAX_NAME_BYTES:
             raise InvalidArgumentError(
                 "headers",
-                {name: value},
+                name,
                 f"the name of a header has 1 to {_MAX_NAME_BYTES:,} bytes",
                 remedy="Choose another name.",
             )

@@ -5,8 +5,8 @@
 * :class:`SetupError` — the table or the credentials are not what the library needs.
 * :class:`ServiceError` — the storage could not do its work now.
 
-Each error carries its data as attributes and says in ``remedy`` what to do about it. None of them
-shows a payload or a credential.
+Each error carries its data as attributes and says in ``remedy`` what to do about it. Of a value
+that is to blame it shows at most 60 characters, never a whole payload, and never a credential.
 """
 
 from __future__ import annotations
@@ -287,7 +287,10 @@ class CredentialsError(SetupError):
 
 
 class ThrottledError(ServiceError):
-    """The storage refused the request because of its rate, repeatedly; it was not executed."""
+    """The storage refused the request because of its rate, repeatedly.
+
+    An attempt before, whose reply was lost, may have been executed; it is safe to call again.
+    """
 
     retryable = True
 

@@ -217,7 +217,11 @@ def _into_dlq(errors: Operand, *, optional: bool = False) -> tuple[Effect, ...]:
 
 _FAILED = (*_into_dlq(Arg("errors"), optional=True), *_WRITE)
 _BURIED = (*_FAILED, *_NOBODYS)
-_EXHAUSTED = (*_into_dlq(Append(IfNotExists(ERRORS, Constant([])), Arg("failure"))), *_WRITE)
+_EXHAUSTED = (
+    *_into_dlq(Append(IfNotExists(ERRORS, Constant([])), Arg("failure"))),
+    *_NOBODYS,
+    *_WRITE,
+)
 _REPAIRED = (
     *_into_dlq(Arg("errors")),
     Set(VERSION, Arg("version")),
@@ -254,6 +258,7 @@ _ENTOMBED = (
     *_NO_LINKS,
     *_WRITE,
 )
+_CANCELLED = (*_ENTOMBED, *_NOBODYS)
 _SENT = (
     Set(ID, Arg("id")),
     Set(DATA, Arg("data")),
@@ -367,8 +372,8 @@ _MESSAGE_TRANSITIONS = [
     *_steps("reschedule", "operator", _S_FREE, _S_READY, _RESCHEDULES, _RESCHEDULED),
     *_steps("reschedule", "operator", _D_FREE, _D_READY, _RESCHEDULES, _RESCHEDULED),
     *_steps("reschedule", "operator", "WAITING", "WAITING", _RESCHEDULES, _RESCHEDULED),
-    *_steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _WITHDRAWN, _ENTOMBED),
-    *_steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _ENTOMBED),
+    *_steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _WITHDRAWN, _CANCELLED),
+    *_steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _CANCELLED),
     *_steps("purge", "operator", _STORED, "ABSENT", _WITHDRAWN),
 
     *_steps("promote", "upkeep", "WAITING", _S_READY, TRUE, (*_TO_STANDARD, *_UPKEEP)),

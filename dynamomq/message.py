@@ -59,10 +59,9 @@ class Failure:
             instant: when, in nanoseconds since the epoch.
         """
         named = isinstance(reason, BaseException)
-        text = str(reason).encode("utf-8", "replace").decode()
         return {
             "type": type(reason).__name__ if named else "Rejected",
-            "message": text[:_MAX_TEXT],
+            "message": _text_of(reason)[:_MAX_TEXT],
             "delivery": delivery,
             "when": format_instant(instant),
         }
@@ -91,11 +90,17 @@ class Message(Generic[T]):
         item: the stored item, in plain Python values. Treat it as read-only.
         state: the state that it was in, such as ``STANDARD.PROCESSING``.
         codec: what decodes the payload.
+        table: the table that it is in.
     """
 
     item: Item
     state: str
     codec: Codec[T] = field(eq=False)
+    table: str
+
+    def __hash__(self) -> int:
+        """Hash by the id, so that messages can be members of sets and keys of dictionaries."""
+        return hash(self.id)
 
     def __repr__(self) -> str:
         """Show what identifies the message; never its payload or its receipt."""
@@ -170,7 +175,7 @@ class Message(Generic[T]):
     @property
     def errors(self) -> tuple[Failure, ...]:
         """The last few failures, oldest first."""
-        return tuple(Failure.read(one) for one in self._failures())
+        return tuple(Failure.read(one) for one in self.latest_failures(MAX_FAILURES))
 
     @property
     def sent_at(self) -> datetime | None:
@@ -192,19 +197,24 @@ class Message(Generic[T]):
         """From when on it may be received (UTC); for its holder, the deadline."""
         return _moment(self.item.get(attributes.DUE.name))
 
-    def not_before(self, now: int) -> int:
+    def not_before(self, now: int, *, most_ahead: int = _ABSURD) -> int:
         """Return the time of the next write by someone who has seen this item (spec: TIME-2).
 
-        It is ``now``, but always later than the item's last write, whatever the clocks say. So
-        a message's own time never stands still, and a repeated receive that arrives late meets a
-        due time after its own.
+        It is ``now``, but later than the item's last write, whatever the clocks say. So a
+        message's own time never stands still, and a repeated receive that arrives late meets a due
+        time after its own.
+
+        Args:
+            now: by one's own clock, in nanoseconds since the epoch.
+            most_ahead: an item whose last write lies further ahead than this is taken for one that
+                a wrong clock has written, and its time is not followed.
         """
         text = self._text(attributes.UPDATED)
         try:
             last = parse_instant(text) if text else 0
         except ValueError:
             return now
-        return max(now, last + 1) if last < _ABSURD else now
+        return max(now, last + 1) if last < min(_ABSURD, now + most_ahead) else now
 
     def failures_with(self, reason: BaseException | str, instant: int) -> Value:
         """Return the stored list of failures with one more, cut to the last few."""
@@ -226,6 +236,13 @@ class Message(Generic[T]):
     def _number(self, attribute: Attr) -> int:
         value = self.item.get(attribute.name)
         return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _text_of(reason: BaseException | str) -> str:
+    try:
+        return str(reason).encode("utf-8", "replace").decode()
+    except Exception:  # noqa: BLE001 - whatever a foreign __str__ does, the failure is recorded
+        return "its text can't be had"
 
 
 def _moment(text: Value) -> datetime | None:

@@ -28,6 +28,7 @@ from dynamomq.operations import MAX_RECEIVE, Settings, Stats
 from dynamomq.payload import codec_for
 from dynamomq.requests import Operation
 from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
+from dynamomq.values import Item
 
 __all__ = ["Queue"]
 
@@ -130,6 +131,7 @@ class Queue(Generic[T]):
         if max_receives is not None:
             check_count("max_receives", max_receives, at_least=1, at_most=_MOST_RECEIVES)
         self._settings = Settings(
+            table=definition.name,
             codec=codec_for(payload),
             visibility_timeout=_visibility(visibility_timeout),
             max_receives=max_receives,
@@ -137,10 +139,13 @@ class Queue(Generic[T]):
                 "deduplication_window", deduplication_window, at_most=MAX_VISIBILITY_TIMEOUT
             ),
         )
-        self._own_engine = engine is None
-        self._engine = engine or DynamoDBEngine(
-            session=session, client=client, endpoint_url=endpoint_url, region_name=region_name
-        )
+        if engine is not None and not isinstance(engine, Engine):
+            raise InvalidArgumentError(
+                "engine",
+                engine,
+                "it is not an engine",
+                remedy="Pass LocalEngine(path), or leave it out for DynamoDB.",
+            )
         if engine is not None and (session or client or endpoint_url or region_name):
             raise InvalidArgumentError(
                 "engine",
@@ -149,6 +154,10 @@ class Queue(Generic[T]):
                 "have no effect beside it",
                 remedy="Pass either.",
             )
+        self._own_engine = engine is None
+        self._engine = engine or DynamoDBEngine(
+            session=session, client=client, endpoint_url=endpoint_url, region_name=region_name
+        )
         self._driver = self._engine.open(definition)
 
     def __repr__(self) -> str:
@@ -377,8 +386,8 @@ class Queue(Generic[T]):
                 of deleted messages.
 
         Returns:
-            An iterator over the messages that were there when their page was read, whoever holds
-            them. It reads a page when it gets there, and not before.
+            An iterator over the messages that were there when their page was read, each once,
+            whoever holds them. It reads a page when it gets there, and not before.
 
         Raises:
             InvalidArgumentError: there is no such queue.
@@ -386,11 +395,16 @@ class Queue(Generic[T]):
         return self._listed(None if source is None else check_source(source))
 
     def _listed(self, source: QueueType | None) -> Iterator[Message[T]]:
-        page, cursor = self._run(operations.list_page(self._settings, source, None))
-        yield from page
-        while cursor is not None:
+        listed: set[str] = set()
+        cursor: Item | None = None
+        while True:
             page, cursor = self._run(operations.list_page(self._settings, source, cursor))
-            yield from page
+            new = [message for message in page if message.id not in listed]
+            listed.update(message.id for message in new)
+            yield from new
+            # What is extended while we list moves ahead of us, again and again; once is enough.
+            if cursor is None or (page and not new):
+                return
 
     def stats(self, *, limit: int = 10_000) -> Stats:
         """Count the messages of both queues by state (spec: READ-4).

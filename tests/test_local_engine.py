@@ -36,6 +36,7 @@ from dynamomq.requests import (
 from dynamomq.table import TableDefinition
 from dynamomq.values import MAX_ITEM_BYTES, Item, Value, item_size
 from tests.support.embedded import Table, custom_rule, put, update, written
+from tests.support.naming import stable
 
 VALUES: Item = {
     "text": 'q"uote\n\u2028\0ü🎈',
@@ -184,7 +185,7 @@ def nested(levels: int) -> Value:
         {"id": "k", "v": 10**38 + 1},
         {"id": "k", "v": nested(32)},
     ],
-    ids=lambda item: repr(item)[:40],
+    ids=stable,
 )
 def test_what_dynamodb_would_not_store(table: Table, item: Any) -> None:
     """Keys and values outside DynamoDB's rules are refused; nothing is stored."""
@@ -201,7 +202,7 @@ def test_what_dynamodb_would_not_store(table: Table, item: Any) -> None:
         {"id": "k", "v": nested(31)},
         {"id": "k", "v": {"e": ["", b"", [], {}]}},
     ],
-    ids=lambda item: repr(item)[:40],
+    ids=stable,
 )
 def test_what_dynamodb_just_stores(table: Table, item: Any) -> None:
     """Up to the very limits, everything is stored."""
@@ -248,7 +249,7 @@ def test_the_key_stays(table: Table) -> None:
         Scan(0),
         Scan(1, {"id": 7}),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_reads_that_dynamodb_refuses(table: Table, request_: Request[Any]) -> None:
     """Reads outside DynamoDB's rules are refused rather than answered somehow."""

@@ -22,6 +22,7 @@ from dynamomq.requests import (
 )
 
 SETTINGS = Settings(
+    table="jobs",
     codec=codec_for(None),
     visibility_timeout=30 * 10**9,
     max_receives=None,

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from dynamomq.errors import PayloadError
 from dynamomq.payload import codec_for
+from tests.support.naming import stable
 from tests.support.payloads import (
     ORDER_FIELDS,
     ORDERS,
@@ -133,7 +134,7 @@ def test_typed_payload_comes_back_or_is_refused(order: Order, name: str, value: 
         (datetime, datetime.max.replace(tzinfo=UTC)),
         (time, time(1, 2, 3, 4, tzinfo=timezone(timedelta(seconds=1)))),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_declared_types(declared: Any, payload: object) -> None:
     """Each kind of declared type brings its payload back, equal and of the same types."""
@@ -160,7 +161,7 @@ def test_declared_types(declared: Any, payload: object) -> None:
         type("Plain", (), {}),
         Enum("Odd", {"A": (1, 2)}),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_unsuitable_types_are_refused_when_the_codec_is_made(declared: Any) -> None:
     """What could not be read back without guessing is refused before anything is sent."""

@@ -17,6 +17,7 @@ import pytest
 from dynamomq.errors import PayloadError
 from dynamomq.payload import codec_for
 from dynamomq.values import Value
+from tests.support.naming import stable
 from tests.support.payloads import (
     Cat,
     Colour,
@@ -58,7 +59,7 @@ def test_fields_that_init_does_not_take_follow_from_the_others() -> None:
     assert caught.value.path == "payload.summary"
 
 
-@pytest.mark.parametrize("declared", [Account, list[Account], dict[str, Account]], ids=str)
+@pytest.mark.parametrize("declared", [Account, list[Account], dict[str, Account]], ids=stable)
 @pytest.mark.parametrize(("name", "value"), [("balance", -1), ("code", "lower")])
 def test_what_a_class_would_change_or_reject_is_refused_at_send(
     declared: Any, name: str, value: object
@@ -128,7 +129,7 @@ def nested(levels: int) -> list[Any]:
     return payload
 
 
-@pytest.mark.parametrize("declared", [None, list[Any]], ids=str)
+@pytest.mark.parametrize("declared", [None, list[Any]], ids=stable)
 def test_nesting_is_limited_as_dynamodb_limits_it(declared: Any) -> None:
     """31 lists under the payload's attribute are stored, 32 are refused; sets do not count."""
     codec = codec_for(declared)
@@ -191,7 +192,7 @@ def test_long_chains_cost_in_proportion() -> None:
         (Extra, {"note": 1}),
         (Account, {"owner": "ada", "balance": -1}),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_stored_values_are_not_coerced(declared: Any, stored: Value) -> None:
     """A stored value of another type than the declared one is refused when it is read."""

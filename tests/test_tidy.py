@@ -268,7 +268,9 @@ def test_make_help_lists_every_target() -> None:
     targets = re.findall(r"^([a-z][\w-]*):(?!=)", makefile, flags=re.MULTILINE)
     make = shutil.which("make")
     assert make is not None
-    shown = subprocess.run([make, "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [make, "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     listed = [line.split()[0] for line in shown.stdout.splitlines()]
     assert sorted(listed) == sorted(targets)
     phony = re.findall(r"^\.PHONY: ([\w-]+)$", makefile, flags=re.MULTILINE)

@@ -8,7 +8,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
@@ -117,6 +117,7 @@ class Driver(ABC):
         """Carry out a request to the storage."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A storage that can hold queues: DynamoDB, or the embedded one."""
 

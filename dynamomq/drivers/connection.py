@@ -194,9 +194,9 @@ def _config() -> Any:
         connect_timeout=5,
         # DynamoDB answers within milliseconds or not at all; botocore would wait for 60 s.
         read_timeout=10,
-        # At most 5 × (5 + 10) s and some 15 s of pauses: about 90 s is the longest that a repeated
-        # request can trail its first attempt: RETRY_HORIZON, of tombstones, is reckoned with that.
-        retries={"mode": "standard", "total_max_attempts": 5},
+        # At most 3 × (5 + 10) s and a few seconds of pauses is the longest that a repetition can
+        # trail its first attempt: RETRY_HORIZON, of tombstones, is reckoned with that.
+        retries={"mode": "standard", "total_max_attempts": 3},
         # One for each thread, or urllib3 closes connections after one use; 10 would be too few
         # for a consumer's workers, and unused ones cost nothing.
         max_pool_connections=64,

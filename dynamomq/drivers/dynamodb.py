@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from attrs import evolve
 
@@ -104,6 +105,11 @@ class DynamoDBEngine:
         Raises:
             InvalidArgumentError: ``client`` or ``session`` together with what it already decides.
         """
+        if endpoint_url is not None:
+            _check_url(endpoint_url)
+        for name, given, needed in (("client", client, "put_item"), ("session", session, "client")):
+            if given is not None and not hasattr(given, needed):
+                raise InvalidArgumentError(name, given, f"it is not a boto3 DynamoDB {name}")
         if client is not None:
             chosen = {
                 "session": session,
@@ -144,6 +150,21 @@ class DynamoDBEngine:
         A second call does nothing.
         """
         self._connection.close()
+
+
+def _check_url(url: object) -> None:
+    """Refuse what boto3 would fail on later, or what would show a password in error messages."""
+    remedy = "Pass a URL such as http://localhost:8000."
+    parts = urlsplit(url) if isinstance(url, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InvalidArgumentError("endpoint_url", url, "it is not an HTTP URL", remedy=remedy)
+    if "@" in parts.netloc:
+        raise InvalidArgumentError(
+            "endpoint_url",
+            parts.hostname,
+            "it must not contain a user or a password",
+            remedy=remedy,
+        )
 
 
 def _refuse(arguments: Mapping[str, object], reason: str) -> None:

@@ -176,7 +176,7 @@ def _denied(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa
     action = match[1] if match else f"dynamodb:{attempt.operation}"
     remedy = f"Allow {action} on the table (and on its index) in the policy of the role in use."
     if action.startswith("dynamodb:PartiQL"):
-        remedy += " Or pass batches=False, which makes do without it, one request a message."
+        remedy += " Or use engine=DynamoDBEngine(batches=False), which makes do without it."
     return AccessDeniedError(
         f"The AWS credentials in use do not allow {action} on table {attempt.table.name!r}.",
         remedy=remedy,

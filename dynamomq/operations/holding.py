@@ -134,16 +134,10 @@ def _finish(
     settings: Settings, rules: dict[QueueType, Rule], message: Message[T], extra: _Extra
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
-    if not _is_held(message):
-        raise InvalidArgumentError(
-            "message",
-            message,
-            "it is not held",
-            remedy="Only what receive() returned can be acknowledged, extended or given back.",
-        )
+    _check_held(settings, message)
     if message.queue not in rules:
         (trigger,) = {rule.trigger for rule in rules.values()}
-        raise illegal(trigger, message.id, message.state)
+        raise illegal(trigger, message, message.state)
     moment = yield from ask(Tick(tokens=1))
     now = message.not_before(moment.now)
     arguments: dict[str, Value] = {
@@ -161,8 +155,21 @@ def _finish(
     return request, reply, now
 
 
-def _is_held(message: object) -> bool:
-    return isinstance(message, Message) and None not in (message.receipt, message.queue)
+def _check_held(settings: Settings, message: object) -> None:
+    """Refuse what can't be acknowledged, before anything is sent."""
+    remedy = "Only what receive() returned can be acknowledged, extended or given back."
+    if not isinstance(message, Message):
+        kind = type(message).__name__  # not the value: it may be a payload
+        raise InvalidArgumentError("message", kind, "it is no message", remedy=remedy)
+    if message.receipt is None or message.queue is None:
+        raise InvalidArgumentError("message", message, "it is not held", remedy=remedy)
+    if message.table != settings.table:
+        raise InvalidArgumentError(
+            "message",
+            message,
+            f"it is in table {message.table!r}, not in {settings.table!r}",
+            remedy="Use the queue that it was received from.",
+        )
 
 
 def _took_effect(rule: Rule, message: Message[T], found: Message[Any]) -> bool:
@@ -183,7 +190,7 @@ def _refusal(
     tell whether one of them was this.
     """
     if found.receipt == message.receipt and not is_gone(message, found):
-        return illegal(trigger, message.id, found.state)
+        return illegal(trigger, message, found.state)
     matters = trigger not in ("delete", "extend")
     if repeated and matters and not was_overtaken(message, found):
         return OutcomeUnknownError(

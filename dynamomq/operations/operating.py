@@ -25,12 +25,19 @@ from dynamomq.operations.writing import (
 )
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.rules import Rule
+from dynamomq.timestamps import SECOND
 from dynamomq.values import Value
 
 __all__ = ["bury", "missing", "redrive"]
 
 _BURY = MESSAGE.rule("bury")
 _REDRIVE = MESSAGE.rule("redrive")
+_MOST_AHEAD = 3600 * SECOND
+"""How far ahead of an operator's clock a message's time may be and still be followed.
+
+Beyond, somebody's clock is wrong, and following it would hide the message from all others.
+"""
+
 _PLANS = 5
 """How often an edit is planned anew before it is left to the caller."""
 
@@ -89,10 +96,10 @@ def _edit(
         seen = message_of(settings, item, moment.now)
         if item is None or seen.state in NO_MESSAGE:
             raise missing(id)
-        now = seen.not_before(moment.now)
+        now = seen.not_before(moment.now, most_ahead=_MOST_AHEAD)
         request = Write(id, rule, _arguments(settings, seen, moment.tokens[0], now, extra))
         if not request.specialised.applies_to(item, request.arguments):
-            raise illegal(rule.trigger, id, seen.state)
+            raise illegal(rule.trigger, seen, seen.state)
         reply = yield from write(request)
         if isinstance(reply, Written):
             return _edited(settings, request, item, now)

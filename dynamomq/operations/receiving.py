@@ -8,13 +8,19 @@ can't be decoded is dead-lettered by its holder, which is us.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from dynamomq.attributes import CREATED, ID, LINKS, RECEIVE_COUNT
-from dynamomq.errors import DynamoMQError, PayloadError, RequestRejectedError
-from dynamomq.machine import MESSAGE, QueueType, faults
+from dynamomq.errors import (
+    ConflictError,
+    DynamoMQError,
+    PayloadError,
+    RequestRejectedError,
+    ThrottledError,
+)
+from dynamomq.machine import INDEX_VIEWS, MESSAGE, QueueType, faults
 from dynamomq.message import Failure, Message
 from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.writing import (
@@ -98,17 +104,19 @@ def receive(
     claim = _Claim(settings, source, visibility_timeout or settings.visibility_timeout)
     moment = yield from ask(Tick())
     deadline = moment.now + wait
+    slept = 0.0  # is counted too, because clocks may be set back
     pause = _FIRST_PAUSE
     while True:
-        look = claim.one() if max_messages == 1 else claim.many(max_messages)
-        found = yield from look
-        if found or not wait:
+        found = yield from claim.one() if max_messages == 1 else claim.many(max_messages)
+        if found:
             return found
         moment = yield from ask(Tick())
         left = (deadline - moment.now) / SECOND
-        if left <= 0:
-            return found
-        yield from ask(Sleep(min(left, pause * (0.5 + moment.chance))))
+        if left <= 0 or slept > wait / SECOND + _LONGEST_PAUSE:
+            return claim.nothing()
+        seconds = min(left, pause * (0.5 + moment.chance))
+        yield from ask(Sleep(seconds))
+        slept += seconds
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
@@ -130,18 +138,29 @@ class _Claim:
     def one(self) -> Operation[list[Message[Any]]]:
         """Claim one message, looking ever wider while others are faster."""
         self._lost = 0
+        tried: set[str] = set()
         for window, races in _WINDOWS:
-            moment, candidates, more = yield from self._look(window)
+            moment, entries, more = yield from self._look(window)
+            candidates = [entry for entry in entries if _id(entry) not in tried]
+            if self._lost:  # one of those that were never delivered is likelier to be free
+                now = at(self._settings, moment.now)
+                fresh = [one for one in candidates if INDEX_VIEWS["ready"].evaluate(one, now)]
+                candidates = fresh or candidates
             most = self._lost + races
             while candidates and self._lost < most:
                 pick = int(moment.chance * len(candidates)) if self._lost else 0
                 candidate = candidates.pop(pick)
+                tried.add(_id(candidate))
                 moment = yield from ask(Tick(tokens=1))
                 claimed = yield from self._claim(candidate, moment)
                 if claimed is not None:
                     return [claimed]
             if not more and not candidates:
                 break
+        return []
+
+    def nothing(self) -> list[Message[Any]]:
+        """Return that there is nothing to receive, or raise what stood in the way."""
         if self._hindrance is not None:
             raise self._hindrance
         return []
@@ -149,7 +168,7 @@ class _Claim:
     def _claim(self, candidate: Item, moment: Moment) -> Operation[Message[Any] | None]:
         """Try for one candidate; ``None`` if somebody else has it, or it was put aside."""
         if self._used_up(candidate):
-            yield from self._exhaust(_id(candidate), moment)
+            yield from self._exhaust(_id(candidate))
             return None
         request = self._request(candidate, moment.now, moment.tokens[0])
         try:
@@ -168,10 +187,11 @@ class _Claim:
         found: list[Message[Any]] = []
         order: dict[str, int] = {}
         cursor: Item | None = None
+        moment = yield from ask(Tick())
+        until = format_instant(moment.now)  # one for all pages: cursors belong to it
         for _ in range(_PAGES):
-            moment = yield from ask(Tick())
             limit = max(wanted - len(found), _WINDOWS[0][0])
-            query = Query(self._source.value, format_instant(moment.now), limit, cursor)
+            query = Query(self._source.value, until, limit, cursor)
             try:
                 page = yield from persistently(query)
                 candidates = _distinct(page)
@@ -187,23 +207,25 @@ class _Claim:
             cursor = page.cursor
             if cursor is None or len(found) >= wanted:
                 break
-        if self._hindrance is not None and not found:
-            raise self._hindrance
         return sorted(found, key=lambda message: order[message.id])
 
     def _claim_batch(
         self, candidates: Sequence[Item], found: list[Message[Any]]
     ) -> Operation[None]:
         """Claim a batch, and add to ``found`` at once what was won: a failure must not lose it."""
-        moment = yield from ask(Tick(tokens=len(candidates)))
-        requests = []
-        for candidate, token in zip(candidates, moment.tokens, strict=True):
+        live = []
+        for candidate in candidates:
             if self._used_up(candidate):
-                yield from self._exhaust(_id(candidate), moment)
+                yield from self._exhaust(_id(candidate))
             else:
-                requests.append(self._request(candidate, moment.now, token))
-        if not requests:
+                live.append(candidate)
+        if not live:
             return
+        moment = yield from ask(Tick(tokens=len(live)))
+        requests = [
+            self._request(candidate, moment.now, token)
+            for candidate, token in zip(live, moment.tokens, strict=True)
+        ]
         replies = yield from write_batch(WriteBatch(tuple(requests)))
         _raise_if_all_failed(replies)
         unclear = []
@@ -211,11 +233,9 @@ class _Claim:
             if isinstance(reply, Written):
                 claimed = yield from self._checked(reply.item or {})
                 found.extend([claimed] if claimed else [])
-            elif isinstance(reply, Refused) or not reply.error.retryable:
+            elif isinstance(reply, Refused) or _may_be_ours(reply):
                 unclear.append((request, reply))
-        if not unclear:
-            return
-        items = yield from persistently(GetMany(tuple(request.id for request, _ in unclear)))
+        items = yield from _items_behind(unclear)
         for request, reply in unclear:
             lost = self._lost
             claimed = yield from self._second_look(request, items.get(request.id), moment)
@@ -257,9 +277,9 @@ class _Claim:
         ):
             return (yield from self._checked(message.item))
         if message.state in _UNFIT:
-            yield from self._quarantine(message, moment)
+            yield from self._quarantine(message)
         elif message.state in _EXHAUSTIBLE and self._used_up(message.item):
-            yield from self._exhaust(request.id, moment)
+            yield from self._exhaust(request.id)
         else:
             self._lost += 1
         return None
@@ -271,27 +291,25 @@ class _Claim:
             error = _unreceivable(id, error)
         self._hindrance = self._hindrance or error
 
-    def _exhaust(self, id: str, moment: Moment) -> Operation[None]:
+    def _exhaust(self, id: str) -> Operation[None]:
         """Dead-letter a message that has used up its deliveries; what only seems one, put aside."""
+        moment = yield from ask(Tick(tokens=1))
         limit = self._max_receives or 0
         failure = Failure.record(
             f"never deleted in {limit} deliveries", delivery=limit, instant=moment.now
         )
-        arguments: dict[str, Value] = {
-            **at(self._settings, moment.now),
-            "max_receives": limit,
-            "failure": [failure],
-        }
-        reply = yield from self._put_aside(id, _EXHAUST, arguments)
+        arguments: dict[str, Value] = {"max_receives": limit, "failure": [failure]}
+        reply = yield from self._put_aside(id, _EXHAUST, moment, arguments, reason="failure")
         if isinstance(reply, Refused):
             found = message_of(self._settings, reply.item, moment.now)
             if found.state in _UNFIT:
-                yield from self._quarantine(found, moment)
+                yield from self._quarantine(found)
             else:
                 self._lost += 1
 
-    def _quarantine(self, message: Message[Any], moment: Moment) -> Operation[None]:
+    def _quarantine(self, message: Message[Any]) -> Operation[None]:
         """Dead-letter an item that is not a whole message, with what it lacks filled in."""
+        moment = yield from ask(Tick(tokens=1))
         failure = Failure.record(
             f"missing or of another type: {', '.join(faults(message.item))}",
             delivery=0,
@@ -299,7 +317,6 @@ class _Claim:
         )
         created = message.item.get(CREATED.name)
         arguments: dict[str, Value] = {
-            **at(self._settings, moment.now),
             "version": message.version + 1,
             "creation_timestamp": created
             if isinstance(created, str)
@@ -307,13 +324,26 @@ class _Claim:
             "errors": [failure],
             **{plan: message.item[link.name] for link, plan in LINKS if link.name in message.item},
         }
-        yield from self._put_aside(message.id, _QUARANTINE, arguments)
+        yield from self._put_aside(message.id, _QUARANTINE, moment, arguments, reason="errors")
 
-    def _put_aside(self, id: str, rule: Rule, arguments: dict[str, Value]) -> Operation[WriteReply]:
-        """Write a transition whose refusal mostly means that somebody else has seen to it."""
-        moment = yield from ask(Tick(tokens=1))
-        request = Write(id, rule, {**arguments, "token": moment.tokens[0]})
-        return (yield from write(request))
+    def _put_aside(
+        self, id: str, rule: Rule, moment: Moment, own: dict[str, Value], *, reason: str
+    ) -> Operation[WriteReply | None]:
+        """Write a transition whose refusal mostly means that somebody else has seen to it.
+
+        Where the item has no room for the reason, it goes without; where it has no room for a
+        token either, it must stay, and is passed over.
+        """
+        arguments = {**at(self._settings, moment.now), "token": moment.tokens[0], **own}
+        try:
+            return (yield from write(Write(id, rule, arguments)))
+        except RequestRejectedError:
+            pass
+        try:
+            return (yield from write(Write(id, rule, {**arguments, reason: []})))
+        except RequestRejectedError as error:
+            self._pass_over(id, error)
+            return None
 
     def _checked(self, item: Item) -> Operation[Message[Any] | None]:
         """Return a claimed message if its payload can be decoded, else dead-letter it.
@@ -322,7 +352,7 @@ class _Claim:
         its payload raises.
         """
         (state,) = _RECEIVE[self._source].destinations
-        message: Message[Any] = Message(item, state, self._settings.codec)
+        message: Message[Any] = Message(item, state, self._settings.codec, self._settings.table)
         if self._source is QueueType.DLQ:
             return message
         try:
@@ -341,6 +371,25 @@ def _distinct(page: Page) -> list[Item]:
 
 def _id(entry: Item) -> str:
     return str(entry[ID.name])
+
+
+def _may_be_ours(failed: Failed) -> bool:
+    """Tell whether a claim that failed may have been executed all the same."""
+    return not isinstance(failed.error, ThrottledError | ConflictError)
+
+
+def _items_behind(
+    unclear: Sequence[tuple[Write, Refused | Failed]],
+) -> Operation[Mapping[str, Item | None]]:
+    """Return the items of claims that did not succeed: as the reply shows them, or read."""
+    shown = {
+        request.id: reply.item
+        for request, reply in unclear
+        if isinstance(reply, Refused) and reply.shown
+    }
+    ids = tuple(request.id for request, _ in unclear if request.id not in shown)
+    read = (yield from persistently(GetMany(ids))) if ids else {}
+    return {**shown, **read}
 
 
 def _unreceivable(id: str, cause: RequestRejectedError) -> RequestRejectedError:

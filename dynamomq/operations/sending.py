@@ -61,7 +61,7 @@ def send(
     _check_size(item_size(request.whole_item))
     reply = yield from write(request)
     (state,) = request.specialised.destinations
-    sent = Message(request.whole_item, state, settings.codec)
+    sent = Message(request.whole_item, state, settings.codec, settings.table)
     if isinstance(reply, Written):
         return sent
     existing = message_of(settings, reply.item, moment.now)

@@ -56,8 +56,9 @@ BatchReply = Written | Refused | Failed
 RETRY_HORIZON = 300 * SECOND
 """The longest that a repetition of one of our requests can arrive late, in nanoseconds.
 
-Five attempts of 15 seconds each, with pauses, five times over, and some minutes in the network.
-A tombstone is kept at least this long (spec: WRITE-5).
+The SDK makes three attempts of at most 15 seconds with a few seconds between them, and we repeat
+that five times with pauses: about four minutes; the rest is for the network. A tombstone is kept at
+least this long (spec: WRITE-5).
 """
 
 _ATTEMPTS = 5
@@ -70,6 +71,7 @@ class Settings:
     """What a queue's operations need to know; durations in nanoseconds.
 
     Attributes:
+        table: the table's name.
         codec: translates payloads.
         visibility_timeout: how long a delivery lasts unless said otherwise; also how long a legacy
             consumer's delivery counts as held.
@@ -77,6 +79,7 @@ class Settings:
         deduplication_window: how long the id of a deleted message stays taken.
     """
 
+    table: str
     codec: Codec[Any]
     visibility_timeout: int
     max_receives: int | None
@@ -104,7 +107,7 @@ def state_of(settings: Settings, item: Item | None, now: int) -> str:
 
 def message_of(settings: Settings, item: Item | None, now: int) -> Message[Any]:
     """Return the message that an item is at a time; one without attributes where there is none."""
-    return Message(item or {}, state_of(settings, item, now), settings.codec)
+    return Message(item or {}, state_of(settings, item, now), settings.codec, settings.table)
 
 
 def onlooker_view(message: Message[Any]) -> Message[Any]:
@@ -131,14 +134,16 @@ def was_overtaken(seen: Message[Any], found: Message[Any]) -> bool:
     return not is_gone(seen, found) and found.version == seen.version + 1
 
 
-def illegal(trigger: str, id: str, state: str) -> IllegalTransitionError:
+def illegal(trigger: str, message: Message[Any], state: str) -> IllegalTransitionError:
     """Return the error for a step that the machine does not have, or whose guard fails."""
+    id = message.id
     legal = MESSAGE.legal_triggers(state)
-    why = (
-        "it is a member of a message group, whose order this step would break"
-        if trigger in legal
-        else f"there is no {trigger} from {state}"
-    )
+    if trigger not in legal:
+        why = f"there is no {trigger} from {state}"
+    elif message.group is not None:
+        why = "it is a member of a message group, whose order this step would break"
+    else:
+        why = f"its attributes are not such that the guard of {trigger} can hold"
     return IllegalTransitionError(
         f"Message {id!r} is {state}: {why}.", id=id, state=state, trigger=trigger, legal=legal
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dynamomq.drivers.base import Engine
 from dynamomq.errors import TableMismatchError, TableNotFoundError
@@ -64,7 +65,7 @@ def test_a_missing_table_is_named(storage: Engine, table_name: str, held: Messag
     missing: Queue[Any] = Queue(f"{table_name}-2", engine=storage)
     for call in CALLS.values():
         with pytest.raises(TableNotFoundError) as error:
-            call(missing, held)
+            call(missing, evolve(held, table=missing.table))
         assert error.value.table == f"{table_name}-2"
         assert f"{table_name}-2" in str(error.value)
         assert "create_table()" in str(error.value)

@@ -185,7 +185,7 @@ class Player:
     def _acknowledge_a_stranger(self) -> Move:
         """Hand in a message that is not held, or a delivery from long ago."""
         item: Item = {"id": self.chance.choice(IDS)}
-        strangers = [*self.kept, Message(item, "STANDARD.READY", _CODEC)]
+        strangers = [*self.kept, Message(item, "STANDARD.READY", _CODEC, "lockstep")]
         return Move(Call("delete", (self.chance.choice(strangers),)))
 
     # --- one trigger each --------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_real_pages(driver: Driver) -> None:
 def test_real_purge(driver: Driver) -> None:
     """A purge removes the item, once."""
     driver.execute(send("a"))
-    purge = Write("a", MESSAGE.rule("purge"), TIME)
+    purge = Write("a", MESSAGE.rule("purge"), {**TIME, "seen_token": "sent-a", "seen_version": 1})
     assert driver.execute(purge) == Written(None)
     assert driver.execute(purge) == Refused(None)
     assert driver.execute(Get("a")) is None

@@ -101,12 +101,7 @@ class LocalEngine:
                 be opened or written.
             UnavailableError: another process kept the file locked, or the disk fails.
         """
-        if not str(path):
-            raise InvalidArgumentError("path", path, "it names no file")
-        if durability not in get_args(Durability):
-            raise InvalidArgumentError("durability", durability, "it is neither full nor normal")
-        if not 0 < busy_timeout <= 3600:
-            raise InvalidArgumentError("busy_timeout", busy_timeout, "it is not in 0 to 3600 s")
+        _check(path, durability, busy_timeout)
         self.surroundings = Surroundings() if surroundings is None else surroundings
         self._store = Store(path, durability, busy_timeout)
         self._feed = Feed()
@@ -121,7 +116,7 @@ class LocalEngine:
 
         The calls come in the order of the commits, after the commit and before the write returns,
         one at a time, whichever thread wrote. What other processes write is not seen. A listener
-        may use the engine; if it raises, so does the request, though its write stands.
+        may use the engine, but must not wait for another thread's write. What it raises is logged.
 
         Args:
             listener: what to call.
@@ -151,6 +146,26 @@ class LocalEngine:
     def __repr__(self) -> str:
         """Show the path."""
         return f"{type(self).__name__}({self._store.path!r})"
+
+
+def _check(path: object, durability: object, busy_timeout: object) -> None:
+    """Refuse arguments that the file can't be opened with.
+
+    Raises:
+        InvalidArgumentError: one of them is of the wrong kind or out of range.
+    """
+    if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+        raise InvalidArgumentError(
+            "path", path, "it names no file", remedy="Pass a path as str or pathlib.Path."
+        )
+    if durability not in get_args(Durability):
+        raise InvalidArgumentError(
+            "durability", durability, "there is no such durability", remedy="Pass full or normal."
+        )
+    if not isinstance(busy_timeout, int | float) or not 0 < busy_timeout <= 3600:
+        raise InvalidArgumentError(
+            "busy_timeout", busy_timeout, "it is not in 0 to 3600 s", remedy="Pass seconds."
+        )
 
 
 class LocalDriver(Driver):
@@ -257,7 +272,10 @@ class LocalDriver(Driver):
         pairs = [(evolve(write, want_item=True), write.specialised) for write in request.writes]
         return self._writer.run(
             self.table.name,
-            lambda transaction: tuple(_alone(transaction, *pair) for pair in pairs),
+            # One alone is as good as a single write, which shows the item that refuses it.
+            lambda transaction: tuple(
+                _alone(transaction, *pair, shown=len(pairs) == 1) for pair in pairs
+            ),
         )
 
     # --- the table ---------------------------------------------------------------------------
@@ -287,13 +305,15 @@ class LocalDriver(Driver):
             records.enable_expiry(connection, table.number)
 
 
-def _alone(transaction: Transaction, write: Write, rule: Specialised) -> Written | Refused | Failed:
-    """Carry out one write of a batch; like DynamoDB, don't show the item that refuses it."""
+def _alone(
+    transaction: Transaction, write: Write, rule: Specialised, *, shown: bool
+) -> Written | Refused | Failed:
+    """Carry out one write of a batch; DynamoDB does not show the item that refuses one of many."""
     try:
         reply = transaction.write(write, rule)
     except RequestRejectedError as error:
         return Failed(error)
-    return reply if isinstance(reply, Written) else Refused(None, shown=False)
+    return reply if shown or isinstance(reply, Written) else Refused(None, shown=False)
 
 
 def _position(request: Query) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -34,12 +35,15 @@ class Change:
 
 Listener: TypeAlias = Callable[[Change], object]
 
+_log = logging.getLogger(__name__)
+
 
 class Feed:
     """Listeners, and the changes that they have not been told of yet.
 
     Changes are queued while the write lock is held, which fixes their order, and told after it was
-    released, so a listener may use the engine itself.
+    released, so a listener may use the engine itself. What it raises is logged and goes no further:
+    the write has taken place, and whoever asked for it must get to know.
     """
 
     def __init__(self) -> None:
@@ -56,6 +60,8 @@ class Feed:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Add a listener; return the function that takes it away again."""
+        if not self._listeners:
+            self._waiting.clear()  # left behind when the last listener went
         entry = partial(listener)  # an object of its own, should one listener subscribe twice
         self._listeners = (*self._listeners, entry)
 
@@ -69,7 +75,7 @@ class Feed:
         self._waiting.extend(changes)
 
     def tell(self) -> None:
-        """Tell the listeners all that is queued; a listener's exception is raised here.
+        """Tell the listeners all that is queued.
 
         A listener that writes returns here on its own thread: its change waits until the present
         one has been told to all.
@@ -82,6 +88,13 @@ class Feed:
                 while self._waiting:
                     change = self._waiting.popleft()
                     for listener in self._listeners:
-                        listener(change)
+                        _tell(listener, change)
             finally:
                 self._teller = None
+
+
+def _tell(listener: Listener, change: Change) -> None:
+    try:
+        listener(change)
+    except Exception:  # noqa: BLE001 - a listener's failure must not look like the write's
+        _log.exception("A listener failed on a change of %r in %r.", change.id, change.table)
