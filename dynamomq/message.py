@@ -83,7 +83,7 @@ class Failure:
 class Message(Generic[T]):
     """A message as it was when it was read; it does not change when the stored one does.
 
-    Reading an attribute never fails, except :attr:`data`, whose payload is decoded when it is
+    Reading an attribute never fails, except ``data``, whose payload is decoded when it is
     first asked for (``receive`` from the standard queue has checked that already).
 
     Attributes:
