@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from dynamomq.errors import DuplicateMessageError, PayloadError
+from dynamomq.errors import DuplicateMessageError, PayloadError, UnavailableError
 from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.writing import Settings, at, message_of, onlooker_view, write
@@ -59,7 +59,14 @@ def send(
         arguments["headers"] = dict(headers)
     request = Write(id or moment.id, _SEND, arguments)
     _check_size(item_size(request.whole_item))
-    reply = yield from write(request)
+    try:
+        reply = yield from write(request)
+    except UnavailableError as error:
+        error.remedy = (
+            f"Send again with id={request.id!r}: should the first attempt have been executed, the "
+            "second one is refused as a duplicate."
+        )
+        raise
     (state,) = request.specialised.destinations
     sent = Message(request.whole_item, state, settings.codec, settings.table)
     if isinstance(reply, Written):
