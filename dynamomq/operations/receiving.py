@@ -104,19 +104,19 @@ def receive(
     claim = _Claim(settings, source, visibility_timeout or settings.visibility_timeout)
     moment = yield from ask(Tick())
     deadline = moment.now + wait
-    slept = 0.0  # is counted too, because clocks may be set back
+    most_slept = wait / SECOND + _LONGEST_PAUSE  # counts too, because clocks may be set back
     pause = _FIRST_PAUSE
     while True:
         found = yield from claim.one() if max_messages == 1 else claim.many(max_messages)
         if found:
             return found
         moment = yield from ask(Tick())
-        left = (deadline - moment.now) / SECOND
-        if left <= 0 or slept > wait / SECOND + _LONGEST_PAUSE:
+        left = min((deadline - moment.now) / SECOND, most_slept)
+        if left <= 0:
             return claim.nothing()
         seconds = min(left, pause * (0.5 + moment.chance))
         yield from ask(Sleep(seconds))
-        slept += seconds
+        most_slept -= seconds
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
