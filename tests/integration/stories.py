@@ -26,6 +26,7 @@ class Stage:
     Attributes:
         ours: the queue whose replies may be lost.
         others: a queue on the same table, whose replies arrive.
+        strict: one more like it, which allows one delivery only.
         put: stores an item as it is.
         remove: takes an item away, as the storage does with expired ones.
         message: what the story is about, once somebody has received it.
@@ -34,6 +35,7 @@ class Stage:
     script: Script
     ours: Queue[Any]
     others: Queue[Any]
+    strict: Queue[Any]
     put: Callable[[Item], object]
     remove: Callable[[str], object]
     message: Message[Any] | None = None
@@ -55,7 +57,8 @@ class Stage:
         )
         theirs: Queue[Any] = Queue(table, engine=others, visibility_timeout=TIMEOUT)
         theirs.create_table()
-        return cls(script, mine, theirs, put, remove)
+        strict: Queue[Any] = Queue(table, engine=others, visibility_timeout=TIMEOUT, max_receives=1)
+        return cls(script, mine, theirs, strict, put, remove)
 
     @property
     def held(self) -> Message[Any]:
@@ -129,6 +132,15 @@ def held(stage: Stage) -> None:
     stage.script.advance(1)
 
 
+def held_again(stage: Stage) -> None:
+    """We hold a message in its second delivery."""
+    sent(stage)
+    stage.receive()
+    stage.script.advance(TIMEOUT + 1)
+    (stage.message,) = stage.ours.receive()
+    stage.script.advance(1)
+
+
 def dead(stage: Stage) -> None:
     """A message is in the dead-letter queue."""
     sent(stage)
@@ -165,6 +177,7 @@ ACTS = {
     "extend": Act(held, lambda stage: stage.ours.extend(stage.held, 2 * TIMEOUT)),
     "retry": Act(held, lambda stage: stage.ours.retry(stage.held, error="no luck")),
     "release": Act(held, lambda stage: stage.ours.release(stage.held)),
+    "release-again": Act(held_again, lambda stage: stage.ours.release(stage.held)),
     "delete": Act(held, lambda stage: stage.ours.delete(stage.held)),
     "move_to_dlq": Act(held, lambda stage: stage.ours.move_to_dlq(stage.held, error="no use")),
     "bury": Act(sent, lambda stage: stage.ours.bury(ID, reason="not wanted")),
@@ -203,6 +216,24 @@ def received_later_and_deleted(stage: Stage) -> None:
     """The same, and the other client is done with it."""
     stage.script.advance(3 * TIMEOUT)
     received_and_deleted(stage)
+
+
+def exhausted(stage: Stage) -> None:
+    """Another client, which allows no more deliveries, dead-letters it."""
+    stage.script.advance(1)
+    assert stage.strict.receive() == []
+
+
+def exhausted_later(stage: Stage) -> None:
+    """Time passes, beyond any deadline, and another client finds the deliveries used up."""
+    stage.script.advance(3 * TIMEOUT)
+    exhausted(stage)
+
+
+def redriven_and_exhausted(stage: Stage) -> None:
+    """An operator brings it back, another client receives it, and a third one dead-letters it."""
+    redriven_and_received(stage)
+    exhausted_later(stage)
 
 
 def buried(stage: Stage) -> None:

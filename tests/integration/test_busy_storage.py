@@ -5,6 +5,7 @@ A driver in front of the embedded engine's fails as it is told: before it carrie
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from attrs import define, evolve, field
 from dynamomq.drivers.base import Driver
 from dynamomq.drivers.local import LocalEngine
 from dynamomq.errors import (
+    ClosedError,
     ConflictError,
+    CredentialsError,
     DynamoMQError,
     IllegalTransitionError,
     InternalError,
@@ -275,6 +278,24 @@ def test_not_executed_and_overtaken(
     assert versions(driver) == {key: _number(version) + 1 for key, version in before.items()}
 
 
+@pytest.mark.parametrize("name", ["extend", "retry", "release", "delete", "move_to_dlq"])
+def test_not_executed_and_exhausted(
+    name: str, stage: Stage, trouble: Trouble, driver: Driver
+) -> None:
+    """Where another client dead-lettered it before our repetition, our delivery was over.
+
+    The dead letter is nobody's: not even a move there counts as ours.
+    """
+    ACTS[name].prepare(stage)
+    error = InternalError("out of order")
+    between = partial(stories.exhausted_later, stage)
+    trouble.start(error, 1, when=is_write_of(name), between=between)
+    assert type(outcome_of(ACTS[name].call, stage)) is StaleReceiptError
+    assert versions(driver) == {stories.ID: 3}
+    (failure,) = stage.others.get(stories.ID).errors
+    assert failure.message == "never deleted in 1 deliveries"
+
+
 # --- batches ---------------------------------------------------------------------------------
 
 
@@ -344,21 +365,69 @@ def test_statement_rejected(stage: Stage, trouble: Trouble, driver: Driver) -> N
     assert versions(driver) == {stories.ID: 2, stories.NEIGHBOUR: 1}
 
 
-@pytest.mark.parametrize(
-    "error", [*BUSY, UnavailableError("gone")], ids=lambda error: type(error).__name__
+LASTING = (
+    UnavailableError("gone"),
+    CredentialsError("expired"),
+    ClosedError("closed meanwhile"),
 )
+"""Failures that no repetition mends; not all of them are the storage's."""
+
+
+@pytest.mark.parametrize("error", [*BUSY, *LASTING], ids=lambda error: type(error).__name__)
 def test_later_batch_fails(error: DynamoMQError, stage: Stage, trouble: Trouble) -> None:
-    """What the first batch of a receive claimed is returned, whatever happens to the second."""
-    for number in range(30):
+    """What the first batch of a receive claimed is returned, whatever happens to the second.
+
+    The error comes with the next call, which has nothing to return.
+    """
+    for number in range(60):
         stage.others.send(number, id=f"{number:02}")
         stage.script.advance(0.001)
 
-    def is_second(request: Request[Any]) -> bool:
+    def is_later(request: Request[Any]) -> bool:
         return isinstance(request, WriteBatch) and request.writes[0].id == "25"
 
-    trouble.start(error, ATTEMPTS, when=is_second)
-    assert ids_of(stage.ours.receive(30)) == [f"{number:02}" for number in range(25)]
+    trouble.start(error, 2 * ATTEMPTS, when=is_later)
+    assert ids_of(stage.ours.receive(60)) == [f"{number:02}" for number in range(25)]
     assert trouble.met > 0
+    assert outcome_of(lambda stage: stage.ours.receive(60), stage) is error
+
+
+@pytest.mark.parametrize("error", [*BUSY, *LASTING], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("many", [1, 10])
+def test_dead_lettering_fails(
+    error: DynamoMQError, many: int, stage: Stage, trouble: Trouble
+) -> None:
+    """A message that can't be decoded, nor dead-lettered, keeps no other one from its receiver.
+
+    It stays claimed, and is dead-lettered after its deadline.
+    """
+    stories.undecodable(stage)
+    stage.others.send(2, id=stories.NEIGHBOUR)
+    stage.script.advance(1)
+    trouble.start(
+        error,
+        ATTEMPTS,
+        when=lambda request: isinstance(request, Write) and request.rule.trigger == "move_to_dlq",
+    )
+    assert ids_of(stage.ours.receive(many)) == [stories.NEIGHBOUR]
+    assert trouble.met > 0
+    assert stage.others.get(stories.ID).state == "STANDARD.PROCESSING"
+    trouble.error = None
+    stage.script.advance(stories.TIMEOUT + 1)
+    assert ids_of(stage.ours.receive(many)) == [stories.NEIGHBOUR]
+    assert stage.others.get(stories.ID).state == "DLQ.READY"
+
+
+def test_statement_fails_throughout_but_is_executed(
+    stage: Stage, trouble: Trouble, driver: Driver
+) -> None:
+    """A statement that fails as often as it is sent may be executed: the item shows that it is."""
+    stories.two_sent(stage)
+    how = {"when": is_write_of("receive-many"), "statements": is_neighbour, "executed": True}
+    trouble.start(InternalError("out of order"), ATTEMPTS, **how)
+    assert ids_of(stage.ours.receive(10)) == [stories.ID, stories.NEIGHBOUR]
+    assert trouble.met == ATTEMPTS
+    assert versions(driver) == {stories.ID: 2, stories.NEIGHBOUR: 2}
 
 
 def _number(version: object) -> int:
