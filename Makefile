@@ -66,7 +66,7 @@ model: $(READY) ## Run the model checks: properties, simulations, mutants (same 
 
 .PHONY: docs
 docs: $(READY) ## Build the documentation into docs/_build/html, warnings being errors
-	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
+	$(BIN)/sphinx-build -q -E -W --keep-going -n -b html docs docs/_build/html
 
 .PHONY: bench
 bench: $(READY) ## Count requests and capacity units, measure our CPU time (ENDPOINT as for demo)

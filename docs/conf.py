@@ -21,6 +21,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|datetime|decimal|enum|pathlib|typing)\..*"),
     ("py:.*", r"([\w.]*\.)?(T|R|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)"),
+    ("py:.*", r"Client|Session|Meter|Path|Listener|dynamomq\.(drivers|requests|errors\._).*"),
 ]
 
 # Markdown: ::: fences, definition lists, and an anchor for every heading down to the third level.

@@ -112,7 +112,7 @@ class LocalEngine:
         return LocalDriver(table, self.surroundings, self._store, self._writer)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have a function called with every :class:`Change` that this object writes.
+        """Have a function called with every ``Change`` that this object writes.
 
         The calls come in the order of the commits, after the commit and before the write returns,
         one at a time, whichever thread wrote. What other processes write is not seen. A listener
