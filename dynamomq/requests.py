@@ -25,6 +25,7 @@ from dynamomq.values import Item
 
 __all__ = [
     "MAX_BATCH",
+    "BatchReply",
     "CreateTable",
     "DescribeTable",
     "EnableExpiry",
@@ -207,7 +208,10 @@ class Refused:
 
 @frozen
 class Failed:
-    """One write of a batch could not be carried out; it changed nothing.
+    """One write of a batch could not be carried out.
+
+    It changed nothing, unless the error is an :class:`~dynamomq.errors.UnavailableError`: then that
+    is not known.
 
     Attributes:
         error: why.
@@ -217,6 +221,7 @@ class Failed:
 
 
 WriteReply: TypeAlias = Written | Refused
+BatchReply: TypeAlias = Written | Refused | Failed
 
 
 @frozen
@@ -247,7 +252,7 @@ class Write(Request[WriteReply]):
 
 
 @frozen
-class WriteBatch(Request[tuple[Written | Refused | Failed, ...]]):
+class WriteBatch(Request[tuple[BatchReply, ...]]):
     """Up to 25 updates of different items in one request; each succeeds or fails alone.
 
     The replies are in the order of the writes, show the item after each that succeeded, and need

@@ -8,7 +8,7 @@ than boto3 itself; ``connection.py`` makes the call, and what boto3 raises becom
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attrs import evolve
@@ -29,6 +29,7 @@ from dynamomq.errors import (
     UnavailableError,
 )
 from dynamomq.requests import (
+    BatchReply,
     CreateTable,
     DescribeTable,
     EnableExpiry,
@@ -49,8 +50,6 @@ from dynamomq.table import TableDefinition, TableDescription
 from dynamomq.values import Item, item_from_wire, item_to_wire
 
 __all__ = ["DynamoDBDriver", "DynamoDBEngine"]
-
-_BatchReply: TypeAlias = Written | Refused | Failed
 
 _BATCH_GET: Final = 100
 _FRUITLESS: Final = 6
@@ -315,7 +314,7 @@ class DynamoDBDriver(Driver):
             write.whole_item if rule.kind == "put" else item_from_wire(answer["Attributes"])
         )
 
-    def _write_batch(self, batch: WriteBatch) -> tuple[_BatchReply, ...]:
+    def _write_batch(self, batch: WriteBatch) -> tuple[BatchReply, ...]:
         """Send together what can be; a write that would be alone is better off as a single one."""
         statements: dict[int, wire.Statement] = {}
         if self._engine.batches is not False:
@@ -324,7 +323,7 @@ class DynamoDBDriver(Driver):
                 statement = wire.statement(rule, self.table.name)
                 if statement is not None and rule.admits(write.arguments):
                     statements[place] = statement
-        replies: dict[int, _BatchReply] = {}
+        replies: dict[int, BatchReply] = {}
         if len(statements) > 1:
             replies.update(self._execute_statements(batch, statements))
         replies.update(
@@ -336,7 +335,7 @@ class DynamoDBDriver(Driver):
 
     def _execute_statements(
         self, batch: WriteBatch, statements: Mapping[int, wire.Statement]
-    ) -> dict[int, _BatchReply]:
+    ) -> dict[int, BatchReply]:
         """Send a batch; the replies are empty where the endpoint has no such operation."""
         writes = [batch.writes[place] for place in statements]
         parameters = {
@@ -361,7 +360,7 @@ class DynamoDBDriver(Driver):
             for place, write, response in zip(statements, writes, answer["Responses"], strict=True)
         }
 
-    def _batch_reply(self, write: Write, response: Answer, *, repeated: bool) -> _BatchReply:
+    def _batch_reply(self, write: Write, response: Answer, *, repeated: bool) -> BatchReply:
         error = response.get("Error")
         if error is None:
             # An INSERT returns nothing, and an item is put as a whole: it is known.
@@ -372,7 +371,7 @@ class DynamoDBDriver(Driver):
         attempt = self._connection.attempt("BatchExecuteStatement", self.table)
         return Failed(from_code(error["Code"], error.get("Message", ""), attempt))
 
-    def _write_singly(self, writes: Mapping[int, Write]) -> Iterator[tuple[int, _BatchReply]]:
+    def _write_singly(self, writes: Mapping[int, Write]) -> Iterator[tuple[int, BatchReply]]:
         """Write one after the other; each fails alone, as in a batch."""
         failure: UnavailableError | None = None
         for place, write in writes.items():

@@ -24,7 +24,6 @@ from dynamomq.machine import INDEX_VIEWS, MESSAGE, QueueType, faults
 from dynamomq.message import Failure, Message
 from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.writing import (
-    BatchReply,
     Settings,
     at,
     message_of,
@@ -34,6 +33,7 @@ from dynamomq.operations.writing import (
 )
 from dynamomq.requests import (
     MAX_BATCH,
+    BatchReply,
     Failed,
     GetMany,
     Moment,

@@ -18,6 +18,7 @@ from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.payload import Codec
 from dynamomq.requests import (
+    BatchReply,
     Failed,
     Operation,
     Refused,
@@ -27,7 +28,6 @@ from dynamomq.requests import (
     Write,
     WriteBatch,
     WriteReply,
-    Written,
     ask,
 )
 from dynamomq.timestamps import SECOND, format_instant
@@ -35,7 +35,6 @@ from dynamomq.values import Item, Value
 
 __all__ = [
     "RETRY_HORIZON",
-    "BatchReply",
     "Settings",
     "at",
     "expiry",
@@ -51,7 +50,6 @@ __all__ = [
 ]
 
 R = TypeVar("R")
-BatchReply = Written | Refused | Failed
 
 RETRY_HORIZON = 300 * SECOND
 """The longest that a repetition of one of our requests can arrive late, in nanoseconds.

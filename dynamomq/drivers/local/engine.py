@@ -43,6 +43,7 @@ from dynamomq.errors import (
 )
 from dynamomq.requests import (
     MAX_BATCH,
+    BatchReply,
     CreateTable,
     DescribeTable,
     EnableExpiry,
@@ -267,7 +268,7 @@ class LocalDriver(Driver):
             self.table.name, lambda transaction: transaction.write(request, rule)
         )
 
-    def _write_batch(self, request: WriteBatch) -> tuple[Written | Refused | Failed, ...]:
+    def _write_batch(self, request: WriteBatch) -> tuple[BatchReply, ...]:
         check_together([write.id for write in request.writes], MAX_BATCH)
         pairs = [(evolve(write, want_item=True), write.specialised) for write in request.writes]
         return self._writer.run(
@@ -305,9 +306,7 @@ class LocalDriver(Driver):
             records.enable_expiry(connection, table.number)
 
 
-def _alone(
-    transaction: Transaction, write: Write, rule: Specialised, *, shown: bool
-) -> Written | Refused | Failed:
+def _alone(transaction: Transaction, write: Write, rule: Specialised, *, shown: bool) -> BatchReply:
     """Carry out one write of a batch; DynamoDB does not show the item that refuses one of many."""
     try:
         reply = transaction.write(write, rule)
