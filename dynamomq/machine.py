@@ -28,6 +28,7 @@ from dynamomq.attributes import (
     GROUP_ID,
     HEADERS,
     ID,
+    LINKS,
     NEXT_ID,
     PEEKED,
     PREVIOUS_ID,
@@ -108,6 +109,8 @@ _WELL_FORMED = all_of(
 _IN_INDEX = QUEUE_TYPE.eq(_STANDARD) | QUEUE_TYPE.eq(_DLQ)
 _BUSY = STATUS.eq(_PROCESSING)
 _HELD = DUE.gt(Arg("now")) | (RECEIPT.absent() & PEEKED.gt(Arg("legacy_horizon")))
+"""Until the deadline; a legacy consumer leaves no receipt and moves no due time, so its delivery
+counts from its beginning."""
 _TOMBSTONE = STATUS.eq(_DELETED) & QUEUE_TYPE.absent()
 _FORGOTTEN = EXPIRES_AT.le(Arg("now_epoch"))
 _WAITING = all_of([_WELL_FORMED, STATUS.eq(_READY), QUEUE_TYPE.absent(), GROUP_ID.has_type("S")])
@@ -184,21 +187,41 @@ _MESSAGE_STATES = [
 NO_MESSAGE: Final = frozenset({"ABSENT", "FOREIGN"})
 """The states of an id that no message has."""
 
-# --- what transitions are made of ------------------------------------------------------------
+# --- guards ----------------------------------------------------------------------------------
 
 _DUE_NOW = DUE.le(Arg("now"))
+_LASTS = Arg("due").gt(Arg("now"))
 _HOLDER = RECEIPT.eq(Arg("receipt"))
-_AS_SEEN = Same(TOKEN, "seen_token") & (Given("seen_token") | Same(VERSION, "seen_version"))
 _DELIVERIES_LEFT = RECEIVE_COUNT.lt(Arg("max_receives"))
 _DELIVERIES_USED_UP = RECEIVE_COUNT.ge(Arg("max_receives"))
-_LEAVES_LIST = all_of(
-    [Same(GROUP_ID, "group"), Same(NEXT_ID, "next_id"), Same(PREVIOUS_ID, "previous_id")]
-)
-"""A message that leaves its group's list has the neighbours that the plan saw (§ GROUP)."""
+
+_AS_SEEN = Same(TOKEN, "seen_token") & (Given("seen_token") | Same(VERSION, "seen_version"))
+"""Nobody but a group's upkeep has written since the operator looked. An item that never got a token
+(another port's) is told by its version instead."""
+
+_LEAVES_LIST = all_of(Same(attribute, plan) for attribute, plan in LINKS)
+"""A message that leaves its group's list has the neighbours that the plan saw."""
+
+_IS_HEAD = Not(Given("previous_id"))
+_JOINS_LIST = Given("group") & Given("previous_id")
+_SAME_GROUP = Same(GROUP_ID, "group")
+
+_MAY_CLAIM = _DELIVERIES_LEFT & _LASTS
+_MAY_EXHAUST = _DELIVERIES_USED_UP & _LEAVES_LIST
+_MAY_EXTEND = _HOLDER & DUE.lt(Arg("due")) & _LASTS
+_MAY_LEAVE = _HOLDER & _LEAVES_LIST
+_MAY_WITHDRAW = _AS_SEEN & _LEAVES_LIST
+_MAY_REDRIVE_FIRST = all_of([_IS_HEAD, _AS_SEEN, _SAME_GROUP])
+_MAY_REDRIVE_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, _SAME_GROUP, GROUP_ID.has_type("S")])
+_MAY_RESCHEDULE = _AS_SEEN & Arg("due").ge(Arg("now"))
+
+# --- effects ---------------------------------------------------------------------------------
 
 _ONE = Constant(1)
 _UPKEEP = (Set(VERSION, Plus(VERSION, _ONE)), Set(UPDATED, Arg("now")))
 _WRITE = (*_UPKEEP, Set(TOKEN, Arg("token")))
+"""What every write does, the upkeep of a group's list apart, which operators' edits survive."""
+
 _NOBODYS = (Remove(RECEIPT),)
 _NO_LINKS = (Remove(NEXT_ID), Remove(PREVIOUS_ID))
 
@@ -276,8 +299,6 @@ _SENT = (
     Set(CODEC, Arg("codec"), optional=True),
     Set(ENCODING, Arg("encoding"), optional=True),
 )
-_JOINS_LIST = Given("group") & Given("previous_id")
-_IS_HEAD = Not(Given("previous_id"))
 _TO_STANDARD = (Set(QUEUE_TYPE, _STANDARD),)
 _BEHIND = (Set(PREVIOUS_ID, Arg("previous_id")),)
 _REDRIVEN = (
@@ -288,8 +309,6 @@ _REDRIVEN = (
     Set(ERRORS, Arg("errors"), optional=True),
     *_NOBODYS,
 )
-
-
 _FIRST_SENT = (*_SENT, *_TO_STANDARD)
 _SENT_BEHIND = (*_SENT, *_BEHIND)
 _REDRIVEN_FIRST = (*_REDRIVEN, *_TO_STANDARD, *_WRITE)
@@ -309,16 +328,6 @@ _S_FREE, _D_FREE = (_S_READY, _S_EXPIRED), (_D_READY, _D_EXPIRED)
 _S_FREE_OR_WAITING = (*_S_FREE, "WAITING")
 _LISTED = ("WAITING", _S_READY, *_S_HELD)
 _STORED = (*_LISTED, _D_READY, *_D_HELD, "DELETED", "MALFORMED")
-
-_LASTS = Arg("due").gt(Arg("now"))
-_GOES = _DELIVERIES_LEFT & _LASTS
-_SPENT = _DELIVERIES_USED_UP & _LEAVES_LIST
-_EXTENDS = _HOLDER & DUE.lt(Arg("due")) & _LASTS
-_LAST = _HOLDER & _LEAVES_LIST
-_WITHDRAWN = _AS_SEEN & _LEAVES_LIST
-_RETURNS_FIRST = all_of([_IS_HEAD, _AS_SEEN, Same(GROUP_ID, "group")])
-_RETURNS_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, Same(GROUP_ID, "group"), GROUP_ID.has_type("S")])
-_RESCHEDULES = _AS_SEEN & Arg("due").ge(Arg("now"))
 
 
 def _steps(
@@ -341,40 +350,40 @@ _MESSAGE_TRANSITIONS = [
     *_steps("send", "sender", "ABSENT", _S_READY, _IS_HEAD, _FIRST_SENT),
     *_steps("send", "sender", "ABSENT", "WAITING", _JOINS_LIST, _SENT_BEHIND),
 
-    *_steps("receive", "receiver", _S_READY, _S_PROCESSING, _DUE_NOW & _GOES, _CLAIMED),
-    *_steps("receive", "receiver", _S_EXPIRED, _S_PROCESSING, _GOES, _CLAIMED),
+    *_steps("receive", "receiver", _S_READY, _S_PROCESSING, _DUE_NOW & _MAY_CLAIM, _CLAIMED),
+    *_steps("receive", "receiver", _S_EXPIRED, _S_PROCESSING, _MAY_CLAIM, _CLAIMED),
     *_steps("receive", "receiver", _D_READY, _D_PROCESSING, _DUE_NOW & _LASTS, _CLAIMED),
     *_steps("receive", "receiver", _D_EXPIRED, _D_PROCESSING, _LASTS, _CLAIMED),
-    *_steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _SPENT, _EXHAUSTED),
-    *_steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _SPENT, _EXHAUSTED),
+    *_steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _MAY_EXHAUST, _EXHAUSTED),
+    *_steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _MAY_EXHAUST, _EXHAUSTED),
     *_steps("quarantine", "receiver", "MALFORMED", _D_READY, _LEAVES_LIST, _REPAIRED),
 
     *_steps("expire", "time", _S_PROCESSING, _S_EXPIRED),
     *_steps("expire", "time", _D_PROCESSING, _D_EXPIRED),
     *_steps("forget", "time", "DELETED", "ABSENT"),
 
-    *_steps("extend", "holder", _S_HELD, _S_PROCESSING, _EXTENDS, _EXTENDED),
-    *_steps("extend", "holder", _D_HELD, _D_PROCESSING, _EXTENDS, _EXTENDED),
+    *_steps("extend", "holder", _S_HELD, _S_PROCESSING, _MAY_EXTEND, _EXTENDED),
+    *_steps("extend", "holder", _D_HELD, _D_PROCESSING, _MAY_EXTEND, _EXTENDED),
     *_steps("retry", "holder", _S_HELD, _S_READY, _HOLDER, _RETRIED),
     *_steps("retry", "holder", _D_HELD, _D_READY, _HOLDER, _RETRIED),
     *_steps("release", "holder", _S_HELD, _S_READY, _HOLDER, _RELEASED),
     *_steps("release", "holder", _D_HELD, _D_READY, _HOLDER, _RELEASED),
-    *_steps("delete", "holder", _S_HELD, "DELETED", _LAST, _ENTOMBED),
+    *_steps("delete", "holder", _S_HELD, "DELETED", _MAY_LEAVE, _ENTOMBED),
     *_steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED),
-    *_steps("move_to_dlq", "holder", _S_HELD, _D_READY, _LAST, _FAILED),
+    *_steps("move_to_dlq", "holder", _S_HELD, _D_READY, _MAY_LEAVE, _FAILED),
 
-    *_steps("bury", "operator", _S_FREE_OR_WAITING, _D_READY, _WITHDRAWN, _BURIED),
-    *_steps("redrive", "operator", _D_FREE, _S_READY, _RETURNS_FIRST, _REDRIVEN_FIRST),
-    *_steps("redrive", "operator", _D_FREE, "WAITING", _RETURNS_BEHIND, _REDRIVEN_BEHIND),
+    *_steps("bury", "operator", _S_FREE_OR_WAITING, _D_READY, _MAY_WITHDRAW, _BURIED),
+    *_steps("redrive", "operator", _D_FREE, _S_READY, _MAY_REDRIVE_FIRST, _REDRIVEN_FIRST),
+    *_steps("redrive", "operator", _D_FREE, "WAITING", _MAY_REDRIVE_BEHIND, _REDRIVEN_BEHIND),
     *_steps("update", "operator", _S_FREE, _S_READY, _AS_SEEN, _UPDATED),
     *_steps("update", "operator", _D_FREE, _D_READY, _AS_SEEN, _UPDATED),
     *_steps("update", "operator", "WAITING", "WAITING", _AS_SEEN, _UPDATED),
-    *_steps("reschedule", "operator", _S_FREE, _S_READY, _RESCHEDULES, _RESCHEDULED),
-    *_steps("reschedule", "operator", _D_FREE, _D_READY, _RESCHEDULES, _RESCHEDULED),
-    *_steps("reschedule", "operator", "WAITING", "WAITING", _RESCHEDULES, _RESCHEDULED),
-    *_steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _WITHDRAWN, _CANCELLED),
+    *_steps("reschedule", "operator", _S_FREE, _S_READY, _MAY_RESCHEDULE, _RESCHEDULED),
+    *_steps("reschedule", "operator", _D_FREE, _D_READY, _MAY_RESCHEDULE, _RESCHEDULED),
+    *_steps("reschedule", "operator", "WAITING", "WAITING", _MAY_RESCHEDULE, _RESCHEDULED),
+    *_steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _MAY_WITHDRAW, _CANCELLED),
     *_steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _CANCELLED),
-    *_steps("purge", "operator", _STORED, "ABSENT", _WITHDRAWN),
+    *_steps("purge", "operator", _STORED, "ABSENT", _MAY_WITHDRAW),
 
     *_steps("promote", "upkeep", "WAITING", _S_READY, TRUE, (*_TO_STANDARD, *_UPKEEP)),
     *_steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),
