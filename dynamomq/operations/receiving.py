@@ -67,12 +67,10 @@ _EXHAUSTIBLE = frozenset(state.name for state, _ in _EXHAUST.alternatives)
 _UNLIMITED = 10**15
 """More deliveries than any message will see: ``max_receives`` where there is no limit."""
 
-_WINDOWS = ((10, 3), (50, 5), (250, 8))
-"""For one message: how many candidates to read, and how many races over them to lose, before the
-next, wider look. Ten entries cost no more read units than one."""
-
-_PAGES = 4
-"""For several messages: how many pages to read in one round."""
+_WINDOWS = ((10, 3), (50, 5), (250, 8), (1000, 8))
+"""How many candidates to read, and how many races over them one message's receiver may lose, before
+the next, wider look. Ten entries cost no more read units than one. The widest is for queues whose
+messages other ports' consumers hold by the hundred: those stay in the index as if they were due."""
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -141,11 +139,8 @@ class _Claim:
         tried: set[str] = set()
         for window, races in _WINDOWS:
             moment, entries, more = yield from self._look(window)
-            candidates = [entry for entry in entries if _id(entry) not in tried]
-            if self._lost:  # one of those that were never delivered is likelier to be free
-                now = at(self._settings, moment.now)
-                fresh = [one for one in candidates if INDEX_VIEWS["ready"].evaluate(one, now)]
-                candidates = fresh or candidates
+            untried = [entry for entry in entries if _id(entry) not in tried]
+            candidates = self._likely(untried, moment)
             most = self._lost + races
             while candidates and self._lost < most:
                 pick = int(moment.chance * len(candidates)) if self._lost else 0
@@ -184,17 +179,21 @@ class _Claim:
 
     def many(self, wanted: int) -> Operation[list[Message[Any]]]:
         """Claim up to ``wanted`` messages, page by page."""
+        self._lost = 0
         found: list[Message[Any]] = []
         order: dict[str, int] = {}
         cursor: Item | None = None
         moment = yield from ask(Tick())
         until = format_instant(moment.now)  # one for all pages: cursors belong to it
-        for _ in range(_PAGES):
-            limit = max(wanted - len(found), _WINDOWS[0][0])
+        for window, _ in _WINDOWS:
+            # Who has claimed something looks no further than need be: the deliveries have begun.
+            limit = max(wanted - len(found), _WINDOWS[0][0] if found else window)
             query = Query(self._source.value, until, limit, cursor)
             try:
                 page = yield from persistently(query)
-                candidates = _distinct(page)
+                candidates = self._likely(_distinct(page), moment)
+                if self._lost:
+                    candidates = candidates[: max(wanted, MAX_BATCH)]
                 order.update((_id(one), place) for place, one in enumerate(candidates, len(order)))
                 while candidates and len(found) < wanted:
                     size = min(MAX_BATCH, wanted - len(found))
@@ -250,6 +249,13 @@ class _Claim:
         query = Query(self._source.value, format_instant(moment.now), window)
         page = yield from persistently(query)
         return moment, _distinct(page), page.cursor is not None
+
+    def _likely(self, candidates: list[Item], moment: Moment) -> list[Item]:
+        """Return what is likely to be free: after a lost race, what was never delivered, if any."""
+        if not self._lost:
+            return candidates
+        now = at(self._settings, moment.now)
+        return [one for one in candidates if INDEX_VIEWS["ready"].evaluate(one, now)] or candidates
 
     def _request(self, candidate: Item, now: int, token: str) -> Write:
         arguments: dict[str, Value] = {

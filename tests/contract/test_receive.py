@@ -10,6 +10,7 @@ from dynamomq.message import Message
 from dynamomq.queue import Queue
 from tests.contract.engines import BEYOND_MOTO, Meanwhile, OpenQueue, Table
 from tests.contract.situations import TIMEOUT, after
+from tests.contract.test_poison import whole
 from tests.support.clock import ManualClock
 
 BY_ONE_AND_BY_MANY = pytest.mark.parametrize("max_messages", [1, 3])
@@ -280,6 +281,20 @@ def test_the_index_proposes_and_the_condition_disposes(
     assert ids(slow.receive(max_messages)) == ["next"]
     found = queue.get("m")
     assert (found.state, found.version) == (state, version)
+
+
+@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)
+@BY_ONE_AND_BY_MANY
+def test_what_others_hold_by_the_hundred_hides_no_message(
+    queue: Queue[Any], table: Table, clock: ManualClock, max_messages: int
+) -> None:
+    """Consumers of another port hold messages that stay due; the one free message is found."""
+    busy = {"status": "PROCESSING", "receive_count": 1}
+    for number in range(260):
+        table.put(after(whole(clock, id=f"m{number}"), **busy, queue_peek_timestamp=clock.text()))
+    clock.advance(1)
+    queue.send(1, id="free")
+    assert ids(queue.receive(max_messages)) == ["free"]
 
 
 # --- the dead-letter queue -------------------------------------------------------------------
