@@ -396,14 +396,17 @@ class Queue(Generic[T]):
 
     def _listed(self, source: QueueType | None) -> Iterator[Message[T]]:
         listed: set[str] = set()
+        again = 0  # messages in a row that were listed before
         cursor: Item | None = None
         while True:
             page, cursor = self._run(operations.list_page(self._settings, source, cursor))
             new = [message for message in page if message.id not in listed]
             listed.update(message.id for message in new)
             yield from new
-            # What is extended while we list moves ahead of us, again and again; once is enough.
-            if cursor is None or (page and not new):
+            again = 0 if new else again + len(page)
+            # What is extended meanwhile moves ahead of us, and there may be others behind it. But
+            # more of them than there are means that they are extended over and over.
+            if cursor is None or again > len(listed):
                 return
 
     def stats(self, *, limit: int = 10_000) -> Stats:
