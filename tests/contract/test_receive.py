@@ -289,9 +289,9 @@ def test_what_others_hold_by_the_hundred_hides_no_message(
     queue: Queue[Any], table: Table, clock: ManualClock, max_messages: int
 ) -> None:
     """Consumers of another port hold messages that stay due; the one free message is found."""
-    busy = {"status": "PROCESSING", "receive_count": 1}
+    busy: dict[str, Any] = {"status": "PROCESSING", "receive_count": 1}
     for number in range(260):
-        table.put(after(whole(clock, id=f"m{number}"), **busy, queue_peek_timestamp=clock.text()))
+        table.put({**whole(clock, id=f"m{number}"), **busy, "queue_peek_timestamp": clock.text()})
     clock.advance(1)
     queue.send(1, id="free")
     assert ids(queue.receive(max_messages)) == ["free"]
