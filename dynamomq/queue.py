@@ -139,7 +139,8 @@ class Queue(Generic[T]):
                 "deduplication_window", deduplication_window, at_most=MAX_VISIBILITY_TIMEOUT
             ),
         )
-        if engine is not None and not isinstance(engine, Engine):
+        # A class has the methods of its objects, so the protocol alone would take it for an engine.
+        if engine is not None and (isinstance(engine, type) or not isinstance(engine, Engine)):
             raise InvalidArgumentError(
                 "engine",
                 engine,

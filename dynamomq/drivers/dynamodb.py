@@ -154,16 +154,26 @@ class DynamoDBEngine:
 def _check_url(url: object) -> None:
     """Refuse what boto3 would fail on later, or what would show a password in error messages."""
     remedy = "Pass a URL such as http://localhost:8000."
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InvalidArgumentError("endpoint_url", url, "it is not an HTTP URL", remedy=remedy)
-    if "@" in parts.netloc:
+    if isinstance(url, str) and "@" in url:
+        host = url.rpartition("@")[2]  # and not what is before it
         raise InvalidArgumentError(
-            "endpoint_url",
-            parts.hostname,
-            "it must not contain a user or a password",
-            remedy=remedy,
+            "endpoint_url", host, "it must not contain a user or a password", remedy=remedy
         )
+    if not _is_http(url):
+        raise InvalidArgumentError("endpoint_url", url, "it is not an HTTP URL", remedy=remedy)
+
+
+def _is_http(url: object) -> bool:
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        return (
+            parts is not None
+            and parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0  # which raises where it is no port at all
+        )
+    except ValueError:
+        return False
 
 
 def _refuse(arguments: Mapping[str, object], reason: str) -> None:
