@@ -434,27 +434,6 @@ def test_a_stale_receipt_changes_nothing(
         assert table.items() == before
 
 
-@pytest.mark.parametrize("max_messages", [1, 10])
-def test_the_holder_of_an_exhausted_message_is_told_so(
-    open_queue: OpenQueue,
-    table: Table,
-    held: Message[Any],
-    clock: ManualClock,
-    max_messages: int,
-) -> None:
-    """Once another's receive found its deliveries used up, the slow holder is refused (FENCED)."""
-    clock.advance(TIMEOUT)
-    strict = open_queue(max_receives=1)
-    assert strict.receive(max_messages) == []
-    clock.advance(1)
-    before = table.items()
-    for trigger, action in ACTIONS.items():
-        with pytest.raises(StaleReceiptError, match=trigger) as refusal:
-            action(strict, held)
-        assert (refusal.value.id, refusal.value.state) == ("m", "DLQ.READY")
-        assert table.items() == before
-
-
 @pytest.mark.parametrize("act", ["received", "redriven"])
 def test_a_stale_receipt_of_a_dead_letter_changes_nothing(
     queue: Queue[Any], table: Table, clock: ManualClock, act: str

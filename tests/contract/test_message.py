@@ -1,4 +1,4 @@
-"""What a message is to those who have it: a value, of one table, with its last failures."""
+"""What a message is to those who have it: a value, of one table, theirs until it is taken."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from attrs import frozen
 
 from dynamomq.drivers.base import Engine
-from dynamomq.errors import InvalidArgumentError
+from dynamomq.errors import InvalidArgumentError, StaleReceiptError
 from dynamomq.message import MAX_FAILURES, Message
 from dynamomq.queue import Queue
 from dynamomq.requests import CreateTable
@@ -60,6 +60,30 @@ def test_a_message_belongs_to_its_table(
     assert repr(name) in str(refusal.value)
     assert (queue.get("m"), elsewhere.get("m")) == before
     ACTIONS[trigger](queue, held)
+
+
+# --- nobody's any more -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("max_messages", [1, 10])
+def test_the_holder_of_an_exhausted_message_is_told_so(
+    open_queue: OpenQueue,
+    table: Table,
+    held: Message[Any],
+    clock: ManualClock,
+    max_messages: int,
+) -> None:
+    """Once another's receive found its deliveries used up, the slow holder is refused (FENCED)."""
+    clock.advance(TIMEOUT)
+    strict = open_queue(max_receives=1)
+    assert strict.receive(max_messages) == []
+    clock.advance(1)
+    before = table.items()
+    for trigger, action in ACTIONS.items():
+        with pytest.raises(StaleReceiptError, match=trigger) as refusal:
+            action(strict, held)
+        assert (refusal.value.id, refusal.value.state) == ("m", "DLQ.READY")
+        assert table.items() == before
 
 
 # --- its failures ----------------------------------------------------------------------------
