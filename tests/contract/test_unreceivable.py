@@ -22,9 +22,6 @@ LIMIT = 3
 UNFIT: dict[str, Callable[[ManualClock], dict[str, Any]]] = {
     "used up": lambda clock: after(whole(clock), receive_count=LIMIT),
     "malformed": lambda clock: flawed("no version", clock),
-    "malformed, and seems used up": lambda clock: after(
-        flawed("no version", clock), receive_count=LIMIT
-    ),
 }
 """What a receive has to put aside."""
 
