@@ -1,0 +1,519 @@
+"""Faults, as users arm them, strike real queues, and each does what it says."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from dynamomq import (
+    ClosedError,
+    ConflictError,
+    DuplicateMessageError,
+    Engine,
+    InvalidArgumentError,
+    LocalEngine,
+    OutcomeUnknownError,
+    Queue,
+    StaleReceiptError,
+    ThrottledError,
+    UnavailableError,
+)
+from dynamomq.machine import MESSAGE
+from dynamomq.requests import Refused, Scan
+from dynamomq.table import TableDefinition
+from dynamomq.testing import (
+    Chance,
+    Clock,
+    Crash,
+    Faults,
+    FaultyEngine,
+    QueueFactory,
+    UnusedFaultError,
+)
+from dynamomq.values import item_to_wire
+from tests.support.clock import ManualClock
+from tests.support.embedded import Table
+from tests.support.scripted import lost, opened
+
+TIMEOUT = 30.0
+PLUGIN = "dynamomq.testing.plugin"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The queues' time."""
+    return Clock(chance=Chance())
+
+
+@pytest.fixture
+def engine(clock: Clock) -> Iterator[FaultyEngine]:
+    """An engine in memory."""
+    with closing(FaultyEngine(LocalEngine(surroundings=clock.surroundings()))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def faults(engine: FaultyEngine) -> Faults:
+    """What goes wrong."""
+    return engine.faults
+
+
+@pytest.fixture
+def queue(engine: FaultyEngine) -> Queue[Any]:
+    """A queue that holds one message, with the id ``m``."""
+    opened = QueueFactory(engine)()
+    opened.send("payload", id="m")
+    return opened
+
+
+def work(queue: Queue[Any]) -> list[Any]:
+    """What a consumer does: receive, handle, delete; returns what it has handled."""
+    handled = []
+    for message in queue.receive():
+        handled.append(message.data)
+        queue.delete(message)
+    return handled
+
+
+def table_of(queue: Queue[Any], engine: Engine) -> dict[str, Any]:
+    """All that a queue's table holds, by id."""
+    page = engine.open(TableDefinition(queue.table)).execute(Scan(1000))
+    return {str(item["id"]): item for item in page.entries}
+
+
+# --- crashes ---------------------------------------------------------------------------------
+
+
+def test_a_crash_before_delete_leaves_the_message(
+    queue: Queue[Any], faults: Faults, clock: Clock
+) -> None:
+    """A consumer that dies after its handler leaves a held message; it comes again in time."""
+    with faults.crash("delete"):
+        work(queue)
+    assert queue.get("m").state == "STANDARD.PROCESSING"
+    assert work(queue) == []
+    clock.advance(TIMEOUT)
+    assert work(queue) == ["payload"]
+
+
+def test_a_crash_after_delete_leaves_a_tombstone(
+    queue: Queue[Any], faults: Faults, clock: Clock
+) -> None:
+    """The delete has taken place although nobody knows: the message never comes again."""
+    with faults.crash("delete", when="after"):
+        work(queue)
+    assert queue.get("m").state == "DELETED"
+    clock.advance(TIMEOUT)
+    assert work(queue) == []
+
+
+@pytest.mark.parametrize("max_messages", [1, 10])
+def test_a_crash_after_receive_leaves_a_claim(
+    queue: Queue[Any], faults: Faults, clock: Clock, max_messages: int
+) -> None:
+    """A claim that nobody got to know lasts until its deadline, in a batch too."""
+    queue.send("another", id="n")
+    with faults.crash("receive", when="after"):
+        queue.receive(max_messages)
+    assert queue.get("m").state == "STANDARD.PROCESSING"
+    clock.advance(TIMEOUT)
+    assert {message.data for message in queue.receive(10)} == {"payload", "another"}
+
+
+def test_a_crash_is_not_handled_as_an_error(queue: Queue[Any], faults: Faults) -> None:
+    """What code does about exceptions does nothing about a crash."""
+
+    def careful_worker() -> None:
+        try:
+            work(queue)
+        except Exception:  # noqa: BLE001 - as handlers do it
+            pytest.fail("the crash was taken for an error")
+
+    faults.crash("delete")
+    with pytest.raises(Crash, match="right before its delete on table"):
+        careful_worker()
+    assert faults.unused == ()
+
+
+def test_a_dead_process_sends_nothing(queue: Queue[Any], faults: Faults) -> None:
+    """What runs while a crash unwinds can't reach the storage; after it, the test goes on."""
+
+    def tidy_worker() -> None:
+        for message in queue.receive():
+            try:
+                queue.delete(message)
+            finally:
+                try:
+                    raise ValueError
+                except ValueError:
+                    queue.release(message)
+
+    with faults.crash("delete"):
+        tidy_worker()
+    assert (queue.get("m").state, queue.get("m").version) == ("STANDARD.PROCESSING", 2)
+
+
+def test_a_test_goes_on_behind_a_crash(queue: Queue[Any], faults: Faults) -> None:
+    """Inside the block that catches a crash the process is still dead, and the error says so."""
+
+    def go_on_too_early() -> None:
+        try:
+            queue.get("m")
+        except Crash:
+            queue.get("m")
+
+    faults.crash("get")
+    with pytest.raises(Crash, match=r"can't send its get .* after the block"):
+        go_on_too_early()
+    assert queue.get("m").data == "payload"
+
+
+def test_a_crash_counts_even_if_the_request_fails(queue: Queue[Any], faults: Faults) -> None:
+    """A process that dies after a request does so, too, where the reply would be an error."""
+    with faults.crash("scan", when="after"):
+        faults.throttle("scan")
+        list(queue.list(None))
+    assert faults.unused == ("throttle('scan')",)
+    faults.clear()
+
+
+# --- lost replies ----------------------------------------------------------------------------
+
+
+def test_a_lost_reply_of_send_is_no_duplicate(
+    queue: Queue[Any], faults: Faults, engine: FaultyEngine
+) -> None:
+    """The repeated send is recognised: one message, written once, and the caller sees success."""
+    with faults.lose_reply("send"):
+        sent = queue.send("once")
+    assert table_of(queue, engine)[sent.id] == sent.item
+    assert (sent.version, queue.stats().standard.ready) == (1, 2)
+
+
+CALLS: dict[str, Callable[[Queue[Any]], object]] = {
+    "send": lambda queue: queue.send("another", id="n"),
+    "receive": lambda queue: queue.receive(),
+    "extend": lambda queue: queue.extend(queue.receive()[0], 60),
+    "retry": lambda queue: queue.retry(*queue.receive(), error="no"),
+    "release": lambda queue: queue.release(*queue.receive()),
+    "delete": lambda queue: queue.delete(*queue.receive()),
+    "move_to_dlq": lambda queue: queue.move_to_dlq(*queue.receive(), error="no"),
+    "bury": lambda queue: queue.bury("m"),
+    "redrive": lambda queue: (queue.bury("m"), queue.redrive("m")),
+    "write_batch": lambda queue: queue.receive(10),
+    "query": lambda queue: list(queue.list()),
+    "scan": lambda queue: list(queue.list(None)),
+    "get": lambda queue: queue.get("m"),
+    "get_many": lambda queue: list(queue.list()),
+    "create_table": lambda queue: Queue("another", engine=queue._engine).create_table(),
+    "write": lambda queue: queue.receive(),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_operation_minds_a_lost_reply(name: str) -> None:
+    """A call whose reply is lost leaves the table as one whose reply is not (REPEATABLE)."""
+
+    def story(*, lossy: bool) -> tuple[object, dict[str, Any]]:
+        clock = Clock(chance=Chance())
+        with FaultyEngine(LocalEngine(surroundings=clock.surroundings())) as engine:
+            queue = QueueFactory(engine)()
+            queue.send("payload", id="m")
+            if lossy:
+                engine.faults.lose_reply(name)
+            result = CALLS[name](queue)
+            return result, table_of(queue, engine)
+
+    assert story(lossy=True) == story(lossy=False)
+
+
+def test_a_refusal_after_a_lost_reply_is_dynamodbs() -> None:
+    """The refusal by one's own success is what the DynamoDB driver makes of boto3's answer."""
+    with FaultyEngine(LocalEngine()) as engine:
+        table = Table(engine, ManualClock())  # type: ignore[arg-type]  # any engine will do
+        request = evolve(table.sending("m"), want_item=False)
+        engine.faults.lose_reply("send")
+        here = table.do(request)
+    assert isinstance(here, Refused)
+    assert here.item is not None
+    driver, _ = opened(lost(retries=1, Item=item_to_wire(here.item)))
+    assert driver.execute(request) == here
+
+
+def test_a_refusal_by_others_is_marked_too(queue: Queue[Any], faults: Faults, clock: Clock) -> None:
+    """Where the first attempt was refused already, that can't be told either (WRITE-4)."""
+    [held] = queue.receive()
+    for _ in range(2):  # by somebody else, twice, so that the holder can't tell
+        clock.advance(TIMEOUT)
+        queue.receive()
+    faults.lose_reply("retry")
+    with pytest.raises(OutcomeUnknownError):
+        queue.retry(held)
+    faults.lose_reply("delete")
+    with pytest.raises(StaleReceiptError):
+        queue.delete(held)
+
+
+# --- other failures --------------------------------------------------------------------------
+
+
+def test_a_timeout_may_hide_a_success(queue: Queue[Any], faults: Faults) -> None:
+    """The caller learns that nothing is known; the write took place if the test says so."""
+    with faults.time_out("send", executed=False), pytest.raises(UnavailableError, match="known"):
+        queue.send("first", id="n")
+    with faults.time_out("send", executed=True), pytest.raises(UnavailableError, match="known"):
+        queue.send("second", id="n")
+    with pytest.raises(DuplicateMessageError):
+        queue.send("third", id="n")
+    assert queue.get("n").data == "second"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"), [("throttle", ThrottledError), ("conflict", ConflictError)]
+)
+def test_contention_passes_or_surfaces(
+    queue: Queue[Any],
+    faults: Faults,
+    clock: Clock,
+    kind: str,
+    error: type[Exception],
+) -> None:
+    """Four refusals in a row cost pauses, five surface; the request was never carried out."""
+    arm = getattr(faults, kind)
+    arm("receive", times=4)
+    assert len(queue.receive()) == 1
+    assert len(clock.naps) == 4
+    arm("send", times=5)
+    with pytest.raises(error, match="send on table"):
+        queue.send("another", id="n")
+    assert "n" not in {message.id for message in queue.list(None)}
+    assert faults.unused == ()
+
+
+# --- which request ---------------------------------------------------------------------------
+
+
+def test_the_nth_request_is_struck(queue: Queue[Any], faults: Faults) -> None:
+    """Requests before the nth, and after the last, are carried out."""
+    faults.time_out("send", executed=False, nth=2, times=2)
+    outcomes = []
+    for number in range(5):
+        try:
+            outcomes.append(queue.send(number).data)
+        except UnavailableError:
+            outcomes.append(None)
+    assert outcomes == [0, None, None, 3, 4]
+
+
+def test_faults_take_turns(queue: Queue[Any], faults: Faults) -> None:
+    """Of several faults for one request the first one strikes, and the others wait."""
+    faults.throttle("receive", times=2)
+    faults.lose_reply("receive")
+    with faults.crash("write"):
+        work(queue)
+    assert queue.get("m").state == "STANDARD.PROCESSING"
+    faults.check()
+
+
+def test_requests_have_the_machines_names(faults: Faults) -> None:
+    """All that the machine writes and all that reaches a storage can be struck, nothing else."""
+    by_time = {step.trigger for step in MESSAGE.transitions if step.by == "time"}
+    for trigger in MESSAGE.triggers:
+        if trigger in by_time:
+            with pytest.raises(InvalidArgumentError, match="no request has this name"):
+                faults.crash(trigger)
+        else:
+            faults.crash(trigger)
+    for name in CALLS:
+        faults.throttle(name)
+    for name in ("sleep", "tick", "request", "Write", "", "ack"):
+        with pytest.raises(InvalidArgumentError, match=r"Pass one of .*delete.*query"):
+            faults.lose_reply(name)
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        lambda faults: faults.crash(None),
+        lambda faults: faults.crash(["delete"]),
+        lambda faults: faults.crash("delete", when="during"),
+        lambda faults: faults.crash("delete", nth=0),
+        lambda faults: faults.throttle("receive", times=0),
+        lambda faults: faults.throttle("receive", times=1.5),
+        lambda faults: faults.lose_reply("send", times=True),
+        lambda faults: faults.time_out("send", executed="no"),
+    ],
+)
+def test_what_is_no_fault_is_refused(faults: Faults, arm: Callable[[Faults], object]) -> None:
+    """A bad argument is refused at once, and arms nothing."""
+    with pytest.raises(InvalidArgumentError):
+        arm(faults)
+    assert faults.unused == ()
+
+
+@pytest.mark.parametrize("storage", [None, "queue.db", LocalEngine])
+def test_what_is_no_engine_is_refused(storage: Any) -> None:
+    """Faults are put in front of an engine."""
+    with pytest.raises(InvalidArgumentError, match="engine="):
+        FaultyEngine(storage)
+
+
+def test_threads_share_faults(queue: Queue[Any], faults: Faults) -> None:
+    """Whichever thread it meets, a fault strikes exactly as often as it was asked to."""
+    faults.time_out("send", executed=False, times=50)
+
+    def send(number: int) -> bool:
+        try:
+            queue.send(number)
+        except UnavailableError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = sum(pool.map(send, range(100)))
+    assert (sent, queue.stats().standard.ready) == (50, 51)
+
+
+# --- the index -------------------------------------------------------------------------------
+
+
+def test_a_stale_index_costs_refused_claims_only(
+    queue: Queue[Any], faults: Faults, engine: FaultyEngine
+) -> None:
+    """What is taken is proposed again and refused; what is new is missed until the thaw."""
+    with faults.freeze_index():
+        [held] = queue.receive()
+        before = table_of(queue, engine)
+        assert queue.receive() == queue.receive(10) == []
+        assert table_of(queue, engine) == before
+        queue.send("new", id="n")
+        assert [message.id for message in queue.list()] == ["m"]
+        assert (queue.stats().standard.total, queue.stats().standard.ready) == (1, 1)
+        queue.delete(held)
+        assert queue.get("m").state == "DELETED"
+    assert [message.id for message in queue.receive(10)] == ["n"]
+
+
+def test_a_frozen_index_has_pages(queue: Queue[Any], faults: Faults) -> None:
+    """A listing and a batch go through all of a frozen index, as they would otherwise."""
+    sent = ["m", *(queue.send(number).id for number in range(300))]
+    expected = sorted(queue.list(), key=lambda message: message.id)
+    faults.freeze_index()
+    for message in queue.receive(100):
+        queue.extend(message, 60)
+    listed = sorted(queue.list(), key=lambda message: message.id)
+    assert [one.id for one in listed] == [one.id for one in expected]
+    assert len(listed) == len(sent)
+    assert queue.stats().standard.ready == 301
+    assert len(queue.receive(250)) == 201
+    faults.thaw_index()
+    assert queue.stats().standard.ready == 0
+
+
+def test_each_engine_has_its_view_of_the_index(engine: FaultyEngine, queue: Queue[Any]) -> None:
+    """What one process sees late, another sees at once; both write to the same table."""
+    other = FaultyEngine(engine.engine)
+    with engine.faults.freeze_index():
+        late, prompt = Queue("later", engine=engine), Queue("later", engine=other)
+        late.create_table()
+        prompt.send("payload")
+        assert (late.receive(), len(prompt.receive())) == ([], 1)
+        assert late.stats().standard.total == 0
+        assert [message.id for message in Queue(engine=other).receive()] == ["m"]
+        assert queue.stats().standard.ready == 1
+    assert queue.stats().standard.processing == late.stats().standard.processing == 1
+
+
+def test_freezing_again_moves_the_moment(queue: Queue[Any], faults: Faults) -> None:
+    """The later freeze counts; a thaw ends it, and another does nothing."""
+    faults.freeze_index()
+    queue.send("new", id="n")
+    assert queue.stats().standard.ready == 1
+    faults.freeze_index()
+    queue.receive(10)
+    assert queue.stats().standard.ready == 2
+    faults.thaw_index()
+    faults.thaw_index()
+    assert (queue.stats().standard.processing, faults.unused) == (2, ())
+
+
+def test_a_freeze_without_stale_answers_is_unused(queue: Queue[Any], faults: Faults) -> None:
+    """An index that stood still while nothing changed has tested nothing."""
+    with (
+        pytest.raises(UnusedFaultError, match=r"freeze_index\(\)"),
+        faults.freeze_index(),
+    ):
+        assert len(queue.receive()) == 1
+    assert queue.receive() == []
+
+
+# --- what did not happen ---------------------------------------------------------------------
+
+
+def test_what_did_not_happen_is_told(queue: Queue[Any], faults: Faults) -> None:
+    """Faults that never struck, or not often enough, are listed by the call that armed them."""
+    faults.crash("delete", when="after", nth=2)
+    faults.throttle("send", times=3)
+    faults.freeze_index()
+    with faults.crash("query"):
+        queue.receive()
+    queue.send("another")
+    expected = (
+        "crash('delete', when='after', nth=2)",
+        "freeze_index()",
+    )
+    assert faults.unused == expected
+    assert expected[0] in repr(faults)
+    with pytest.raises(UnusedFaultError, match="crash") as caught:
+        faults.check()
+    assert caught.value.unused == expected
+    faults.clear()
+    faults.check()
+    assert queue.stats().standard.ready == 2
+
+
+def test_a_block_insists_on_its_fault(queue: Queue[Any], faults: Faults) -> None:
+    """At the end of its block a fault must have happened; then it is disarmed."""
+    with (
+        pytest.raises(UnusedFaultError, match=r"times=2\), of which 1 happened"),
+        faults.time_out("get", executed=False, times=2),
+        suppress(UnavailableError),
+    ):
+        queue.get("m")
+    with pytest.raises(UnusedFaultError, match="times=2"), faults.crash("get", times=2):
+        queue.get("m")
+    faults.check()
+    queue.get("m")
+
+
+def test_a_block_hides_no_error(queue: Queue[Any], faults: Faults, engine: FaultyEngine) -> None:
+    """An error of the code under test comes through, and so does another engine's crash."""
+    with pytest.raises(ZeroDivisionError), faults.crash("delete"):
+        raise ZeroDivisionError
+    other = FaultyEngine(engine.engine)
+    other.faults.crash("get")
+    with pytest.raises(Crash), faults.crash("delete"):
+        Queue(engine=other).get("m")
+    assert work(queue) == ["payload"]
+
+
+def test_an_engines_block_insists_on_its_faults() -> None:
+    """At its end the engine is closed, and what was armed must have happened, bar an error."""
+
+    def block(faulty: FaultyEngine, *, error: bool) -> None:
+        with faulty:
+            faulty.faults.crash("delete")
+            faulty.faults.freeze_index()
+            if error:
+                raise ZeroDivisionError
+
+    for error, expected in ((False, UnusedFaultError), (True, ZeroDivisionError)):
+        faulty = FaultyEngine(LocalEngine())
+        queue = QueueFactory(faulty)()
+        with pytest.raises(expected):
+            block(faulty, error=error)
+        with pytest.raises(ClosedError):
+            queue.stats()
