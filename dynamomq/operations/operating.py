@@ -28,7 +28,7 @@ from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Value
 
-__all__ = ["bury", "missing", "redrive"]
+__all__ = ["bury", "edit", "missing", "redrive"]
 
 _BURY = MESSAGE.rule("bury")
 _REDRIVE = MESSAGE.rule("redrive")
@@ -57,7 +57,7 @@ def bury(settings: Settings, id: str, *, reason: str | None = None) -> Operation
     def extra(seen: Message[Any], now: int) -> dict[str, Value]:
         return {} if reason is None else {"errors": seen.failures_with(reason, now)}
 
-    return (yield from _edit(settings, _BURY, id, extra))
+    return (yield from edit(settings, _BURY, id, extra))
 
 
 def redrive(settings: Settings, id: str) -> Operation[Message[Any]]:
@@ -75,7 +75,7 @@ def redrive(settings: Settings, id: str) -> Operation[Message[Any]]:
         latest = seen.latest_failures(MAX_FAILURES - 1)
         return {"errors": latest} if latest else {}
 
-    return (yield from _edit(settings, _REDRIVE, id, extra))
+    return (yield from edit(settings, _REDRIVE, id, extra))
 
 
 def missing(id: str) -> MessageNotFoundError:
@@ -87,9 +87,24 @@ def missing(id: str) -> MessageNotFoundError:
     )
 
 
-def _edit(
+def edit(
     settings: Settings, rule: Rule, id: str, extra: _Extra = lambda _seen, _now: {}
 ) -> Operation[Message[Any]]:
+    """Carry out an operator's trigger on the message as it is read now, and return it edited.
+
+    Args:
+        settings: the queue's.
+        rule: the trigger's.
+        id: the message's.
+        extra: returns the arguments of this trigger beyond the common ones, for the message as it
+            was seen and the time of the write.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        IllegalTransitionError: the trigger is not legal in its state.
+        ConflictError: others kept changing it.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
     for _ in range(_PLANS):
         moment = yield from ask(Tick(tokens=1))
         item = yield from persistently(Get(id))

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from dynamomq.errors import DuplicateMessageError, PayloadError, UnavailableError
+from dynamomq.attributes import EXPIRES_AT
+from dynamomq.errors import (
+    DuplicateMessageError,
+    OutcomeUnknownError,
+    PayloadError,
+    UnavailableError,
+)
 from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
-from dynamomq.operations.writing import Settings, at, message_of, onlooker_view, write
+from dynamomq.operations.writing import (
+    RETRY_HORIZON,
+    Settings,
+    at,
+    message_of,
+    onlooker_view,
+    write,
+)
 from dynamomq.requests import Operation, Tick, Write, Written, ask
-from dynamomq.timestamps import format_instant
+from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import MAX_ITEM_BYTES, Value, item_size
 
 __all__ = ["MAX_MESSAGE_BYTES", "ROOM_FOR_LIFE", "send"]
@@ -45,6 +58,8 @@ def send(
 
     Raises:
         DuplicateMessageError: the id is taken, and ``if_exists`` is ``raise``.
+        OutcomeUnknownError: the request was repeated, the id was taken by a deleted message, and
+            storage may forget that one before the last of the repetitions has arrived.
         PayloadError: the message would be larger than an item can be.
     """
     moment = yield from ask(Tick(tokens=1, new_id=id is None))
@@ -74,6 +89,10 @@ def send(
     existing = message_of(settings, reply.item, moment.now)
     if existing.send_token == sent.send_token:
         return sent  # the refusal echoes our own success, whatever has happened to it since
+    if reply.repeated:
+        later = yield from ask(Tick())  # there may have been a pause since the first one
+        if _may_be_forgotten(existing, later.now + RETRY_HORIZON):
+            raise _unknown(sent.id)
     if if_exists == "return" and existing.state not in NO_MESSAGE:
         return onlooker_view(existing)
     raise DuplicateMessageError(
@@ -81,6 +100,22 @@ def send(
         id=sent.id,
         state=existing.state,
         remedy="Use another id, or pass if_exists='return' to get the one that is there.",
+    )
+
+
+def _may_be_forgotten(existing: Message[Any], instant: int) -> bool:
+    """Tell whether a tombstone may be removed before an instant, and no longer refuse a send."""
+    expires_at = existing.item.get(EXPIRES_AT.name)
+    return isinstance(expires_at, int) and expires_at * SECOND <= instant
+
+
+def _unknown(id: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"The id {id!r} is taken by a message that was deleted; but a reply to send was lost, and "
+        "an earlier attempt may still be executed when that message is forgotten.",
+        id=id,
+        trigger=_SEND.trigger,
+        remedy=f"Send again with id={id!r}, or look later with get().",
     )
 
 

@@ -1,0 +1,239 @@
+"""Who acts: producers, consumers, operators, each by a clock of its own.
+
+An actor makes one call after the other. What it may call next is its role's business, and which of
+that it does is decided like everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+from attrs import define, frozen
+
+from dynamomq.machine import QueueType
+from dynamomq.message import Message
+from dynamomq.timestamps import SECOND
+from model_tests.simulator.calls import Call, Execution, Outcome, Plan
+from model_tests.simulator.fates import Fate
+from model_tests.simulator.movers import Mover
+
+KEPT = 1  # messages that an actor is done with, and might take up again by mistake
+
+Choice = tuple[int, Plan | None]  # how likely, and what; None: to forget the oldest message
+
+_OVER = ("StaleReceiptError", "OutcomeUnknownError", "IllegalTransitionError")
+
+
+class Role(Protocol):
+    """What an actor may do when it is at leisure."""
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Its next calls, the most useful first; none: it is done."""
+
+
+@define(eq=False, slots=False)
+class Actor:
+    """Somebody who makes calls.
+
+    Attributes:
+        name: who.
+        role: what it may do.
+        offset: its clock minus the true time, in nanoseconds.
+        call: the present call.
+        execution: how far that has come; ``None`` between calls.
+        attempts: of the SDK to have the present request carried out.
+        in_doubt_since: since when a request of the call may have been, or may yet be, executed
+            without its knowledge.
+        wakes: the true time until which it sleeps, or is frozen.
+        held: messages that it has received and not finished.
+        done: the last ones that it has.
+        calls: how many it has begun.
+        ticks: how often the present call has asked for the time.
+    """
+
+    name: str
+    role: Role
+    offset: int = 0
+    call: Call | None = None
+    execution: Execution | None = None
+    attempts: int = 0
+    in_doubt_since: int | None = None
+    wakes: int = 0
+    held: tuple[Message[Any], ...] = ()
+    done: tuple[Message[Any], ...] = ()
+    calls: int = 0
+    ticks: int = 0
+
+    @cached_property
+    def mover(self) -> Mover:
+        """It, as one who can move."""
+        return Mover("actor", self.name)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has nothing left to do."""
+        return self.execution is None and not self.role.choices(self)
+
+    def fates(self) -> tuple[Sequence[int], Sequence[Fate]]:
+        """What it could do next."""
+        found = self.role.choices(self)
+        return (
+            [weight for weight, _ in found],
+            [Fate("forgets" if plan is None else "calls", plan) for _, plan in found],
+        )
+
+    def end(self, outcome: Outcome) -> None:
+        """Be told how the call ended."""
+        assert self.call is not None, "only a call ends"
+        operation, message = self.call.plan.operation, self.call.plan.message
+        self.execution, self.in_doubt_since = None, None
+        if outcome.error is not None:
+            if message is not None and type(outcome.error).__name__ in _OVER:
+                self._finish(message)
+        elif operation == "receive":
+            self.held = (*self.held, *outcome.result)
+        elif operation == "extend":
+            self.held = tuple(outcome.result if one is message else one for one in self.held)
+        elif message is not None:
+            self._finish(message)
+
+    def crash(self) -> None:
+        """Lose everything, and start anew; the clock stays."""
+        self.call = self.execution = self.in_doubt_since = None
+        self.attempts = 0
+        self.held = self.done = ()
+
+    def _finish(self, message: Message[Any]) -> None:
+        self.held = tuple(one for one in self.held if one is not message)
+        self.done = (*self.done, message)[-KEPT:]
+
+
+# --- roles -----------------------------------------------------------------------------------
+
+
+@frozen
+class Producer:
+    """Sends some messages; again after an error, as its users would.
+
+    Attributes:
+        ids: under which ids; the same one may be sent more than once.
+        delays: by how much it may delay them, in nanoseconds.
+        calls: how many sends it tries at most.
+    """
+
+    ids: tuple[str, ...]
+    delays: tuple[int, ...] = (0,)
+    calls: int = 6
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Send any of the ids."""
+        if actor.calls >= self.calls:
+            return ()
+        data = f"{actor.name}.{actor.calls}"
+        return [
+            (1, Plan("send", id, options=(("data", data), ("delay", delay))))
+            for id in self.ids
+            for delay in self.delays
+        ]
+
+
+@frozen(slots=False)
+class Consumer:
+    """Receives messages and finishes them in one way or another.
+
+    Attributes:
+        calls: how many calls it makes at most.
+        batches: how many messages it may ask for at once.
+        timeouts: for how long, in nanoseconds.
+        retries: how long failed messages rest, in nanoseconds.
+        ways: what it does with what it holds, with weights.
+        extensions: by how long it extends deliveries, in nanoseconds.
+        sources: from which queues it receives.
+    """
+
+    calls: int = 12
+    batches: tuple[int, ...] = (1, 3)
+    timeouts: tuple[int, ...] = (10 * SECOND, 4 * SECOND)
+    retries: tuple[int, ...] = (0, 3 * SECOND)
+    extensions: tuple[int, ...] = (10 * SECOND, 1 * SECOND)
+    ways: tuple[tuple[int, str | None], ...] = (
+        (8, "delete"),
+        (3, "extend"),
+        (3, "retry"),
+        (2, "release"),
+        (2, "move_to_dlq"),
+        (2, None),
+    )
+    sources: tuple[QueueType, ...] = (QueueType.STANDARD,)
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Deal with the oldest message, or receive more; misuse a finished one now and then."""
+        if actor.calls >= self.calls:
+            return ()
+        found: list[Choice] = []
+        for message in actor.held[:1]:
+            found += [one for weight, way in self.ways for one in self._ways(weight, way, message)]
+        if len(actor.held) < 3:
+            found += self._receives
+        for message in actor.done:
+            misused = ((1, way) for _, way in self.ways if way is not None)
+            found += [one for weight, way in misused for one in self._ways(weight, way, message)]
+        return found
+
+    @cached_property
+    def _receives(self) -> list[Choice]:
+        return [
+            (4, Plan("receive", options=_options(source, most, timeout)))
+            for source in self.sources
+            for most in self.batches
+            for timeout in self.timeouts
+        ]
+
+    def _ways(self, weight: int, way: str | None, message: Message[Any]) -> list[Choice]:
+        if way is None:
+            return [(weight, None)]
+        if way == "retry":
+            return [
+                (weight, Plan(way, message=message, options=(("delay", delay),)))
+                for delay in self.retries
+            ]
+        if way == "extend":
+            return [
+                (weight, Plan(way, message=message, options=(("timeout", longer),)))
+                for longer in self.extensions
+            ]
+        if way == "move_to_dlq" and message.queue is not QueueType.STANDARD:
+            return []
+        return [(weight, Plan(way, message=message))]
+
+
+def _options(source: QueueType, most: int, timeout: int) -> tuple[tuple[str, Any], ...]:
+    return ("source", source), ("max_messages", most), ("visibility_timeout", timeout)
+
+
+@frozen
+class Operator:
+    """Edits messages by their ids.
+
+    Attributes:
+        ids: which.
+        triggers: how.
+        calls: how often at most.
+    """
+
+    ids: tuple[str, ...]
+    triggers: tuple[str, ...] = ("bury", "redrive", "update", "cancel")
+    calls: int = 6
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Edit any message in any way."""
+        if actor.calls >= self.calls:
+            return ()
+        data = ("data", f"{actor.name}.{actor.calls}")
+        return [
+            (1, Plan(trigger, id, options=(data,) if trigger == "update" else ()))
+            for id in self.ids
+            for trigger in self.triggers
+        ]

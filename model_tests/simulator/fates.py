@@ -1,0 +1,107 @@
+"""What can become of a request, and of whoever made it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from dynamomq.errors import ConflictError, DynamoMQError, ThrottledError, UnavailableError
+from dynamomq.requests import Failed, Request, Sleep, Tick, Write, WriteBatch
+from model_tests.simulator.calls import Answer
+
+
+@frozen
+class Fate:
+    """What happens.
+
+    Attributes:
+        name: as the timeline tells it.
+        detail: what it happens to, or how much.
+        executes: whether the request takes place (in a batch: each write that is not spared).
+        answers: whether the reply arrives.
+        error: what is raised instead.
+        spared: in a batch: which writes fail by themselves; -1: every second one.
+        is_fault: whether a friendly world would not do this.
+    """
+
+    name: str
+    detail: Any = None
+    executes: bool = False
+    answers: bool = False
+    error: type[DynamoMQError] | None = None
+    spared: int | None = None
+    is_fault: bool = False
+
+    def spares(self, place: int) -> bool:
+        """Whether the write at this place of a batch fails by itself."""
+        return self.spared == place or (self.spared == -1 and place % 2 == 1)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the caller can't know if its request was executed, or will be."""
+        return not self.answers
+
+    @property
+    def answer(self) -> Answer:
+        """The error as an answer; a timeout where none is named: the last attempt's."""
+        kind = self.error or UnavailableError
+        return Answer(error=lambda: kind(f"simulated: {self.name}"), key=kind.__name__)
+
+    @property
+    def answer_to_one(self) -> Answer:
+        """What a batch says of a write that failed by itself."""
+        return Answer(Failed(ThrottledError("simulated: throttled")), key="failed")
+
+
+ANSWERED = Fate("is answered", executes=True, answers=True)
+
+REPLY_LOST = Fate("its reply is lost", executes=True, is_fault=True)
+REQUEST_LOST = Fate("is lost", is_fault=True)
+LATE = Fate("is held up", is_fault=True)
+TIMED_OUT = Fate("times out, executed", executes=True, error=UnavailableError, is_fault=True)
+TIMED_OUT_UNSENT = Fate("times out, not executed", error=UnavailableError, is_fault=True)
+THROTTLED = Fate("is throttled", error=ThrottledError, is_fault=True)
+CONFLICT = Fate("meets a transaction", error=ConflictError, is_fault=True)
+FIRST_FAILS = Fate("fails for one", executes=True, answers=True, spared=0, is_fault=True)
+SOME_FAIL = Fate("fails for some", executes=True, answers=True, spared=-1, is_fault=True)
+
+FROZEN = Fate("freezes", is_fault=True)
+CRASHED = Fate("crashes", is_fault=True)
+CRASHED_AFTER = Fate("crashes, the request being executed", executes=True, is_fault=True)
+
+Weighted = tuple[tuple[int, Fate], ...]
+
+_AT_ANY_TIME: Weighted = ((1, CRASHED), (3, FROZEN))
+_READING: Weighted = ((60, ANSWERED), (2, THROTTLED), (1, TIMED_OUT_UNSENT))
+_WRITING: Weighted = (
+    (70, ANSWERED),
+    (8, REPLY_LOST),
+    (3, REQUEST_LOST),
+    (8, LATE),
+    (4, TIMED_OUT),
+    (2, TIMED_OUT_UNSENT),
+    (3, THROTTLED),
+    (2, CONFLICT),
+    (2, CRASHED_AFTER),
+)
+_IN_BATCHES: Weighted = ((5, FIRST_FAILS), (5, SOME_FAIL))
+
+
+def _split(*weighted: tuple[int, Fate]) -> tuple[tuple[int, ...], tuple[Fate, ...]]:
+    return tuple(weight for weight, _ in weighted), tuple(fate for _, fate in weighted)
+
+
+_BY_REQUEST = {
+    Tick: _split((70, ANSWERED), *_AT_ANY_TIME),
+    Sleep: _split((70, ANSWERED), *_AT_ANY_TIME),
+    Write: _split(*_WRITING, *_AT_ANY_TIME),
+    WriteBatch: _split(*_WRITING, *_IN_BATCHES, *_AT_ANY_TIME),
+}
+_BY_OTHERS = _split(*_READING, *_AT_ANY_TIME)
+_HARMLESS = _split((1, ANSWERED))
+
+
+def of(request: Request[Any], *, faulty: bool) -> tuple[tuple[int, ...], tuple[Fate, ...]]:
+    """What can become of a request, with weights; the first is what should."""
+    return _BY_REQUEST.get(type(request), _BY_OTHERS) if faulty else _HARMLESS

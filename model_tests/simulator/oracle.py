@@ -1,0 +1,433 @@
+"""What must hold, judged from outside: by calls, their outcomes, and what became of the items.
+
+The oracle knows the ten attributes of an item and what the properties say (spec: PROPERTY). It
+knows nothing of operations and machine, whose work it judges: it imports neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn, Protocol
+
+from attrs import define, evolve, field, frozen
+
+from dynamomq.timestamps import SECOND, parse_instant
+
+Item = Mapping[str, Any]
+Name = tuple[str, int]  # of a call: whose, and the how many-th
+
+HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
+OPERATORS = ("bury", "redrive", "update", "reschedule", "cancel")
+GIVING_UP = ("retry", "release", "delete", "move_to_dlq")
+
+NOTHING_DONE = (
+    "ConflictError",
+    "DuplicateMessageError",
+    "IllegalTransitionError",
+    "MessageNotFoundError",
+    "StaleReceiptError",
+)
+"""Errors that say for certain that the call has changed nothing."""
+
+
+class ViolationError(AssertionError):
+    """A property does not hold.
+
+    Attributes:
+        property_id: which.
+    """
+
+    def __init__(self, property_id: str, what: str) -> None:
+        super().__init__(f"{property_id}: {what}")
+        self.property_id = property_id
+
+
+class Asked(Protocol):
+    """What the oracle wants to know of a plan: see ``calls.Plan``."""
+
+    @property
+    def operation(self) -> str:
+        """The operation's name."""
+
+    @property
+    def id(self) -> str | None:
+        """The message, if it was named by its id."""
+
+    @property
+    def receipt(self) -> str | None:
+        """The receipt under which the call acts."""
+
+    @property
+    def options(self) -> tuple[tuple[str, Any], ...]:
+        """Its further arguments."""
+
+
+class Caller(Protocol):
+    """What the oracle wants to know of a call: see ``calls.Call``."""
+
+    @property
+    def actor(self) -> str:
+        """Who calls."""
+
+    @property
+    def name(self) -> Name:
+        """What tells the call from all others."""
+
+    @property
+    def plan(self) -> Asked:
+        """What was called."""
+
+
+@frozen
+class Delivery:
+    """A claim, and what its holder was told of it."""
+
+    id: str
+    by: Name
+    sent_by: Name
+    promised: int = 0  # the deadline that the holder was told; 0 before it was told any
+    returned: bool = False
+    ended: str | None = None  # the operation by which its holder gave it up
+
+
+@frozen
+class Life:
+    """What has happened to a message since it was sent."""
+
+    sent_by: Name
+    data: object
+    receipt: str | None = None  # of the present delivery, until it is given up or taken away
+    claims: int = 0  # that count, since it entered its queue
+    gone_at: int | None = None
+
+
+@define(eq=False)
+class Oracle:
+    """Watches a run, and raises :class:`ViolationError` at the first thing that must not happen.
+
+    Attributes:
+        max_receives: the queue's.
+        window: the queue's deduplication window, in nanoseconds.
+    """
+
+    max_receives: int | None
+    window: int
+    _clocks: dict[str, tuple[int, int, int]] = field(factory=dict)  # offset; lowest, highest so far
+    _delayed: dict[Name, int] = field(factory=dict)  # the earliest due time that a call asks for
+    _deletions: dict[Name, int] = field(factory=dict)  # when a call that removes began
+    _lives: dict[str, Life] = field(factory=dict)
+    _deliveries: dict[str, Delivery] = field(factory=dict)
+    _executed: set[str] = field(factory=set)  # requests that changed something
+    _effective: set[Name] = field(factory=set)  # calls that did
+    _creations: dict[Name, str] = field(factory=dict)
+    _refused: dict[Name, str] = field(factory=dict)  # calls that were told that nothing was done
+
+    def copy(self) -> Oracle:
+        """An oracle that knows the same, and goes its own way."""
+        return evolve(
+            self,
+            clocks=dict(self._clocks),
+            delayed=dict(self._delayed),
+            deletions=dict(self._deletions),
+            lives=dict(self._lives),
+            deliveries=dict(self._deliveries),
+            executed=set(self._executed),
+            effective=set(self._effective),
+            creations=dict(self._creations),
+            refused=dict(self._refused),
+        )
+
+    def digest(self) -> tuple[object, ...]:
+        """All that later judgements depend on, hashable."""
+        return (
+            *(
+                frozenset(one.items())
+                for one in (
+                    self._clocks,
+                    self._delayed,
+                    self._deletions,
+                    self._lives,
+                    self._deliveries,
+                    self._creations,
+                    self._refused,
+                )
+            ),
+            frozenset(self._executed),
+            frozenset(self._effective),
+        )
+
+    # --- what it is told ---------------------------------------------------------------------
+
+    def clock(self, actor: str, offset: int) -> None:
+        """Somebody's clock is ahead of the true time by so much, from now on."""
+        last, low, high = self._clocks.get(actor, (offset, offset, offset))
+        self._clocks[actor] = offset, min(low, offset), max(high, offset)
+        if offset < last:  # what it asks for from now on may be due so much earlier
+            for name in self._delayed:
+                if name[0] == actor:
+                    self._delayed[name] -= last - offset
+
+    def began(self, call: Caller, time: int) -> None:
+        """A call begins, at this true time."""
+        clock = time + self._clocks[call.actor][0]
+        if call.plan.operation in ("delete", "cancel"):
+            self._deletions[call.name] = time
+        if call.plan.operation in ("send", "retry"):
+            self._delayed[call.name] = clock + dict(call.plan.options).get("delay", 0)
+
+    def changed(
+        self, time: int, call: Caller | None, request: str, old: Item | None, new: Item | None
+    ) -> None:
+        """A request of a call changed an item.
+
+        Args:
+            time: the true one.
+            call: whose request it was; ``None``: storage removed what has expired.
+            request: what is the same for all repetitions of a request, and for no other.
+            old: the item before; ``None``: there was none.
+            new: the item after; ``None``: there is none.
+        """
+        if call is None:
+            self._expired(time, old)
+            return
+        self._check_repetition(call, request)
+        self._check_version(call, old, new)
+        alive, lives = _is_message(old), _is_message(new)
+        if new is not None and lives and (not alive or not _same_sending(old, new)):
+            self._created(time, call, old, new)
+        elif alive and not lives:
+            self._removed(call, old or {})
+        elif old is not None and new is not None and lives:
+            self._changed(time, call, old, new)
+
+    def ended(self, call: Caller, result: Any, error: str | None) -> None:
+        """A call ended with a result, or with an error of this name."""
+        plan = call.plan
+        if error in NOTHING_DONE:
+            self._was_refused(call, error)
+        elif error is not None:
+            pass  # nothing was promised
+        elif plan.operation == "send":
+            self._check_accepted(call)
+        elif plan.operation == "receive":
+            for message in result:
+                self._delivered(call, message.item)
+        elif plan.operation == "extend":
+            self._extended(call, result.item)
+        elif plan.operation in HOLDERS:
+            self._check_acknowledged(call)
+
+    # --- what became of items ----------------------------------------------------------------
+
+    def _check_repetition(self, call: Caller, request: str) -> None:
+        if request in self._executed:
+            _fail("REPEATABLE", f"a request of {call} that had been executed changed more")
+        self._executed.add(request)
+        self._effective.add(call.name)
+        if call.name in self._refused:
+            said = self._refused[call.name]
+            _fail("FENCED", f"{call} had ended with {said}, and yet changes something")
+
+    def _check_version(self, call: Caller, old: Item | None, new: Item | None) -> None:
+        if new is None:
+            return
+        sent = not _is_message(old) or not _same_sending(old, new)
+        before = 0 if old is None or sent else old["version"]
+        if new["version"] != before + 1:
+            _fail("VERSION", f"{call} made version {new['version']} of version {before}")
+
+    def _created(self, time: int, call: Caller, old: Item | None, new: Item) -> None:
+        id, plan = new["id"], call.plan
+        if plan.operation != "send" or plan.id not in (None, id):
+            _fail("NO-LOSS", f"{call} made a message {id} that nobody sent")
+        if _is_message(old):
+            _fail("NO-LOSS", f"{call} overwrote a message that is there")
+        before = self._lives.get(id)
+        if before is not None and before.gone_at is not None:
+            elapsed = time - before.gone_at
+            if elapsed < self.window - self._clock_difference() - SECOND:
+                _fail(
+                    "DEDUP",
+                    f"{call} took place {elapsed / SECOND:g} s after the deletion was asked for",
+                )
+        options = dict(plan.options)
+        if new["data"] != options["data"]:
+            _fail("NO-LOSS", f"{call} stored {new['data']!r}")
+        if parse_instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
+            _fail("NOT-EARLY", f"{call} is due before its delay is over")
+        self._creations[call.name] = id
+        self._lives[id] = Life(call.name, new["data"])
+
+    def _removed(self, call: Caller, old: Item) -> None:
+        plan, life = call.plan, self._life(old)
+        if plan.operation == "cancel":
+            self._check_not_held(call, old, None)
+        elif plan.operation == "delete":
+            self._check_receipt(call, old)
+            self._give_up(call)
+        else:
+            _fail("NO-LOSS", f"{call} removed the message")
+        self._lives[old["id"]] = evolve(life, receipt=None, gone_at=self._deletions[call.name])
+
+    def _expired(self, time: int, old: Item | None) -> None:
+        if old is None or _is_message(old) or old["expires_at"] > time // SECOND:
+            _fail("NO-LOSS", "storage removed what has not expired")
+
+    def _changed(self, time: int, call: Caller, old: Item, new: Item) -> None:
+        operation = call.plan.operation
+        if new["data"] != old["data"] and operation != "update":
+            _fail("NO-LOSS", f"{call} changed the payload")
+        if operation == "receive":
+            self._received(time, call, old, new)
+        elif operation in HOLDERS:
+            self._check_receipt(call, old)
+            self._held(call, old, new)
+        elif operation in OPERATORS:
+            self._check_not_held(call, old, new)
+            kept = self._life(old).claims if _queue(old) == _queue(new) else 0
+            self._update(old, receipt=None, claims=kept, data=new["data"])
+        else:
+            _fail("FENCED", f"{call} changed a message that is there")
+
+    def _received(self, time: int, call: Caller, old: Item, new: Item) -> None:
+        life = self._life(old)
+        if _is_held(new) and new.get("receipt") != old.get("receipt"):
+            self._check_claim(time, call, old, new)
+            self._deliveries[new["receipt"]] = Delivery(new["id"], call.name, life.sent_by)
+            self._update(old, receipt=new["receipt"], claims=life.claims + 1)
+            return
+        dead = _queue(old) == "STANDARD" and _queue(new) == "DLQ"
+        if not dead or self.max_receives is None or life.claims < self.max_receives:
+            _fail("MAX-RECEIVES", f"{call} put it aside after {life.claims} deliveries")
+        self._check_free(call, old, new["last_updated_timestamp"])
+        self._update(old, receipt=None, claims=0)
+
+    def _check_claim(self, time: int, call: Caller, old: Item, new: Item) -> None:
+        began = new["queue_peek_timestamp"]
+        _, _, ahead = self._clocks[call.actor]
+        if parse_instant(began) > time + ahead:
+            _fail("NOT-EARLY", f"{call} claimed at {began}, which no clock has shown it")
+        self._check_free(call, old, began)
+        if old["queue_add_timestamp"] > began:
+            _fail("NOT-EARLY", f"{call} at {began} came before {old['queue_add_timestamp']}")
+        limit = self.max_receives if _queue(old) == "STANDARD" else None
+        if limit is not None and self._life(old).claims >= limit:
+            _fail("MAX-RECEIVES", f"{call} is delivery {self._life(old).claims + 1} of {limit}")
+
+    def _check_free(self, call: Caller, old: Item, began: str) -> None:
+        """Nobody holds the message, by the table and by what its last holder was told."""
+        if _is_held(old) and old["queue_add_timestamp"] > began:
+            _fail("NO-DOUBLE", f"{call} at {began}, held until {old['queue_add_timestamp']}")
+        held = self._deliveries.get(self._life(old).receipt or "")
+        if held is not None and held.promised > parse_instant(began):
+            who = f"{held.by[0]} was promised it until"
+            _fail("NO-DOUBLE", f"{call} at {began}, but {who} {_text(held.promised)}")
+
+    def _check_not_held(self, call: Caller, old: Item, new: Item | None) -> None:
+        """An operator edits only what nobody holds."""
+        if new is not None:
+            self._check_free(call, old, new["last_updated_timestamp"])
+
+    def _check_receipt(self, call: Caller, old: Item) -> None:
+        if not _is_held(old) or old.get("receipt") != call.plan.receipt:
+            now = f"{old['status']} under {old.get('receipt')}"
+            _fail("FENCED", f"{call} changed the message, which is {now}")
+
+    def _held(self, call: Caller, old: Item, new: Item) -> None:
+        operation, life = call.plan.operation, self._life(old)
+        if operation == "extend":
+            return
+        if operation == "retry":
+            if parse_instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
+                _fail("NOT-EARLY", f"{call} is due before its delay is over")
+            kept = life.claims
+        else:
+            kept = life.claims - 1 if operation == "release" else 0
+        self._give_up(call)
+        self._update(old, receipt=None, claims=kept)
+
+    def _give_up(self, call: Caller) -> None:
+        receipt = str(call.plan.receipt)
+        delivery = self._deliveries[receipt]
+        self._deliveries[receipt] = evolve(delivery, ended=call.plan.operation)
+
+    # --- how calls ended ---------------------------------------------------------------------
+
+    def _was_refused(self, call: Caller, error: str) -> None:
+        operation = call.plan.operation
+        if operation in ("extend", "receive"):
+            return  # an extension that is over matters to nobody; a receive may have claimed more
+        if call.name in self._effective:
+            broken = "DEDUP" if operation == "send" else "FENCED"
+            _fail(broken, f"{call} ended with {error}, but it has changed something")
+        self._refused[call.name] = error
+
+    def _check_accepted(self, call: Caller) -> None:
+        if call.name not in self._creations:
+            taken = call.plan.id in self._lives
+            _fail("DEDUP" if taken else "NO-LOSS", f"{call} succeeded, but made no message")
+
+    def _delivered(self, call: Caller, item: Item) -> None:
+        receipt = item.get("receipt", "")
+        delivery = self._deliveries.get(receipt)
+        if delivery is None or delivery.by != call.name:
+            _fail("NO-DOUBLE", f"{call} returned {item['id']}, which it has not claimed")
+        if delivery.returned:
+            _fail("NO-DOUBLE", f"{call} returned {item['id']} twice")
+        life = self._lives[delivery.id]
+        if life.receipt == receipt and item["data"] != life.data:
+            _fail("NO-LOSS", f"{call} returned {item['data']!r} instead of {life.data!r}")
+        due = parse_instant(item["queue_add_timestamp"])
+        self._deliveries[receipt] = evolve(delivery, returned=True, promised=due)
+
+    def _extended(self, call: Caller, item: Item) -> None:
+        receipt = str(call.plan.receipt)
+        delivery = self._deliveries[receipt]
+        due = max(delivery.promised, parse_instant(item["queue_add_timestamp"]))
+        self._deliveries[receipt] = evolve(delivery, promised=due)
+
+    def _check_acknowledged(self, call: Caller) -> None:
+        delivery = self._deliveries[str(call.plan.receipt)]
+        life = self._lives[delivery.id]
+        gone = life.gone_at is not None or life.sent_by != delivery.sent_by
+        if call.plan.operation == "delete":
+            if not gone:
+                _fail("FENCED", f"{call} succeeded, but the message is still there")
+        elif delivery.ended is None:
+            _fail("FENCED", f"{call} succeeded, but the delivery was not given up by anyone")
+
+    # --- what it knows -----------------------------------------------------------------------
+
+    def _life(self, item: Item) -> Life:
+        return self._lives[item["id"]]
+
+    def _update(self, old: Item, **changes: Any) -> None:
+        self._lives[old["id"]] = evolve(self._life(old), **changes)
+
+    def _clock_difference(self) -> int:
+        low = min(low for _, low, _ in self._clocks.values())
+        return max(high for _, _, high in self._clocks.values()) - low
+
+
+def _fail(property_id: str, what: str) -> NoReturn:
+    raise ViolationError(property_id, what)
+
+
+def _is_message(item: Item | None) -> bool:
+    return item is not None and str(item["status"]) != "DELETED"
+
+
+def _is_held(item: Item) -> bool:
+    return str(item["status"]) == "PROCESSING"
+
+
+def _same_sending(old: Item | None, new: Item) -> bool:
+    return old is not None and str(old.get("send_token")) == str(new.get("send_token"))
+
+
+def _queue(item: Item) -> str:
+    return str(item.get("queue_type", ""))[:8]
+
+
+def _text(instant: int) -> str:
+    return f"{instant / SECOND:.3f} s"

@@ -1,0 +1,116 @@
+"""A random run: adversity for a while, then peace, in which all must come to a good end."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from dynamomq.machine import QueueType
+from dynamomq.operations import Settings
+from dynamomq.payload import codec_for
+from dynamomq.timestamps import SECOND, parse_instant
+from dynamomq.values import Item
+from model_tests.simulator.actors import Actor, Consumer, Operator, Producer, Role
+from model_tests.simulator.choices import Chooser
+from model_tests.simulator.fates import Fate
+from model_tests.simulator.index import IndexView, Lag
+from model_tests.simulator.movers import LATE
+from model_tests.simulator.oracle import Oracle, ViolationError
+from model_tests.simulator.simulation import Rules, Simulation
+from model_tests.simulator.storage import BaseTable
+
+IDS = ("a", "b", "c")
+TIMEOUT = 10 * SECOND
+WINDOW = 300 * SECOND
+OFFSETS = tuple(seconds * SECOND for seconds in (0, -1, 1, -4, 4))
+LEAPS = tuple(seconds * SECOND for seconds in (1, 5, 11, 60, 320))
+MAX_RECEIVES = (None, 1, 2, 3)
+STEPS = 150
+STEPS_TO_THE_END = 60  # a message
+_LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
+
+
+def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """A world of producers, consumers and an operator, its settings and clocks drawn by chance."""
+    roles: dict[str, Role] = {
+        "producer-1": Producer(IDS[:2], delays=(0, 3 * SECOND)),
+        "producer-2": Producer(IDS[1:]),
+        "consumer-1": Consumer(),
+        "consumer-2": Consumer(),
+        "consumer-3": Consumer(sources=(QueueType.STANDARD, QueueType.DLQ)),
+        "operator": Operator(IDS),
+    }
+    most = MAX_RECEIVES[chooser.pick((4, 1, 2, 2))]
+    actors = {
+        name: Actor(name, role, OFFSETS[chooser.pick((4, 1, 1, 1, 1))])
+        for name, role in roles.items()
+    }
+    return Simulation(
+        Settings("simulated", codec_for(None), TIMEOUT, most, WINDOW),
+        Rules(leaps=LEAPS, offsets=OFFSETS),
+        IndexView(lambda: _LAGS[chooser.pick((60, 25, 8, 7))]),
+        Oracle(most, WINDOW),
+        actors,
+        BaseTable(),
+        timeline=[] if timeline else None,
+    )
+
+
+def run(simulation: Simulation, chooser: Chooser, steps: int = STEPS) -> None:
+    """Let happen what the chooser decides, for so many steps; then let peace come.
+
+    Raises:
+        ViolationError: a property does not hold.
+    """
+    for _ in range(steps):
+        if simulation.is_over:
+            break
+        weights, movers = simulation.movers()
+        mover = movers[chooser.pick(weights)]
+        chances, fates = simulation.fates(mover)
+        simulation.take(mover, fates[chooser.pick(chances)])
+    come_to_an_end(simulation)
+
+
+def come_to_an_end(simulation: Simulation) -> None:
+    """End all faults, let one sound consumer live, and demand that it finishes everything.
+
+    Raises:
+        ViolationError: it does not, within a bounded number of steps (PROGRESS).
+    """
+    _end_faults(simulation)
+    limit = STEPS_TO_THE_END * (1 + len(simulation.items))
+    for _ in range(limit):
+        left = [item for item in simulation.items.values() if _is_unfinished(item)]
+        survivor = simulation.actors["survivor"]
+        if not left and survivor.execution is None:
+            return
+        if survivor.execution is None and not survivor.held:
+            _wait_for(simulation, left)
+        if survivor.wakes > simulation.time:
+            simulation.time = survivor.wakes
+        _, fates = simulation.fates(survivor.mover)
+        simulation.take(survivor.mover, fates[0])
+    ids = ", ".join(str(item["id"]) for item in left)
+    raise ViolationError("PROGRESS", f"after {limit} steps without faults there are still {ids}")
+
+
+def _end_faults(simulation: Simulation) -> None:
+    for actor in simulation.actors.values():
+        actor.crash()
+    while simulation.late:
+        simulation.take(LATE, Fate("executes", 0))
+    simulation.index.catch_up()
+    simulation.rules = evolve(simulation.rules, faults=0, leaps=(), offsets=())
+    role = Consumer(calls=10**6, batches=(10,), timeouts=(TIMEOUT,), ways=((1, "delete"),))
+    simulation.actors["survivor"] = Actor("survivor", role)
+    simulation.oracle.clock("survivor", 0)
+
+
+def _is_unfinished(item: Item) -> bool:
+    return item["status"] != "DELETED" and item.get("queue_type") != "DLQ"
+
+
+def _wait_for(simulation: Simulation, items: list[Item]) -> None:
+    """Let time pass until the next message is due, which a clock far ahead may have put off."""
+    due = min(parse_instant(str(item["queue_add_timestamp"])) for item in items)
+    simulation.time = max(simulation.time, due)

@@ -1,0 +1,430 @@
+"""One world: a table, its index, a clock, and actors whose operations it carries out step by step.
+
+:meth:`Simulation.movers` says who could move next, :meth:`Simulation.fates` what could happen then,
+:meth:`Simulation.take` lets it happen. All decisions are somebody else's, so the same class serves
+random runs, recorded ones and exhaustive searches.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from copy import copy
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from dynamomq.operations import RETRY_HORIZON, Settings
+from dynamomq.requests import (
+    Get,
+    GetMany,
+    Moment,
+    Query,
+    Refused,
+    Request,
+    Sleep,
+    Tick,
+    Write,
+    WriteBatch,
+    WriteReply,
+)
+from dynamomq.timestamps import SECOND
+from dynamomq.values import Item
+from model_tests.simulator import fates
+from model_tests.simulator.actors import Actor
+from model_tests.simulator.calls import Answer, Call, Live, Plan, Remembered
+from model_tests.simulator.fates import Fate
+from model_tests.simulator.index import IndexView
+from model_tests.simulator.movers import CLOCKS, EXPIRY, INDEX, LATE, TIME, Mover
+from model_tests.simulator.oracle import Oracle
+from model_tests.simulator.storage import BaseTable
+from model_tests.simulator.trace import check_change
+
+START = 2_208_988_800 * SECOND  # 2040-01-01: the true time at which a run begins
+FREEZE = 30 * SECOND
+SDK_ATTEMPTS = 3
+
+
+@frozen
+class Rules:
+    """What may happen in a run, besides what actors do.
+
+    Attributes:
+        step: how long each step takes, in nanoseconds.
+        faults: how many faults may happen; ``None``: any number.
+        leaps: by how much time may leap, in nanoseconds.
+        leaps_left: how often it may; ``None``: any number of times.
+        offsets: how far a clock may be off after a jump; none: clocks do not jump.
+        late_within: how long after its request began an attempt may still be executed.
+        search: whether states will be copied and compared.
+    """
+
+    step: int = SECOND // 1000
+    faults: int | None = None
+    leaps: tuple[int, ...] = ()
+    leaps_left: int | None = None
+    offsets: tuple[int, ...] = ()
+    late_within: int = RETRY_HORIZON - 15 * SECOND
+    search: bool = False
+
+
+@frozen
+class Late:
+    """An attempt that the network still holds, while the SDK has repeated or given up."""
+
+    write: Write = field(eq=False)
+    call: Call
+    until: int
+
+    @property
+    def request(self) -> str:
+        """What it shares with all attempts of the same request."""
+        return request_of(self.write)
+
+
+@frozen
+class Moved:
+    """One entry of the timeline.
+
+    Attributes:
+        time: the true time.
+        mover: who moved.
+        call: its call, if it is an actor's.
+        fate: what happened.
+        request: what it had asked for.
+        answer: what it was told.
+        changes: items before and after.
+    """
+
+    time: int
+    mover: Mover
+    call: Call | None
+    fate: Fate
+    request: Request[Any] | None
+    answer: Answer | None
+    changes: tuple[tuple[Item | None, Item | None], ...]
+
+
+@define(eq=False)
+class Simulation:
+    """A world and all that happens in it.
+
+    Attributes:
+        settings: the queue's.
+        rules: what may happen.
+        index: what queries are answered from.
+        oracle: what watches.
+        actors: who acts, by name.
+        items: the base table.
+        time: the true time.
+        late: attempts that may still be executed.
+        timeline: what has happened, if it is kept.
+        counts: how often what has happened, over all copies.
+    """
+
+    settings: Settings
+    rules: Rules
+    index: IndexView
+    oracle: Oracle
+    actors: dict[str, Actor]
+    table: BaseTable
+    items: dict[str, Item] = field(factory=dict)
+    time: int = START
+    late: tuple[Late, ...] = ()
+    timeline: list[Moved] | None = None
+    counts: Counter[str] = field(factory=Counter)
+    _changes: list[tuple[Item | None, Item | None]] = field(factory=list)
+    _answer: Answer | None = None
+    _begun: dict[tuple[object, ...], Remembered] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        for actor in self.actors.values():
+            self.oracle.clock(actor.name, actor.offset)
+
+    def copy(self) -> Simulation:
+        """A world like this one, which goes its own way; for searches only."""
+        other = copy(self)
+        other.index, other.oracle = self.index.copy(), self.oracle.copy()
+        other.actors = {name: copy(actor) for name, actor in self.actors.items()}
+        other.items, other._changes = dict(self.items), []
+        return other
+
+    # --- what could happen -------------------------------------------------------------------
+
+    def movers(self) -> tuple[Sequence[int], Sequence[Mover]]:
+        """Who could move next, and how likely each should be."""
+        found = [
+            (10, actor.mover)
+            for actor in self.actors.values()
+            if actor.wakes <= self.time and not actor.is_done
+        ]
+        busy = bool(found)
+        if self.index.under_way:
+            found.append((6, INDEX))
+        if self.late:
+            found.append((4, LATE))
+        if self._leaps():
+            found.append((2 if busy else 20, TIME))
+        if self.rules.offsets:
+            found.append((1, CLOCKS))
+        if self._expired():
+            found.append((2, EXPIRY))
+        return [weight for weight, _ in found], [mover for _, mover in found]
+
+    def fates(self, mover: Mover) -> tuple[Sequence[int], Sequence[Fate]]:
+        """What could happen if this one moves, and how likely each should be."""
+        if mover is INDEX:
+            return _evenly(Fate("arrives", n) for n in range(len(self.index.under_way)))
+        if mover is LATE:
+            return _evenly(
+                Fate(name, n) for n in range(len(self.late)) for name in ("executes", "is dropped")
+            )
+        if mover is TIME:
+            return _evenly(Fate("leaps", leap) for leap in self._leaps())
+        if mover is CLOCKS:
+            return _evenly(
+                Fate("jumps", (name, offset))
+                for name in self.actors
+                for offset in self.rules.offsets
+            )
+        if mover is EXPIRY:
+            return _evenly(Fate("removes", id) for id in self._expired())
+        actor = self.actors[mover.actor]
+        if actor.execution is None or actor.execution.request is None:
+            return actor.fates()
+        weights, found = fates.of(actor.execution.request, faulty=self.rules.faults != 0)
+        if actor.in_doubt_since is not None and found[-1] is fates.FROZEN:
+            latest = actor.in_doubt_since + self.rules.late_within
+            if self.time + FREEZE >= latest:  # its repetitions would come later than they can
+                return weights[:-1], found[:-1]
+        return weights, found
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody has anything left to do."""
+        return all(actor.is_done for actor in self.actors.values())
+
+    def _leaps(self) -> list[int]:
+        """By how much time may leap, shortest first: not past what must have happened by then."""
+        if self.rules.leaps_left == 0:
+            return []
+        doubts = [a.in_doubt_since for a in self.actors.values() if a.in_doubt_since is not None]
+        doubts += [late.until - self.rules.late_within for late in self.late]
+        most = min(doubts) + self.rules.late_within - self.time if doubts else None
+        asleep = [a.wakes - self.time for a in self.actors.values() if a.wakes > self.time]
+        wanted = ([min(asleep)] if asleep else []) + list(self.rules.leaps)
+        return [leap for leap in wanted if most is None or leap < most]
+
+    def _expired(self) -> list[str]:
+        now = self.time // SECOND
+        return [
+            id
+            for id, item in self.items.items()
+            if isinstance(expires_at := item.get("expires_at"), int) and expires_at < now
+        ]
+
+    # --- what happens ------------------------------------------------------------------------
+
+    def take(self, mover: Mover, fate: Fate) -> None:
+        """Let it happen.
+
+        Raises:
+            ViolationError: and then something has happened that must not.
+        """
+        self._changes, self._answer = [], None
+        self.counts[mover.kind] += 1
+        actor = self.actors.get(mover.actor)
+        call = actor.call if actor else None
+        request = actor.execution.request if actor and actor.execution else None
+        try:
+            if actor is not None:
+                self._move(actor, fate)
+            else:
+                _PARTS[mover](self, fate)
+        finally:
+            if self.timeline is not None:
+                if actor is not None and call is None:
+                    call = actor.call
+                changes = tuple(self._changes)
+                self.timeline.append(
+                    Moved(self.time, mover, call, fate, request, self._answer, changes)
+                )
+        self.time += self.rules.step
+
+    def _arrive(self, fate: Fate) -> None:
+        self.index.arrive(fate.detail)
+
+    def _late(self, fate: Fate) -> None:
+        late = self.late[fate.detail]
+        self.late = self.late[: fate.detail] + self.late[fate.detail + 1 :]
+        if fate.name == "executes":
+            self._execute(late.write, late.call)
+
+    def _leap(self, fate: Fate) -> None:
+        self.time += fate.detail
+        if self.rules.leaps_left:
+            self.rules = evolve(self.rules, leaps_left=self.rules.leaps_left - 1)
+
+    def _jump(self, fate: Fate) -> None:
+        name, offset = fate.detail
+        self.actors[name].offset = offset
+        self.oracle.clock(name, offset)
+
+    def _remove(self, fate: Fate) -> None:
+        old = self.items.pop(fate.detail)
+        self.table.remove({fate.detail: old}, fate.detail)
+        self._changes.append((old, None))
+        self.oracle.changed(self.time, None, "", old, None)
+
+    # --- actors ------------------------------------------------------------------------------
+
+    def _move(self, actor: Actor, fate: Fate) -> None:
+        if fate.is_fault:
+            self.counts[f"fault: {fate.name}"] += 1
+            if self.rules.faults:
+                self.rules = evolve(self.rules, faults=self.rules.faults - 1)
+        if isinstance(fate.detail, Plan):
+            self._begin(actor, fate.detail)
+        elif actor.execution is None:
+            actor.held = actor.held[1:]  # it forgets its oldest message
+        elif fate is fates.FROZEN:
+            actor.wakes = self.time + FREEZE
+        elif fate is fates.CRASHED:
+            actor.crash()
+        else:
+            self._carry_out(actor, actor.execution.request, fate)
+
+    def _begin(self, actor: Actor, plan: Plan) -> None:
+        actor.calls += 1
+        call = Call(actor.name, actor.calls, plan)
+        self.oracle.began(call, self.time)
+        actor.call, actor.ticks = call, 0
+        if not self.rules.search:
+            actor.execution = Live.begin(call, self.settings)
+            return
+        key = (call, id(plan.message))
+        if key not in self._begun:
+            self._begun[key] = Remembered.begin(call, self.settings)
+        actor.execution = self._begun[key]
+
+    def _carry_out(self, actor: Actor, request: Request[Any] | None, fate: Fate) -> None:
+        match request:
+            case Tick():
+                self._reply(actor, self._moment(actor, request))
+            case Sleep(seconds):
+                actor.wakes = self.time + round(seconds * SECOND)
+                self._reply(actor, Answer(key="slept"))
+            case Write():
+                self._write(actor, (request,), fate)
+            case WriteBatch(writes):
+                self._write(actor, writes, fate)
+            case _ if fate.error is not None:
+                self._reply(actor, fate.answer)
+            case Get(id):
+                item = self.items.get(id)
+                self._reply(actor, Answer(item, key=_identity(item)))
+            case GetMany(ids):
+                found = {id: self.items[id] for id in ids if id in self.items}
+                self._reply(actor, Answer(found, key=tuple(map(_identity, found.values()))))
+            case Query():
+                page = self.index.answer(request)
+                self._reply(actor, Answer(page, key=repr(page.entries)))
+            case _:
+                raise NotImplementedError(f"the simulator knows no {request}")
+
+    def _moment(self, actor: Actor, tick: Tick) -> Answer:
+        actor.ticks += 1
+        now = self.time + actor.offset
+        name = f"{actor.name}.{actor.calls}.{actor.ticks}"
+        tokens = tuple(f"{name}.{n}" for n in range(tick.tokens))
+        chance = (actor.calls * 7 + actor.ticks * 3) % 10 / 10
+        return Answer(Moment(now, tokens, f"{actor.name}.{actor.calls}", chance), key=now)
+
+    def _write(self, actor: Actor, writes: Sequence[Write], fate: Fate) -> None:
+        """One attempt of the SDK to have one write, or a batch of them, carried out."""
+        call = actor.call
+        assert call is not None, "only a call writes"
+        batch = isinstance(actor.execution and actor.execution.request, WriteBatch)
+        replies: list[Any] = []
+        for place, write in enumerate(writes):
+            if fate.spares(place):
+                replies.append(fate.answer_to_one)
+            elif fate.executes:
+                replies.append(self._attempt(write, call, actor, shown=len(writes) == 1))
+            elif fate is fates.LATE:
+                until = (actor.in_doubt_since or self.time) + self.rules.late_within
+                self.late = (*self.late, Late(write, call, until))
+        if fate.is_doubtful and actor.in_doubt_since is None:
+            actor.in_doubt_since = self.time
+        if fate is fates.CRASHED_AFTER:
+            actor.crash()
+        elif fate.answers:
+            value = tuple(one.value for one in replies) if batch else replies[0].value
+            self._reply(actor, Answer(value, key=tuple(one.key for one in replies)))
+        elif fate.error is not None or actor.attempts + 1 == SDK_ATTEMPTS:
+            self._reply(actor, fate.answer)
+        else:
+            actor.attempts += 1
+
+    def _attempt(self, write: Write, call: Call, actor: Actor, *, shown: bool) -> Answer:
+        repeated = actor.attempts > 0
+        key = (id(self.items.get(write.id)), repeated)
+        reply = self._execute(write, call)
+        if isinstance(reply, Refused):
+            reply = evolve(reply, repeated=repeated)
+            if not shown:
+                reply = evolve(reply, item=None, shown=False)
+        return Answer(reply, key=key)
+
+    def _execute(self, write: Write, call: Call) -> WriteReply:
+        """Carry a write out in the base table, for everyone to see."""
+        old = self.items.get(write.id)
+        effect = self.table.write(self.items, write)
+        self.counts["written" if effect.changed else "refused"] += 1
+        if not effect.changed:
+            return effect.reply
+        new = effect.new
+        if new is None:
+            del self.items[write.id]
+        else:
+            self.items[write.id] = new
+        self._changes.append((old, new))
+        self.index.changed(write.id, new)
+        self.oracle.changed(self.time, call, request_of(write), old, new)
+        check_change(write, old, new)
+        return effect.reply
+
+    def _reply(self, actor: Actor, answer: Answer) -> None:
+        self._answer = answer
+        assert actor.execution is not None, "only a call is answered"
+        actor.attempts = 0
+        actor.execution = actor.execution.answered(answer)
+        outcome = actor.execution.outcome
+        if outcome is not None and actor.call is not None:
+            name = None if outcome.error is None else type(outcome.error).__name__
+            self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
+            self.oracle.ended(actor.call, outcome.result, name)
+            actor.end(outcome)
+
+
+_PARTS = {
+    INDEX: Simulation._arrive,
+    LATE: Simulation._late,
+    TIME: Simulation._leap,
+    CLOCKS: Simulation._jump,
+    EXPIRY: Simulation._remove,
+}
+
+
+def request_of(write: Write) -> str:
+    """What all attempts of a request share, and no other request has."""
+    return f"{write.id} {write.arguments.get('token')!s}"
+
+
+def _evenly(found: Iterable[Fate]) -> tuple[Sequence[int], Sequence[Fate]]:
+    listed = list(found)
+    return [1] * len(listed), listed
+
+
+def _identity(item: Item | None) -> int:
+    return id(item)

@@ -1,0 +1,96 @@
+"""The base table: the embedded engine, asked for one write at a time, and what each one changed."""
+
+from collections.abc import Mapping
+
+from attrs import define, field, frozen
+
+from dynamomq.attributes import ID
+from dynamomq.drivers.local import Change, LocalEngine
+from dynamomq.drivers.local.engine import LocalDriver
+from dynamomq.requests import CreateTable, Write, WriteReply
+from dynamomq.table import TableDefinition
+from dynamomq.values import Item
+from tests.support.embedded import custom_rule, put
+
+Items = Mapping[str, Item]
+
+_REMOVAL = custom_rule("delete", ())
+
+
+@frozen
+class Effect:
+    """What a write came to: its reply, and the item after it (``None``: there is none)."""
+
+    reply: WriteReply
+    new: Item | None
+    changed: bool
+
+
+@define(eq=False)
+class BaseTable:
+    """Carries out writes on items that are given, by the embedded engine.
+
+    The engine holds what the last writes left. Where the item that is given is another one, because
+    a search went back to an earlier state, it is put there first.
+
+    Attributes:
+        remember: whether the same write to the same item will be asked for again and again, as a
+            search does; then equal items are one object, and each pair is carried out once.
+    """
+
+    remember: bool = False
+    _driver: LocalDriver = field(init=False)
+    _changes: list[Change] = field(factory=list, init=False)
+    _stored: dict[str, Item] = field(factory=dict, init=False)
+    _known: dict[tuple[int, int], Effect] = field(factory=dict, init=False)
+    _kept: dict[str, Item] = field(factory=dict, init=False)
+    _held: list[object] = field(factory=list, init=False)  # so that no identity is used again
+
+    def __attrs_post_init__(self) -> None:
+        engine = LocalEngine()
+        engine.subscribe(self._changes.append)
+        self._driver = engine.open(TableDefinition())
+        self._driver.execute(CreateTable())
+
+    def write(self, items: Items, write: Write) -> Effect:
+        """Carry out one write on the item that it is about."""
+        old = items.get(write.id)
+        if not self.remember:
+            return self._carried_out(write, old)
+        key = (id(old), id(write))
+        if key not in self._known:
+            self._known[key] = self._carried_out(write, old)
+            self._held += [old, write]
+        return self._known[key]
+
+    def remove(self, items: Items, id: str) -> Effect:
+        """Take an item away, as DynamoDB's expiry does."""
+        return self._carried_out(Write(id, _REMOVAL, {}), items.get(id))
+
+    def _carried_out(self, write: Write, old: Item | None) -> Effect:
+        self._restore(write.id, old)
+        self._changes.clear()
+        reply = self._driver.execute(write)
+        new = old
+        for change in self._changes:
+            new = self._same(change.new)
+        if new is None:
+            self._stored.pop(write.id, None)
+        else:
+            self._stored[write.id] = new
+        return Effect(reply, new, bool(self._changes))
+
+    def _restore(self, id: str, item: Item | None) -> None:
+        if self._stored.get(id) is item:
+            return
+        self._driver.execute(Write(id, _REMOVAL, {}) if item is None else put(item))
+
+    def _same(self, item: Item | None) -> Item | None:
+        if item is None or not self.remember:
+            return item
+        return self._kept.setdefault(repr(sorted(item.items())), item)
+
+
+def identity(item: Item) -> str:
+    """An item's key."""
+    return str(item[ID.name])
