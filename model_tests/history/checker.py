@@ -1,0 +1,348 @@
+"""The properties of the queue, checked over a history and the table that it left behind.
+
+What each check rests on:
+
+* **Real time** is the shared monotonic clock. A process's own clock differs from it by a constant,
+  which its events show, so the difference of two processes' clocks is known.
+* **Order** is the order of versions (see ``records``).
+* **What is not known is allowed**: a call whose outcome is missing may or may not have taken
+  effect, and a process that died while it received may hold a delivery that nobody wrote down.
+
+What is outside: operators' edits (a history with them would need their events), message groups, and
+ids that are used again after the deduplication window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from attrs import frozen
+
+from dynamomq.values import Item
+from model_tests.history.log import payload_digest
+from model_tests.history.records import (
+    GIVING_UP,
+    HOLDERS_CALLS,
+    Call,
+    Delivery,
+    History,
+    MessageHistory,
+    Outcome,
+)
+from model_tests.history.timeline import Timeline
+from model_tests.history.versions import Mismatch, mismatches
+
+STANDARD, DLQ = "STANDARD", "DLQ"
+
+
+@frozen
+class Violation:
+    """A property that does not hold.
+
+    Attributes:
+        property: its id (design: the properties), such as ``NO-DOUBLE``.
+        id: the message.
+        explanation: who, when and what.
+        timeline: everything that the history has about the message, a line each.
+    """
+
+    property: str
+    id: str
+    explanation: str
+    timeline: tuple[str, ...]
+
+
+def describe(violations: Sequence[Violation]) -> str:
+    """A report: for each message what is wrong with it, and its timeline."""
+    lines = []
+    for id, group in groupby(violations, key=lambda violation: violation.id):
+        wrong = list(group)
+        lines += [id, *(f"  {one.property}: {one.explanation}" for one in wrong)]
+        lines += [f"    {line}" for line in wrong[0].timeline]
+    return "\n".join(lines)
+
+
+@frozen
+class _Case:
+    """One message, with all that is known about it.
+
+    Attributes:
+        message: its history.
+        item: what the table holds in the end; ``None``: nothing.
+        max_receives: the limit that all consumers had; ``None``: none.
+        drained: whether the run went on until everything should have been done.
+        timeline: writes down instants.
+    """
+
+    message: MessageHistory
+    item: Item | None
+    max_receives: int | None
+    drained: bool
+    timeline: Timeline
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether there is nothing in the table, or only a tombstone."""
+        return self.item is None or self.item.get("status") == "DELETED"
+
+    @property
+    def queue(self) -> object:
+        """Which queue the message is in, in the end."""
+        return None if self.item is None else self.item.get("queue_type")
+
+    def mismatches(self, *, also: Sequence[Call] = ()) -> Iterator[Mismatch]:
+        """The writes that the history does not account for."""
+        return mismatches(self.message, self.item, self.max_receives, also=also)
+
+
+Problems = Iterator[str]
+
+
+def check(
+    history: History,
+    table: Mapping[str, Item],
+    *,
+    max_receives: int | None = None,
+    drained: bool = False,
+) -> list[Violation]:
+    """Every violation of every property, message by message.
+
+    Args:
+        history: of all processes that used the table.
+        table: all items that it holds in the end, by id.
+        max_receives: the limit that all consumers had.
+        drained: whether a healthy consumer went on until nothing was left to do; PROGRESS is
+            checked only then.
+    """
+    timeline = Timeline.of(history.events)
+    violations = []
+    for id in sorted({*history.messages, *table}):
+        message = history.messages.get(id) or MessageHistory(id)
+        case = _Case(message, table.get(id), max_receives, drained, timeline)
+        violations += [
+            Violation(name, id, problem, timeline.lines(message.events))
+            for name, find in _PROPERTIES
+            for problem in find(case)
+        ]
+    return violations
+
+
+# --- NO-LOSS and DEDUP: what was sent --------------------------------------------------------
+
+
+def _no_loss(case: _Case) -> Problems:
+    """An accepted message is there, as it was sent, until a holder deletes it."""
+    message = case.message
+    accepted = [send for send in message.sends if send.is_done]
+    possible = accepted or [send for send in message.sends if send.is_possible]
+    if not possible:
+        if message.deliveries or not case.is_deleted:
+            yield "it is delivered or in the table, but nobody can have sent it"
+        return
+    sent = {send.payload for send in possible}
+    for delivery in message.deliveries:
+        if delivery.payload not in sent:
+            yield f"{case.timeline.delivery(delivery)}, with another payload than was sent"
+    if case.item is not None and not case.is_deleted:
+        if payload_digest(case.item.get("data")) not in sent:
+            yield "the table holds another payload than was sent"
+        return
+    if accepted and not any(call.is_possible for call in message.calls("delete")):
+        yield (
+            f"{case.timeline.call(accepted[0])}, and it is gone although nobody who had received "
+            f"it can have deleted it"
+        )
+
+
+def _dedup(case: _Case) -> Problems:
+    """Of all sends with one id at most one is accepted, and none is refused without a reason."""
+    accepted = [send for send in case.message.sends if send.is_done]
+    if len(accepted) > 1:
+        sends = "; ".join(map(case.timeline.call, accepted))
+        yield f"{len(accepted)} sends were accepted: {sends}"
+    for send in case.message.sends:
+        if send.outcome is Outcome.REFUSED and not _can_be_duplicate(send, case.message):
+            yield f"{case.timeline.call(send)}, although no other send of it can have come before"
+
+
+def _can_be_duplicate(refused: Call, message: MessageHistory) -> bool:
+    return any(
+        other.is_possible and _before(other.begun.monotonic, refused)
+        for other in message.sends
+        if other is not refused
+    )
+
+
+def _before(monotonic: int, call: Call) -> bool:
+    return call.ended is None or monotonic < call.ended.monotonic
+
+
+# --- NO-DOUBLE and NOT-EARLY: when it was delivered ------------------------------------------
+
+
+def _no_double(case: _Case) -> Problems:
+    """A delivery begins after the deadline of the one before, unless that was given up."""
+    for earlier, later in case.message.pairs():
+        given_up = [call for call in earlier.called(*GIVING_UP) if call.is_possible]
+        if any(_explains(call, later) for call in given_up):
+            continue
+        if any(call.is_done for call in given_up):
+            continue  # then the new due time counts (NOT-EARLY), or the call was not fenced
+        problem = _too_early(later, earlier.deadline, earlier.seen.skew)
+        if problem:
+            yield (
+                f"{case.timeline.delivery(earlier)}, with the deadline "
+                f"{case.timeline.clock(earlier.deadline)}; {case.timeline.delivery(later)}, "
+                f"claimed at {case.timeline.clock(later.claimed)}: {problem}"
+            )
+
+
+def _explains(given_up: Call, later: Delivery) -> bool:
+    """Whether a later delivery may be what became of a message that was given up."""
+    return given_up.begun.monotonic < later.seen.monotonic and not _too_early(
+        later, given_up.earliest_due, given_up.begun.skew
+    )
+
+
+def _not_early(case: _Case) -> Problems:
+    """Nothing is delivered before its due time, by the claimer's clock."""
+    sends = [send for send in case.message.sends if send.is_done]
+    sends = sends or [send for send in case.message.sends if send.is_possible]
+    if sends:
+        first_due = min(sends, key=lambda send: send.earliest_due)
+        for delivery in case.message.deliveries[:1]:
+            yield from _early_after(first_due, delivery, case.timeline)
+    for earlier, later in case.message.pairs():
+        for call in earlier.called("retry", "release", "move_to_dlq"):
+            if call.is_done and call.begun.monotonic < later.seen.monotonic:
+                yield from _early_after(call, later, case.timeline)
+
+
+def _early_after(call: Call, delivery: Delivery, timeline: Timeline) -> Problems:
+    problem = _too_early(delivery, call.earliest_due, call.begun.skew)
+    if problem:
+        yield (
+            f"{timeline.call(call)}, so it was due at {timeline.clock(call.earliest_due)} or "
+            f"later; {timeline.delivery(delivery)}, claimed at {timeline.clock(delivery.claimed)}: "
+            f"{problem}"
+        )
+
+
+def _too_early(delivery: Delivery, instant: int, skew: int) -> str:
+    """Why a delivery comes before an instant on another process's clock; empty if it does not.
+
+    By the claimer's clock it must not come earlier at all; in real time it may, by as much as the
+    claimer's clock is ahead of the other.
+    """
+    if delivery.claimed < instant:
+        return f"{_seconds(instant - delivery.claimed)} too early by the claimer's clock"
+    early = instant - skew - delivery.seen.monotonic
+    ahead = max(0, delivery.seen.skew - skew)
+    if early > ahead:
+        return (
+            f"{_seconds(early)} too early in real time, and the claimer's clock is only "
+            f"{_seconds(ahead)} ahead"
+        )
+    return ""
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e9:.6f} s"
+
+
+# --- FENCED: what a stale receipt could do ---------------------------------------------------
+
+
+def _fenced(case: _Case) -> Problems:
+    """A call under a receipt that is over changes nothing, and says so."""
+    for earlier, later in case.message.pairs():
+        for call in earlier.calls:
+            if call.is_done and (reason := _not_fenced(call, later)):
+                yield (
+                    f"{case.timeline.delivery(earlier)}; {case.timeline.delivery(later)}; "
+                    f"{case.timeline.call(call)}, {reason}"
+                )
+    yield from _same_receipts(case)
+    yield from _stale_but_effective(case)
+
+
+def _stale_but_effective(case: _Case) -> Problems:
+    """Stale calls without which the end, or the version, can't be explained."""
+    message = case.message
+    deletes = message.calls("delete")
+    if case.is_deleted and deletes and not any(call.is_possible for call in deletes):
+        yield f"{case.timeline.call(deletes[-1])}, and yet it is gone: nobody else deleted it"
+        return
+    calls = message.calls(*HOLDERS_CALLS)
+    stale = [call for call in calls if call.outcome is Outcome.REFUSED]
+    unexplained = list(case.mismatches())
+    if unexplained and not any(case.mismatches(also=stale)):
+        told = "; ".join(map(case.timeline.call, stale))
+        yield f"{told}; but {unexplained[0]}, unless it did change something"
+
+
+def _not_fenced(call: Call, later: Delivery) -> str:
+    if call.begun.monotonic > later.seen.monotonic:
+        return "which succeeded although the later delivery had begun"
+    if call.operation == "delete":
+        return "which reported success, and yet it was delivered again"
+    if call.operation == "move_to_dlq" and later.queue == STANDARD:
+        return "which reported success, and yet it was delivered from the standard queue"
+    return ""
+
+
+def _same_receipts(case: _Case) -> Problems:
+    for number, delivery in enumerate(case.message.deliveries):
+        for other in case.message.deliveries[:number]:
+            if other.receipt == delivery.receipt:
+                yield (
+                    f"{case.timeline.delivery(other)} and {case.timeline.delivery(delivery)} with "
+                    f"the same receipt"
+                )
+
+
+# --- MAX-RECEIVES, VERSION, PROGRESS ---------------------------------------------------------
+
+
+def _max_receives(case: _Case) -> Problems:
+    """The deliveries from the standard queue are counted, and there are not too many."""
+    deliveries = [one for one in case.message.deliveries if one.queue == STANDARD]
+    limit = case.max_receives
+    counted = 0
+    for number, delivery in enumerate(deliveries):
+        if number and not any(c.is_possible for c in deliveries[number - 1].called("release")):
+            counted += 1
+        if delivery.receive_count <= counted:
+            yield (
+                f"{case.timeline.delivery(delivery)}, as number {delivery.receive_count}, although "
+                f"{counted} deliveries before it count"
+            )
+        if limit is not None and delivery.receive_count > limit:
+            yield (
+                f"{case.timeline.delivery(delivery)}, as number {delivery.receive_count}, although "
+                f"only {limit} are allowed"
+            )
+
+
+def _version(case: _Case) -> Problems:
+    """The version counts exactly the writes that the history knows of, or must assume."""
+    yield from map(str, case.mismatches())
+
+
+def _progress(case: _Case) -> Problems:
+    """After a drain, whatever is left is in the dead-letter queue."""
+    if case.drained and not case.is_deleted and case.queue != DLQ:
+        yield f"it is still there: {case.item}"
+
+
+_PROPERTIES: tuple[tuple[str, Callable[[_Case], Problems]], ...] = (
+    ("NO-LOSS", _no_loss),
+    ("DEDUP", _dedup),
+    ("NO-DOUBLE", _no_double),
+    ("NOT-EARLY", _not_early),
+    ("FENCED", _fenced),
+    ("MAX-RECEIVES", _max_receives),
+    ("VERSION", _version),
+    ("PROGRESS", _progress),
+)

@@ -1,0 +1,99 @@
+"""A worker as its parent sees it: a process that runs, is stopped, or has ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from model_tests.history.worker import Assignment
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class WorkerError(Exception):
+    """A worker failed by itself; the message holds what it printed."""
+
+
+class Process:
+    """A worker process, started afresh: nothing is inherited from its parent's memory.
+
+    Attributes:
+        assignment: what it does.
+        is_stopped: whether it was stopped by a signal when it was last looked at.
+        was_killed: whether it ended by SIGKILL.
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Start it."""
+        self.assignment = assignment
+        self.is_stopped = False
+        self._errors = assignment.folder / f"{assignment.name}.stderr"
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "model_tests.history.worker", assignment.to_json()],
+                cwd=_ROOT,
+                stdin=subprocess.PIPE,  # closing it, or dying, tells the worker to end
+                stdout=errors,
+                stderr=errors,
+            )
+
+    @property
+    def name(self) -> str:
+        """Its name in the logs."""
+        return self.assignment.name
+
+    def look(self) -> None:
+        """Notice what has happened to it.
+
+        Raises:
+            WorkerError: it ended by itself, with an error.
+        """
+        status = self._process.poll()
+        if status is None:
+            if os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG) is not None:
+                self.is_stopped = True
+        elif status not in (0, -signal.SIGKILL):
+            output = self._errors.read_text(encoding="utf-8", errors="replace")
+            raise WorkerError(f"{self.name} ended with status {status}:\n{output}")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is no more, as of the last look."""
+        return self._process.returncode is not None
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it ended by SIGKILL, as of the last look."""
+        return self._process.returncode == -signal.SIGKILL
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has neither ended nor been stopped, as of the last look."""
+        return not (self.has_ended or self.is_stopped)
+
+    def kill(self) -> None:
+        """Kill it, without a chance to clean up."""
+        self._process.kill()
+
+    def stop(self) -> None:
+        """Have it stopped, wherever it is."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after it was stopped."""
+        self.is_stopped = False
+        self._process.send_signal(signal.SIGCONT)
+
+    def finish(self) -> None:
+        """Tell it to end after what it has in hand."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def bury(self) -> None:
+        """Kill it unless it has ended, and release what it leaves behind."""
+        self.finish()
+        self._process.kill()
+        self._process.wait()

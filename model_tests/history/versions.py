@@ -1,0 +1,144 @@
+"""The arithmetic of versions: does the history account for every write to a message?
+
+Every write adds one to the version, and every claim one to the count of deliveries as well. So
+between two points of a message's life
+
+    growth of the version - growth of the count = writes other than claims
+
+whatever number of claims nobody wrote down, because their processes died. A release counts twice on
+the right: it writes, and takes a delivery back. The writes other than claims are the holder's, and
+those whose outcome is not known may be among them or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from attrs import frozen
+
+from dynamomq.values import Item
+from model_tests.history.records import Call, Delivery, MessageHistory
+
+
+@frozen
+class Mismatch:
+    """Writes between two points of a message's life that nobody accounts for, or that are missing.
+
+    Attributes:
+        since: the version at the first point.
+        until: the version at the second point.
+        found: how many writes there have been, claims apart.
+        accounted: how many there can have been, by what the processes wrote down.
+    """
+
+    since: int
+    until: int
+    found: int
+    accounted: frozenset[int]
+
+    def __str__(self) -> str:
+        known = " or ".join(map(str, sorted(self.accounted))) or "no such change"
+        return (
+            f"from version {self.since} to {self.until} there were {self.found} writes (without "
+            f"claims; a release counts twice), and the history accounts for {known}"
+        )
+
+
+@frozen
+class _Point:
+    """A version of a message that somebody has seen, and what its holder then asked for."""
+
+    version: int
+    receive_count: int
+    queue: str
+    calls: Sequence[Call] = ()
+    deadline: int = 0
+
+
+def mismatches(
+    message: MessageHistory,
+    item: Item | None,
+    max_receives: int | None,
+    *,
+    also: Sequence[Call] = (),
+) -> Iterator[Mismatch]:
+    """Find the writes that the history does not account for.
+
+    Args:
+        message: its history.
+        item: what the table holds in the end.
+        max_receives: the limit that all consumers had.
+        also: calls to be taken for possible, whatever their outcome.
+    """
+    points = [_sent()] if any(send.is_possible for send in message.sends) else []
+    points += map(_delivered, message.deliveries)
+    for earlier, later in pairwise(points):
+        if later.version <= earlier.version:
+            yield Mismatch(earlier.version, later.version, 0, frozenset())
+        elif later.queue == earlier.queue:
+            yield from _compare(earlier, later, _sums(earlier, also))
+    if points and item is not None:
+        yield from _to_the_end(points[-1], item, max_receives, also)
+
+
+def _sent() -> _Point:
+    return _Point(version=1, receive_count=0, queue="STANDARD")
+
+
+def _delivered(delivery: Delivery) -> _Point:
+    return _Point(
+        delivery.version,
+        delivery.receive_count,
+        delivery.queue,
+        delivery.calls,
+        delivery.first_deadline,
+    )
+
+
+def _to_the_end(
+    last: _Point, item: Item, max_receives: int | None, also: Sequence[Call]
+) -> Iterator[Mismatch]:
+    version, count = item.get("version"), item.get("receive_count")
+    if not isinstance(version, int) or not isinstance(count, int):
+        return
+    queue = str(item.get("queue_type", last.queue))  # a tombstone is in none
+    if queue == last.queue:
+        yield from _compare(last, _Point(version, count, queue), _sums(last, also))
+        return
+    # The way into the dead-letter queue has set the count to 0. It was moved there, by its last
+    # holder; or it was exhausted, by one more write, after all deliveries that it might have.
+    calls = _sums(last, also)
+    accounted: set[int] = set()
+    if any(call.operation == "move_to_dlq" for call in _counting(last, also)):
+        accounted |= calls
+    if max_receives is not None:
+        accounted |= {writes + 1 + max_receives - last.receive_count for writes in calls}
+    grown = version - last.version
+    if grown not in accounted:
+        yield Mismatch(last.version, version, grown, frozenset(accounted))
+
+
+def _compare(earlier: _Point, later: _Point, accounted: frozenset[int]) -> Iterator[Mismatch]:
+    grown = later.version - earlier.version
+    found = grown - (later.receive_count - earlier.receive_count)
+    if found not in accounted:
+        yield Mismatch(earlier.version, later.version, found, accounted)
+
+
+def _counting(point: _Point, also: Sequence[Call]) -> list[Call]:
+    return [call for call in (*point.calls, *also) if call.is_possible or call in also]
+
+
+def _sums(point: _Point, also: Sequence[Call]) -> frozenset[int]:
+    """How many writes its calls can have made, for every way in which they can have ended."""
+    sums = {0}
+    deadline = point.deadline
+    for call in _counting(point, also):
+        cost = 2 if call.operation == "release" else 1
+        if call.deadline is not None:
+            cost = int(call.deadline > deadline)  # what moves no deadline is not written
+            deadline = max(deadline, call.deadline)
+        with_it = {writes + cost for writes in sums}
+        sums = with_it if call.is_done else sums | with_it
+    return frozenset(sums)
