@@ -10,14 +10,14 @@ from attrs import evolve
 from dynamomq.attributes import ID
 from dynamomq.drivers.local import LocalEngine
 from dynamomq.drivers.local.records import query
-from dynamomq.effects import Set
+from dynamomq.effects import Effect, Remove, Set
 from dynamomq.errors import (
     MalformedItemError,
     RequestRejectedError,
     TableMismatchError,
     TableNotFoundError,
 )
-from dynamomq.expressions import TRUE, Arg, Attr, Constant, Plus
+from dynamomq.expressions import TRUE, Append, Arg, Attr, Constant, Plus
 from dynamomq.requests import (
     CreateTable,
     DescribeTable,
@@ -223,13 +223,69 @@ def test_items_have_400_kb(table: Table, character: str) -> None:
     assert table.get("b") == item
 
 
-def test_the_key_stays(table: Table) -> None:
-    """No write stores an item under another key than its own."""
+@pytest.mark.parametrize("change", [Set(ID, Arg("to")), Set(ID, Constant("a")), Remove(ID)])
+def test_the_key_stays(table: Table, change: Effect) -> None:
+    """No write stores an item under another key than its own; an update may not even name it."""
     assert "key" in refusal(table, put({"id": "a"}, under="b"))
     table.store({"id": "a"})
-    assert "key" in refusal(
-        table, Write("a", custom_rule("update", [Set(ID, Arg("to"))]), {"to": "b"})
-    )
+    assert "key" in refusal(table, Write("a", custom_rule("update", [change]), {"to": "b"}))
+
+
+V = Attr("v")
+
+
+@pytest.mark.parametrize("operand", [True, None, [], {}, {"a"}, {1}, {b"a"}], ids=stable)
+def test_values_that_have_no_order(table: Table, operand: Value) -> None:
+    """A request that brings one to be ordered is refused, whatever the item is; = may have it."""
+    for condition in (V.lt(Arg("x")), Constant(operand).ge(V), ~(V.gt(Arg("x")) | ID.absent())):
+        write = Write("m", custom_rule("delete", [], condition), {"x": operand})
+        assert "can't be an operand of" in refusal(table, write)
+    equality = custom_rule("delete", [], V.eq(Arg("x")))
+    assert table.do(Write("m", equality, {"x": operand})) == Refused(None)
+
+
+@pytest.mark.parametrize(
+    "effects",
+    [
+        [Set(V, Plus(V, Arg("x")))],
+        [Set(V, Plus(Constant("1"), V))],
+        [Set(V, Append(Arg("x"), V))],
+        [Set(V, Append(V, Constant(b"")))],
+        [Set(V, Constant(1)), Remove(V)],
+        [Set(V, Constant(1)), Set(V, Constant(1))],
+        [],
+    ],
+    ids=repr,
+)
+def test_updates_that_are_wrong_on_any_item(table: Table, effects: list[Effect]) -> None:
+    """A literal of the wrong type, two changes of one attribute, none at all: not even tried."""
+    for condition in (ID.absent(), ID.exists()):
+        with pytest.raises(RequestRejectedError) as caught:
+            table.do(Write("m", custom_rule("update", effects, condition), {"x": "text"}))
+        assert not isinstance(caught.value, MalformedItemError)
+
+
+def test_an_attribute_is_not_compared_with_itself(table: Table) -> None:
+    """DynamoDB wants two different operands."""
+    assert "itself" in refusal(table, Write("m", custom_rule("delete", [], V.eq(V)), {}))
+
+
+@pytest.mark.parametrize(
+    "attribute", [{"queue_type": 1}, {"v": nested(32)}, {"v": "x" * MAX_ITEM_BYTES}], ids=stable
+)
+def test_a_put_is_checked_before_its_condition(table: Table, attribute: Item) -> None:
+    """What could never be stored is refused where the condition does not hold, too."""
+    whole = put({"id": "m", **attribute})
+    (_, step), *_ = whole.rule.alternatives
+    refusal(table, evolve(whole, rule=custom_rule("put", step.effects, ID.exists())))
+
+
+def test_what_the_arguments_decide_comes_first(table: Table) -> None:
+    """A write that its arguments rule out is refused like any other: DynamoDB never sees it."""
+    condition = Arg("x").gt(Constant(1)) & V.lt(Constant(None))
+    write = Write("m", custom_rule("delete", [], condition), {"x": 1})
+    assert table.do(write) == Refused(None)
+    assert "operand" in refusal(table, evolve(write, arguments={"x": 2}))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +303,9 @@ def test_the_key_stays(table: Table) -> None:
         Query("Q", None, 1, {"id": "a", "queue_type": "R", "queue_add_timestamp": "t"}),
         Query("Q", "s", 1, {"id": "a", "queue_type": "Q", "queue_add_timestamp": "t"}),
         Scan(0),
+        Query("Q", None, 1, {"id": "a", "queue_type": "Q", "queue_add_timestamp": "t", "v": 1}),
         Scan(1, {"id": 7}),
+        Scan(1, {"id": "a", "v": 1}),
     ],
     ids=stable,
 )

@@ -252,7 +252,7 @@ class LocalDriver(Driver):
 
     def _scan(self, request: Scan) -> Page:
         check_limit(request.limit)
-        after = "" if request.cursor is None else _text(request.cursor, ID.name)
+        after = "" if request.cursor is None else _place(request.cursor, ID.name)[0]
         with self._file.reading() as connection:
             table = self._existing(records.find_table(connection, self.table.name))
             items, more = records.scan(
@@ -319,19 +319,20 @@ def _position(request: Query) -> tuple[str, str]:
     """Return the due time and id after which a query goes on."""
     if request.cursor is None:
         return "", ""
-    due, key = _text(request.cursor, DUE.name), _text(request.cursor, ID.name)
+    queue, due, key = _place(request.cursor, QUEUE_TYPE.name, DUE.name, ID.name)
     late = request.until is not None and due > request.until
-    if late or _text(request.cursor, QUEUE_TYPE.name) != request.queue:
+    if late or queue != request.queue:
         raise rejected("The query's cursor is not of this query.")
     return due, key
 
 
-def _text(cursor: Item, attribute: str) -> str:
-    value = cursor.get(attribute)
-    if not isinstance(value, str):
-        raise rejected(f"The cursor has no {attribute}.")
-    check_key(attribute, value)
-    return value
+def _place(cursor: Item, *names: str) -> tuple[str, ...]:
+    """Return the key attributes that a cursor consists of; it may have no others."""
+    if cursor.keys() != set(names):
+        raise rejected(f"A cursor has the attributes {', '.join(names)} and no others.")
+    for name in names:
+        check_key(name, cursor[name])
+    return tuple(str(cursor[name]) for name in names)
 
 
 def _keys(entry: Item, *names: str) -> Item:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
 from dynamomq.attributes import ID
 from dynamomq.drivers.local import records
 from dynamomq.drivers.local.feed import Change, Feed
 from dynamomq.drivers.local.limits import INVALID, check_key, check_size, rejected, typed_changes
 from dynamomq.drivers.local.store import Store
+from dynamomq.drivers.local.validity import check_expressions
 from dynamomq.errors import MalformedItemError, TableNotFoundError
 from dynamomq.expressions import EffectError
 from dynamomq.requests import Refused, Write, WriteReply, Written
@@ -54,22 +55,23 @@ class Transaction:
             raise TableNotFoundError(self.table)
         typed = {} if found.text is None else records.typed_from_json(found.text)
         old = None if found.text is None else records.plain(typed, found.text)
-        if not rule.applies_to(old, write.arguments):
+        if not rule.admits(write.arguments):  # with DynamoDB, such a write is not even sent
             return Refused(old)
-        new = _after(write, rule, old)
-        if new is None:
+        check_expressions(rule, write.arguments)
+        # A whole item is known beforehand, and refused whether or not the condition holds.
+        whole = _after(write, rule, None, {}) if rule.kind == "put" else None
+        if not rule.condition.evaluate(old or {}, write.arguments):
+            return Refused(old)
+        after = whole or _after(write, rule, old, typed)
+        if after is None:
             self._remove(write.id, found)
             return Written(None)
-        changed = typed_changes(old, new)
-        typed = {name: changed[name] if name in changed else typed[name] for name in new}
-        text = records.to_json(typed)
-        check_size(new, text)
-        records.save(self._connection, found, new, typed, text)
-        self.changes.append((write.id, found.text, text))
+        records.save(self._connection, found, after.item, after.typed, after.text)
+        self.changes.append((write.id, found.text, after.text))
         if not write.want_item:
             return Written(None)
         # As stored, not as computed: numbers normalised, and nothing shared with the arguments.
-        return Written({**new, **item_from_wire(changed)})
+        return Written({**after.item, **item_from_wire(after.changed)})
 
     def _remove(self, key: str, found: records.Found) -> None:
         if found.number is not None:
@@ -89,8 +91,37 @@ def _item(text: str | None) -> Item | None:
     return None if text is None else records.from_json(text)
 
 
-def _after(write: Write, rule: Specialised, old: Item | None) -> Item | None:
-    """Return the item after a write that applies; ``None`` where the write removes it."""
+class _After(NamedTuple):
+    """An item as a write leaves it, in all its forms, and those attributes that are not the old."""
+
+    item: Item
+    typed: dict[str, Any]
+    text: str
+    changed: dict[str, Any]
+
+
+def _after(
+    write: Write, rule: Specialised, old: Item | None, typed: Mapping[str, Any]
+) -> _After | None:
+    """Return what a write that applies leaves; ``None`` where it removes the item.
+
+    Raises:
+        RequestRejectedError: DynamoDB would not store that.
+        MalformedItemError: the old item (plain, and typed) lacks what the effects need.
+    """
+    new = _computed(write, rule, old)
+    if new is None:
+        return None
+    changed = typed_changes(old, new)
+    whole = {name: changed[name] if name in changed else typed[name] for name in new}
+    text = records.to_json(whole)
+    check_size(new, text)
+    return _After(new, whole, text, changed)
+
+
+def _computed(write: Write, rule: Specialised, old: Item | None) -> Item | None:
+    if rule.kind == "update" and any(effect.attribute == ID for effect in rule.effects):
+        raise rejected(f"{write.rule.trigger} of {write.id!r} would change the item's key.")
     # An update of an item that does not exist creates it, and it has its key from the start.
     before: Item = {ID.name: write.id} if old is None else old
     try:
@@ -103,7 +134,7 @@ def _after(write: Write, rule: Specialised, old: Item | None) -> Item | None:
     except ValueRuleError as error:
         raise rejected(f"{write.rule.trigger} of {write.id!r} can't be stored: {error}.") from error
     if new is not None and new.get(ID.name) != write.id:
-        raise rejected(f"{write.rule.trigger} of {write.id!r} would change the item's key.")
+        raise rejected(f"{write.rule.trigger} of {write.id!r} has another key in its item.")
     return new
 
 
