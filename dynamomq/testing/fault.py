@@ -54,6 +54,7 @@ class Fault:
     times: int
     happened: int = field(default=0, init=False)
     _disarm: Callable[[Fault], None] = field(repr=False)
+    _deadly: bool = field(default=False, repr=False)
 
     @property
     def unused(self) -> str | None:
@@ -72,13 +73,13 @@ class Fault:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        """End the fault, swallow the crash if it is one, and insist that it has happened.
+        """Disarm the fault, catch the crash if it is one, and insist that it has happened.
 
         Raises:
             UnusedFaultError: it did not happen, or not often enough.
         """
         self._disarm(self)
-        died = isinstance(error, Crash) and self.happened > 0
+        died = self._deadly and self.happened > 0 and isinstance(error, Crash)
         if self.unused is not None and (died or error is None):
             raise UnusedFaultError((self.unused,))
         return died

@@ -202,7 +202,12 @@ class Faults:
         more = "".join(
             f", {name}={number}" for name, number in (("nth", nth), ("times", times)) if number > 1
         )
-        fault = Fault(f"{call.removesuffix(')')}{more})", times, disarm=self._forget)
+        fault = Fault(
+            f"{call.removesuffix(')')}{more})",
+            times,
+            disarm=self._forget,
+            deadly=strike in (strikes.die_before, strikes.die_after),
+        )
         with self._lock:
             self._faults.append(fault)
             self._armed.append(_Armed(fault, on, nth - 1, strike))

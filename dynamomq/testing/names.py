@@ -7,7 +7,6 @@ the class ``Query``, whatever it is for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 
 from dynamomq import requests
@@ -18,12 +17,11 @@ from dynamomq.requests import Request, Sleep, Tick, Write, WriteBatch
 __all__ = ["NAMES", "check_request_name", "described", "names_of"]
 
 
-def _kinds() -> Iterator[str]:
-    """The kinds of requests that reach a storage."""
-    for name in requests.__all__:
-        kind = getattr(requests, name)
-        if isinstance(kind, type) and issubclass(kind, Request):
-            yield from () if kind in (Request, Tick, Sleep) else (_snake_case(name),)
+def _kinds() -> set[str]:
+    """Return the kinds of requests that reach a storage."""
+    named = [getattr(requests, name) for name in requests.__all__]
+    kinds = {one for one in named if isinstance(one, type) and issubclass(one, Request)}
+    return {_snake_case(kind.__name__) for kind in kinds - {Request, Tick, Sleep}}
 
 
 def _snake_case(name: str) -> str:
@@ -33,7 +31,7 @@ def _snake_case(name: str) -> str:
 # Time's own steps are no requests.
 _WRITTEN = {step.trigger for step in MESSAGE.transitions if step.by != "time"}
 
-NAMES: Final = tuple(sorted({*_WRITTEN, *_kinds()}))
+NAMES: Final = tuple(sorted(_WRITTEN | _kinds()))
 """All names, sorted."""
 
 

@@ -1,88 +1,38 @@
 """Faults, as users arm them, strike real queues, and each does what it says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from attrs import evolve
 
 from dynamomq import (
     ClosedError,
     ConflictError,
     DuplicateMessageError,
-    Engine,
     InvalidArgumentError,
     LocalEngine,
-    OutcomeUnknownError,
     Queue,
-    StaleReceiptError,
+    TableNotFoundError,
     ThrottledError,
     UnavailableError,
 )
 from dynamomq.machine import MESSAGE
-from dynamomq.requests import Refused, Scan
-from dynamomq.table import TableDefinition
-from dynamomq.testing import (
-    Chance,
-    Clock,
-    Crash,
-    Faults,
-    FaultyEngine,
-    QueueFactory,
-    UnusedFaultError,
+from dynamomq.testing import Clock, Crash, Faults, FaultyEngine, QueueFactory, UnusedFaultError
+from tests.testing.acts import TIMEOUT, work
+
+KINDS = (
+    "create_table",
+    "describe_table",
+    "enable_expiry",
+    "get",
+    "get_many",
+    "query",
+    "scan",
+    "write",
+    "write_batch",
 )
-from dynamomq.values import item_to_wire
-from tests.support.clock import ManualClock
-from tests.support.embedded import Table
-from tests.support.scripted import lost, opened
-
-TIMEOUT = 30.0
-PLUGIN = "dynamomq.testing.plugin"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The queues' time."""
-    return Clock(chance=Chance())
-
-
-@pytest.fixture
-def engine(clock: Clock) -> Iterator[FaultyEngine]:
-    """An engine in memory."""
-    with closing(FaultyEngine(LocalEngine(surroundings=clock.surroundings()))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def faults(engine: FaultyEngine) -> Faults:
-    """What goes wrong."""
-    return engine.faults
-
-
-@pytest.fixture
-def queue(engine: FaultyEngine) -> Queue[Any]:
-    """A queue that holds one message, with the id ``m``."""
-    opened = QueueFactory(engine)()
-    opened.send("payload", id="m")
-    return opened
-
-
-def work(queue: Queue[Any]) -> list[Any]:
-    """What a consumer does: receive, handle, delete; returns what it has handled."""
-    handled = []
-    for message in queue.receive():
-        handled.append(message.data)
-        queue.delete(message)
-    return handled
-
-
-def table_of(queue: Queue[Any], engine: Engine) -> dict[str, Any]:
-    """All that a queue's table holds, by id."""
-    page = engine.open(TableDefinition(queue.table)).execute(Scan(1000))
-    return {str(item["id"]): item for item in page.entries}
-
 
 # --- crashes ---------------------------------------------------------------------------------
 
@@ -171,90 +121,15 @@ def test_a_test_goes_on_behind_a_crash(queue: Queue[Any], faults: Faults) -> Non
     assert queue.get("m").data == "payload"
 
 
-def test_a_crash_counts_even_if_the_request_fails(queue: Queue[Any], faults: Faults) -> None:
-    """A process that dies after a request does so, too, where the reply would be an error."""
-    with faults.crash("scan", when="after"):
-        faults.throttle("scan")
-        list(queue.list(None))
-    assert faults.unused == ("throttle('scan')",)
-    faults.clear()
-
-
-# --- lost replies ----------------------------------------------------------------------------
-
-
-def test_a_lost_reply_of_send_is_no_duplicate(
-    queue: Queue[Any], faults: Faults, engine: FaultyEngine
-) -> None:
-    """The repeated send is recognised: one message, written once, and the caller sees success."""
-    with faults.lose_reply("send"):
-        sent = queue.send("once")
-    assert table_of(queue, engine)[sent.id] == sent.item
-    assert (sent.version, queue.stats().standard.ready) == (1, 2)
-
-
-CALLS: dict[str, Callable[[Queue[Any]], object]] = {
-    "send": lambda queue: queue.send("another", id="n"),
-    "receive": lambda queue: queue.receive(),
-    "extend": lambda queue: queue.extend(queue.receive()[0], 60),
-    "retry": lambda queue: queue.retry(*queue.receive(), error="no"),
-    "release": lambda queue: queue.release(*queue.receive()),
-    "delete": lambda queue: queue.delete(*queue.receive()),
-    "move_to_dlq": lambda queue: queue.move_to_dlq(*queue.receive(), error="no"),
-    "bury": lambda queue: queue.bury("m"),
-    "redrive": lambda queue: (queue.bury("m"), queue.redrive("m")),
-    "write_batch": lambda queue: queue.receive(10),
-    "query": lambda queue: list(queue.list()),
-    "scan": lambda queue: list(queue.list(None)),
-    "get": lambda queue: queue.get("m"),
-    "get_many": lambda queue: list(queue.list()),
-    "create_table": lambda queue: Queue("another", engine=queue._engine).create_table(),
-    "write": lambda queue: queue.receive(),
-}
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_no_operation_minds_a_lost_reply(name: str) -> None:
-    """A call whose reply is lost leaves the table as one whose reply is not (REPEATABLE)."""
-
-    def story(*, lossy: bool) -> tuple[object, dict[str, Any]]:
-        clock = Clock(chance=Chance())
-        with FaultyEngine(LocalEngine(surroundings=clock.surroundings())) as engine:
-            queue = QueueFactory(engine)()
-            queue.send("payload", id="m")
-            if lossy:
-                engine.faults.lose_reply(name)
-            result = CALLS[name](queue)
-            return result, table_of(queue, engine)
-
-    assert story(lossy=True) == story(lossy=False)
-
-
-def test_a_refusal_after_a_lost_reply_is_dynamodbs() -> None:
-    """The refusal by one's own success is what the DynamoDB driver makes of boto3's answer."""
-    with FaultyEngine(LocalEngine()) as engine:
-        table = Table(engine, ManualClock())  # type: ignore[arg-type]  # any engine will do
-        request = evolve(table.sending("m"), want_item=False)
-        engine.faults.lose_reply("send")
-        here = table.do(request)
-    assert isinstance(here, Refused)
-    assert here.item is not None
-    driver, _ = opened(lost(retries=1, Item=item_to_wire(here.item)))
-    assert driver.execute(request) == here
-
-
-def test_a_refusal_by_others_is_marked_too(queue: Queue[Any], faults: Faults, clock: Clock) -> None:
-    """Where the first attempt was refused already, that can't be told either (WRITE-4)."""
-    [held] = queue.receive()
-    for _ in range(2):  # by somebody else, twice, so that the holder can't tell
-        clock.advance(TIMEOUT)
-        queue.receive()
-    faults.lose_reply("retry")
-    with pytest.raises(OutcomeUnknownError):
-        queue.retry(held)
-    faults.lose_reply("delete")
-    with pytest.raises(StaleReceiptError):
-        queue.delete(held)
+def test_an_error_that_nobody_hears_is_none(faults: Faults, engine: FaultyEngine) -> None:
+    """Where the struck request fails anyway, the fault shows, and not the lost reply's error."""
+    queue = Queue("absent", engine=engine)
+    with faults.crash("send", when="after"):
+        queue.send("payload")
+    with faults.time_out("send", executed=True), pytest.raises(UnavailableError):
+        queue.send("payload")
+    with faults.lose_reply("send"), pytest.raises(TableNotFoundError):
+        queue.send("payload")
 
 
 # --- other failures --------------------------------------------------------------------------
@@ -327,7 +202,7 @@ def test_requests_have_the_machines_names(faults: Faults) -> None:
                 faults.crash(trigger)
         else:
             faults.crash(trigger)
-    for name in CALLS:
+    for name in KINDS:
         faults.throttle(name)
     for name in ("sleep", "tick", "request", "Write", "", "ack"):
         with pytest.raises(InvalidArgumentError, match=r"Pass one of .*delete.*query"):
@@ -377,79 +252,6 @@ def test_threads_share_faults(queue: Queue[Any], faults: Faults) -> None:
     assert (sent, queue.stats().standard.ready) == (50, 51)
 
 
-# --- the index -------------------------------------------------------------------------------
-
-
-def test_a_stale_index_costs_refused_claims_only(
-    queue: Queue[Any], faults: Faults, engine: FaultyEngine
-) -> None:
-    """What is taken is proposed again and refused; what is new is missed until the thaw."""
-    with faults.freeze_index():
-        [held] = queue.receive()
-        before = table_of(queue, engine)
-        assert queue.receive() == queue.receive(10) == []
-        assert table_of(queue, engine) == before
-        queue.send("new", id="n")
-        assert [message.id for message in queue.list()] == ["m"]
-        assert (queue.stats().standard.total, queue.stats().standard.ready) == (1, 1)
-        queue.delete(held)
-        assert queue.get("m").state == "DELETED"
-    assert [message.id for message in queue.receive(10)] == ["n"]
-
-
-def test_a_frozen_index_has_pages(queue: Queue[Any], faults: Faults) -> None:
-    """A listing and a batch go through all of a frozen index, as they would otherwise."""
-    sent = ["m", *(queue.send(number).id for number in range(300))]
-    expected = sorted(queue.list(), key=lambda message: message.id)
-    faults.freeze_index()
-    for message in queue.receive(100):
-        queue.extend(message, 60)
-    listed = sorted(queue.list(), key=lambda message: message.id)
-    assert [one.id for one in listed] == [one.id for one in expected]
-    assert len(listed) == len(sent)
-    assert queue.stats().standard.ready == 301
-    assert len(queue.receive(250)) == 201
-    faults.thaw_index()
-    assert queue.stats().standard.ready == 0
-
-
-def test_each_engine_has_its_view_of_the_index(engine: FaultyEngine, queue: Queue[Any]) -> None:
-    """What one process sees late, another sees at once; both write to the same table."""
-    other = FaultyEngine(engine.engine)
-    with engine.faults.freeze_index():
-        late, prompt = Queue("later", engine=engine), Queue("later", engine=other)
-        late.create_table()
-        prompt.send("payload")
-        assert (late.receive(), len(prompt.receive())) == ([], 1)
-        assert late.stats().standard.total == 0
-        assert [message.id for message in Queue(engine=other).receive()] == ["m"]
-        assert queue.stats().standard.ready == 1
-    assert queue.stats().standard.processing == late.stats().standard.processing == 1
-
-
-def test_freezing_again_moves_the_moment(queue: Queue[Any], faults: Faults) -> None:
-    """The later freeze counts; a thaw ends it, and another does nothing."""
-    faults.freeze_index()
-    queue.send("new", id="n")
-    assert queue.stats().standard.ready == 1
-    faults.freeze_index()
-    queue.receive(10)
-    assert queue.stats().standard.ready == 2
-    faults.thaw_index()
-    faults.thaw_index()
-    assert (queue.stats().standard.processing, faults.unused) == (2, ())
-
-
-def test_a_freeze_without_stale_answers_is_unused(queue: Queue[Any], faults: Faults) -> None:
-    """An index that stood still while nothing changed has tested nothing."""
-    with (
-        pytest.raises(UnusedFaultError, match=r"freeze_index\(\)"),
-        faults.freeze_index(),
-    ):
-        assert len(queue.receive()) == 1
-    assert queue.receive() == []
-
-
 # --- what did not happen ---------------------------------------------------------------------
 
 
@@ -472,7 +274,7 @@ def test_what_did_not_happen_is_told(queue: Queue[Any], faults: Faults) -> None:
     assert caught.value.unused == expected
     faults.clear()
     faults.check()
-    assert queue.stats().standard.ready == 2
+    assert len(work(queue) + work(queue)) == 2
 
 
 def test_a_block_insists_on_its_fault(queue: Queue[Any], faults: Faults) -> None:
@@ -490,14 +292,17 @@ def test_a_block_insists_on_its_fault(queue: Queue[Any], faults: Faults) -> None
 
 
 def test_a_block_hides_no_error(queue: Queue[Any], faults: Faults, engine: FaultyEngine) -> None:
-    """An error of the code under test comes through, and so does another engine's crash."""
+    """An error of the code under test comes through, and so does another fault's crash."""
     with pytest.raises(ZeroDivisionError), faults.crash("delete"):
         raise ZeroDivisionError
     other = FaultyEngine(engine.engine)
     other.faults.crash("get")
     with pytest.raises(Crash), faults.crash("delete"):
         Queue(engine=other).get("m")
-    assert work(queue) == ["payload"]
+    faults.crash("delete")
+    with pytest.raises(Crash), faults.lose_reply("receive"):
+        work(queue)
+    assert queue.get("m").state == "STANDARD.PROCESSING"
 
 
 def test_an_engines_block_insists_on_its_faults() -> None:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamomq import InvalidArgumentError, LocalEngine, Queue
-from dynamomq.requests import Scan
-from dynamomq.table import TableDefinition
 from dynamomq.testing import Chance, Clock, QueueFactory
+from tests.testing.acts import table_of
 
 # --- time ------------------------------------------------------------------------------------
 
@@ -83,8 +82,7 @@ def test_a_seed_decides_chance() -> None:
         with LocalEngine(surroundings=clock.surroundings()) as engine:
             queue = QueueFactory(engine)(send=["a", "b", "c"])
             queue.receive(2, wait=5)
-            page = engine.open(TableDefinition(queue.table)).execute(Scan(100))
-            return {str(item["id"]): item for item in page.entries}
+            return table_of(queue, engine)
 
     assert life(7) == life(7)
     assert life(7).keys().isdisjoint(life(8))

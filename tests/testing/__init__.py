@@ -1,0 +1,1 @@
+"""What users test their own code with is tested itself."""
