@@ -1,15 +1,13 @@
 """The history checker by itself: small histories, written by hand, good ones and bad ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
-from attrs import define, field, frozen
 
-from dynamomq.timestamps import SECOND
-from dynamomq.values import Item, Value
-from model_tests.history.checker import Violation, check, describe
+from dynamomq.values import Item
+from model_tests.history.__main__ import main
+from model_tests.history.checker import Violation, describe
+from model_tests.history.experiment import keep
 from model_tests.history.log import (
     Detail,
     Event,
@@ -17,156 +15,24 @@ from model_tests.history.log import (
     LogError,
     Moment,
     SkewedClock,
-    digest,
     encode,
     payload_digest,
     read_log,
     read_logs,
 )
 from model_tests.history.records import Outcome, assemble
-
-ID = "m"
-EPOCH = 2_000_000_000  # seconds, at the story's beginning
-SENT: Value = {"text": "as sent"}
-OTHER: Value = {"text": "another"}
-
-
-# --- writing histories by hand ---------------------------------------------------------------
-
-
-@frozen
-class Held:
-    """A delivery in its holder's hands."""
-
-    receipt: str
-    deadline: float
-
-
-@define
-class Actor:
-    """A process in a story; its clock is ahead by ``skew`` seconds."""
-
-    story: Story
-    name: str
-    skew: float
-
-    def send(self, told: str = "accepted", *, payload: object = SENT, delay: float = 0) -> None:
-        """Send the message; ``told`` is what came of it, empty if the process died."""
-        due = round(delay * SECOND)
-        self._ask("send", told, {"payload": payload_digest(payload), "delay": due})
-
-    def receive(
-        self,
-        version: int,
-        count: int,
-        *,
-        timeout: float = 10,
-        claimed: float | None = None,
-        queue: str = "STANDARD",
-        payload: object = SENT,
-        receipt: str = "",
-    ) -> Held:
-        """Note a delivery; ``claimed`` is when, by its clock, if not just now."""
-        began = self.story.now + self.skew if claimed is None else claimed
-        held = Held(receipt or digest(f"{self.name} {version}"), began + timeout)
-        self.note(
-            "delivered",
-            id=ID,
-            receipt=held.receipt,
-            queue=queue,
-            version=version,
-            receive_count=count,
-            payload=payload_digest(payload),
-            claimed=instant(began),
-            deadline=instant(held.deadline),
-        )
-        return held
-
-    def ask(
-        self, operation: str, held: Held, told: str = "done", *, delay: float = 0, until: float = 0
-    ) -> None:
-        """Do what a holder may do; an extension's new deadline is ``until``."""
-        details: dict[str, Detail] = {"receipt": held.receipt}
-        if operation == "retry":
-            details["delay"] = round(delay * SECOND)
-        learned: dict[str, Detail] = {"deadline": instant(until)} if until else {}
-        self._ask(operation, told, details, learned)
-
-    def _ask(
-        self,
-        operation: str,
-        told: str,
-        details: dict[str, Detail],
-        learned: dict[str, Detail] | None = None,
-    ) -> None:
-        call = len(self.story.events)
-        self.note(f"{operation} begun", call=call, id=ID, **details)
-        if told:
-            self.story.now += 0.001
-            self.note(f"{operation} {told}", call=call, **learned or {})
-
-    def note(self, name: str, **details: Detail) -> None:
-        """Note any event."""
-        now = self.story.now
-        moment = Moment(round(now * SECOND), instant(now + self.skew))
-        self.story.events.append(Event(self.name, moment, name, details))
-
-
-@define
-class Story:
-    """A history in the making; real time, in seconds since its beginning, is set by hand."""
-
-    now: float = 0.0
-    events: list[Event] = field(factory=list)
-
-    def actor(self, name: str, *, skew: float = 0) -> Actor:
-        """Bring in a process."""
-        return Actor(self, name, skew)
-
-    def check(
-        self, item: Item | None, *, max_receives: int | None = None, drained: bool = False
-    ) -> list[Violation]:
-        """Check the story against the item that it has left behind."""
-        table = {} if item is None else {ID: item}
-        return check(assemble(self.events), table, max_receives=max_receives, drained=drained)
-
-
-def instant(seconds: float) -> int:
-    """A story's second as nanoseconds since the epoch."""
-    return EPOCH * SECOND + round(seconds * SECOND)
-
-
-def ready(version: int, count: int, *, data: Value = SENT, queue: str = "STANDARD") -> Item:
-    """A message that is there."""
-    return {
-        "id": ID,
-        "status": "READY",
-        "queue_type": queue,
-        "version": version,
-        "receive_count": count,
-        "data": data,
-    }
-
-
-def dead(version: int) -> Item:
-    """A dead letter."""
-    return ready(version, 0, queue="DLQ")
-
-
-def tombstone(version: int, count: int) -> Item:
-    """What is left of a message that was deleted."""
-    return {"id": ID, "status": "DELETED", "version": version, "receive_count": count}
-
-
-def sent(*, delay: float = 0) -> tuple[Story, Actor, Actor]:
-    """A story in which a message was sent at its beginning, and two consumers of it.
-
-    Their clocks are ahead by 3 seconds and by 1.
-    """
-    story = Story()
-    story.actor("producer").send(delay=delay)
-    story.now = 1.0
-    return story, story.actor("anna", skew=3), story.actor("bert", skew=1)
+from model_tests.history.runner import Plan, Tally
+from model_tests.history.stories import (
+    ID,
+    OTHER,
+    Actor,
+    Held,
+    Story,
+    dead,
+    ready,
+    sent,
+    tombstone,
+)
 
 
 def properties(violations: list[Violation]) -> list[str]:
@@ -306,7 +172,7 @@ def test_a_lost_message_is_reported() -> None:
     """NO-LOSS: it was accepted, nobody has deleted it, and it is not there."""
     story, anna, _ = sent()
     anna.receive(2, 1)
-    only(story.check(None), "NO-LOSS", "producer sent it at +0.000000 s", "it is gone")
+    only(story.check(None), "NO-LOSS", "producer's send at +0.000000 s", "it is gone")
 
 
 def test_a_message_that_was_never_delivered_is_not_deleted() -> None:
@@ -408,7 +274,7 @@ def test_a_delete_under_a_receipt_that_is_over_is_reported() -> None:
     assert violations[0].explanation == (
         "anna received it (version 2, noted at +1.000000 s); "
         "bert received it (version 3, noted at +20.000000 s); "
-        "anna deleted it at +21.000000 s (done at +21.001000 s), "
+        "anna's delete at +21.000000 s (done at +21.001000 s), "
         "which succeeded although the later delivery had begun"
     )
 
@@ -521,9 +387,7 @@ def test_a_delivery_before_the_delay_of_its_send_is_reported() -> None:
     """NOT-EARLY: sent with a delay of 10 s, claimed after 4 s by the claimer's clock."""
     story, anna, _ = sent(delay=10)
     anna.receive(2, 1)
-    only(
-        story.check(ready(2, 1)), "NOT-EARLY", "producer sent it", "anna received it", "6.000000 s"
-    )
+    only(story.check(ready(2, 1)), "NOT-EARLY", "producer's send", "anna received it", "6.000000 s")
 
 
 def test_a_delivery_after_the_delay_by_the_claimers_clock_is_in_order() -> None:
@@ -540,21 +404,21 @@ def test_a_delivery_before_the_delay_of_a_retry_is_reported() -> None:
     story.now = 19
     bert.receive(4, 2)
     violations = story.check(ready(4, 2))
-    only(violations, "NOT-EARLY", "anna gave it back", "bert received it", "14.000000 s too early")
+    only(violations, "NOT-EARLY", "anna's retry", "bert received it", "14.000000 s too early")
 
 
 def test_two_accepted_sends_are_reported() -> None:
     """DEDUP: two producers sent the same id, and both were told that theirs was accepted."""
     story, _, _ = sent()
     story.actor("successor").send()
-    only(story.check(ready(1, 0)), "DEDUP", "producer sent it", "successor sent it")
+    only(story.check(ready(1, 0)), "DEDUP", "producer's send", "successor's send")
 
 
 def test_a_send_that_is_refused_without_a_reason_is_reported() -> None:
     """DEDUP: the only send of an id is no duplicate."""
     story = Story()
     story.actor("producer").send("refused")
-    only(story.check(None), "DEDUP", "refused as a duplicate", "no other send")
+    only(story.check(None), "DEDUP", "(refused at +0.001000 s)", "no other send")
 
 
 def test_of_two_sends_at_once_one_may_be_refused() -> None:
@@ -612,7 +476,7 @@ def test_a_timeline_tells_who_did_what_and_when() -> None:
     (violation,) = story.check(None)
     head, *report = describe([violation]).splitlines()
     assert head == ID
-    assert report[0].startswith("  NO-LOSS: producer sent it")
+    assert report[0].startswith("  NO-LOSS: producer's send")
     assert [line.split()[3:6] for line in report[1:3]] == [
         ["producer", "send", "begun"],
         ["producer", "send", "accepted"],
@@ -682,3 +546,36 @@ def test_a_call_without_an_outcome_is_uncertain() -> None:
     story.actor("producer").send("")
     (send,) = assemble(story.events).messages[ID].sends
     assert (send.outcome, send.is_done, send.is_possible) == (Outcome.UNKNOWN, False, True)
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("item", "status", "text"),
+    [
+        (tombstone(3, 1), 0, "No violation of NO-LOSS, DEDUP, NO-DOUBLE"),
+        (ready(2, 1), 1, "  PROGRESS: it is still there"),
+    ],
+    ids=["good", "bad"],
+)
+def test_a_run_can_be_judged_again(
+    item: Item, status: int, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command judges a folder of logs; it reports what is wrong, and the status tells."""
+    story, anna, _ = sent()
+    anna.ask("delete", anna.receive(2, 1), "unknown")
+    (tmp_path / "all.jsonl").write_bytes(b"".join(map(encode, story.events)))
+    keep(tmp_path, Plan(seed=1), Tally(started=2), {ID: item})
+    assert main(["--check", str(tmp_path)]) == status
+    printed = capsys.readouterr().out
+    assert text in printed
+    assert "delete       0 done, 0 stale, 1 unknown" in printed
+
+
+def test_without_a_run_there_is_nothing_to_judge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command says that a folder holds no finished run."""
+    assert main(["--check", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("error: ")

@@ -122,7 +122,7 @@ def check(
         case = _Case(message, table.get(id), max_receives, drained, timeline)
         violations += [
             Violation(name, id, problem, timeline.lines(message.events))
-            for name, find in _PROPERTIES
+            for name, find in _CHECKS
             for problem in find(case)
         ]
     return violations
@@ -160,7 +160,7 @@ def _dedup(case: _Case) -> Problems:
     accepted = [send for send in case.message.sends if send.is_done]
     if len(accepted) > 1:
         sends = "; ".join(map(case.timeline.call, accepted))
-        yield f"{len(accepted)} sends were accepted: {sends}"
+        yield f"of these sends only one can be accepted: {sends}"
     for send in case.message.sends:
         if send.outcome is Outcome.REFUSED and not _can_be_duplicate(send, case.message):
             yield f"{case.timeline.call(send)}, although no other send of it can have come before"
@@ -256,7 +256,9 @@ def _seconds(nanoseconds: int) -> str:
 
 def _fenced(case: _Case) -> Problems:
     """A call under a receipt that is over changes nothing, and says so."""
-    for earlier, later in case.message.pairs():
+    deliveries = case.message.deliveries
+    for number, earlier in enumerate(deliveries[:-1]):
+        later = min(deliveries[number + 1 :], key=lambda one: one.seen.monotonic)
         for call in earlier.calls:
             if call.is_done and (reason := _not_fenced(call, later)):
                 yield (
@@ -336,7 +338,7 @@ def _progress(case: _Case) -> Problems:
         yield f"it is still there: {case.item}"
 
 
-_PROPERTIES: tuple[tuple[str, Callable[[_Case], Problems]], ...] = (
+_CHECKS: tuple[tuple[str, Callable[[_Case], Problems]], ...] = (
     ("NO-LOSS", _no_loss),
     ("DEDUP", _dedup),
     ("NO-DOUBLE", _no_double),
@@ -346,3 +348,6 @@ _PROPERTIES: tuple[tuple[str, Callable[[_Case], Problems]], ...] = (
     ("VERSION", _version),
     ("PROGRESS", _progress),
 )
+
+PROPERTIES = tuple(name for name, _ in _CHECKS)
+"""The ids of the properties that are checked."""

@@ -22,14 +22,15 @@ class Process:
 
     Attributes:
         assignment: what it does.
-        is_stopped: whether it was stopped by a signal when it was last looked at.
-        was_killed: whether it ended by SIGKILL.
+        is_paused: whether it was stopped by a signal when it was last looked at.
+        status: how it had ended when it was last looked at; ``None``: it had not.
     """
 
     def __init__(self, assignment: Assignment) -> None:
         """Start it."""
         self.assignment = assignment
-        self.is_stopped = False
+        self.is_paused = False
+        self.status: int | None = None
         self._errors = assignment.folder / f"{assignment.name}.stderr"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
@@ -51,40 +52,42 @@ class Process:
         Raises:
             WorkerError: it ended by itself, with an error.
         """
-        status = self._process.poll()
-        if status is None:
+        self.status = self._process.poll()
+        if self.status is None:
             if os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG) is not None:
-                self.is_stopped = True
-        elif status not in (0, -signal.SIGKILL):
+                self.is_paused = True
+        elif self.status not in (0, -signal.SIGKILL):
             output = self._errors.read_text(encoding="utf-8", errors="replace")
-            raise WorkerError(f"{self.name} ended with status {status}:\n{output}")
+            raise WorkerError(f"{self.name} ended with status {self.status}:\n{output}")
 
     @property
     def has_ended(self) -> bool:
         """Whether it is no more, as of the last look."""
-        return self._process.returncode is not None
+        return self.status is not None
 
     @property
     def was_killed(self) -> bool:
         """Whether it ended by SIGKILL, as of the last look."""
-        return self._process.returncode == -signal.SIGKILL
+        return self.status == -signal.SIGKILL
 
     @property
     def is_running(self) -> bool:
         """Whether it has neither ended nor been stopped, as of the last look."""
-        return not (self.has_ended or self.is_stopped)
+        return not (self.has_ended or self.is_paused)
 
     def kill(self) -> None:
         """Kill it, without a chance to clean up."""
         self._process.kill()
 
-    def stop(self) -> None:
-        """Have it stopped, wherever it is."""
+    def pause(self) -> None:
+        """Stop it, wherever it is, and return when it has stopped or ended."""
         self._process.send_signal(signal.SIGSTOP)
+        if self._process.returncode is None:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Let it go on after it was stopped."""
-        self.is_stopped = False
+        self.is_paused = False
         self._process.send_signal(signal.SIGCONT)
 
     def finish(self) -> None:

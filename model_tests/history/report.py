@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from model_tests.history.records import HOLDERS_CALLS, Delivery, History, Outcome
+from model_tests.history.records import GIVING_UP, HOLDERS_CALLS, Delivery, History, Outcome
 from model_tests.history.runner import Tally
 
 Figures = Mapping[str, Mapping[str, int]]
@@ -17,26 +17,19 @@ def figures(history: History, tally: Tally) -> Figures:
     sends = [send for message in messages for send in message.sends]
     deliveries = [one for message in messages for one in message.deliveries]
     again = sum(max(0, len(message.deliveries) - 1) for message in messages)
-    overlaps = [
-        overlap
-        for message in messages
-        for earlier, later in message.pairs()
-        if (overlap := _overlap(earlier, later)) > 0
-    ]
+    overlapping = sum(_overlap(*pair) for message in messages for pair in message.pairs())
     calls = [call for message in messages for call in message.calls(*HOLDERS_CALLS)]
     return {
-        "processes": {
-            "started": tally.started,
-            "killed": tally.killed,
-            "stopped": tally.stopped,
-        },
+        "started": {"processes": tally.started},
+        "killed": {"processes": tally.killed},
+        "paused": {"processes": tally.paused},
         "sends": {
             "accepted": sum(send.is_done for send in sends),
             "refused": sum(send.outcome is Outcome.REFUSED for send in sends),
             "unknown": sum(send.outcome is Outcome.UNKNOWN for send in sends),
         },
         "deliveries": {"first": len(deliveries) - again, "again": again},
-        "overlaps": {"within the clocks' difference": len(overlaps)},
+        "overlapping": {"deliveries": overlapping},
         **{
             operation: _outcomes([c.outcome for c in calls if c.operation == operation])
             for operation in HOLDERS_CALLS
@@ -53,17 +46,26 @@ def _outcomes(outcomes: list[Outcome]) -> Mapping[str, int]:
     }
 
 
-def _overlap(earlier: Delivery, later: Delivery) -> int:
-    """For how long, in real time, both holders might work, unless the earlier had given up."""
+def _overlap(earlier: Delivery, later: Delivery) -> bool:
+    """Whether, in real time, both holders might work: as much as their clocks differ, they may."""
     ends = [earlier.deadline - earlier.seen.skew]
     ends += [
         call.ended.monotonic
-        for call in earlier.calls
-        if call.is_done and call.ended is not None and call.operation != "extend"
+        for call in earlier.called(*GIVING_UP)
+        if call.is_done and call.ended is not None
     ]
-    return min(ends) - later.seen.monotonic
+    return later.seen.monotonic < min(ends)
 
 
 def stale(rows: Figures) -> int:
     """How many calls were refused because the delivery was over."""
     return sum(rows[operation]["stale"] for operation in HOLDERS_CALLS)
+
+
+def table_of(rows: Figures) -> str:
+    """The figures as text, a line a row."""
+    width = max(map(len, rows))
+    return "\n".join(
+        f"{name:{width}}  " + ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        for name, counts in rows.items()
+    )

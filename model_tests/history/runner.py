@@ -8,7 +8,7 @@ What happens for certain, whatever the machine's speed, so that a run is worth s
   stopped or dead others stand in, so there always is somebody else.
 * One producer kills itself between a send and the line about it; its successor sends everything
   again, under the same ids.
-* When all that is over, processes are killed and stopped from outside, wherever they are, each when
+* When all that is over, processes are killed and paused from outside, wherever they are, each when
   so many messages have been delivered.
 
 Nothing waits for a time that should suffice: only for lines in the logs, for processes, and for the
@@ -33,7 +33,7 @@ from model_tests.history.process import Process
 from model_tests.history.watch import Watch
 from model_tests.history.worker import FAULTS, Assignment, id_of
 
-KILL, STOP = "kill", "stop"
+KILL, PAUSE = "kill", "pause"
 
 _LOOK = 0.02  # seconds between two looks at what the run waits for
 _TIME_LIMIT = 120.0  # seconds for a run, and so many more for each message:
@@ -57,7 +57,7 @@ class Plan:
         consumers: how many processes receive them, at any time.
         faults: how many messages carry a fault, in turn each kind.
         kills: how many consumers are killed from outside.
-        stops: how many consumers are stopped from outside.
+        pauses: how many consumers are paused from outside.
         visibility_timeout: seconds.
         max_receives: deliveries before the dead-letter queue.
         skew: clocks are at most so wrong, either way; seconds.
@@ -69,7 +69,7 @@ class Plan:
     consumers: int = 4
     faults: int = 6
     kills: int = 2
-    stops: int = 2
+    pauses: int = 2
     visibility_timeout: float = 0.6
     max_receives: int = 6
     skew: float = 0.3
@@ -99,12 +99,12 @@ class Tally:
     Attributes:
         started: processes, all in all.
         killed: processes that ended by SIGKILL, their own or from outside.
-        stopped: processes that were stopped.
+        paused: processes that were stopped, by themselves or from outside, and went on.
     """
 
     started: int = 0
     killed: int = 0
-    stopped: int = 0
+    paused: int = 0
 
 
 def run(plan: Plan, place: Place) -> Tally:
@@ -162,9 +162,9 @@ class _Crew:
         """Notice what has happened; return who was killed since the last look."""
         killed = []
         for process in [one for one in self.members if not one.has_ended]:
-            was_stopped = process.is_stopped
+            was_paused = process.is_paused
             process.look()
-            self.tally.stopped += process.is_stopped and not was_stopped
+            self.tally.paused += process.is_paused and not was_paused
             if process.was_killed:
                 killed.append(process)
         self.tally.killed += len(killed)
@@ -227,7 +227,7 @@ class _Run:
                 raise RunError(f"Seed {self._plan.seed}: time is up, waiting until {what}.")
             news = self._watch.look()
             self._replace(self._crew.look())
-            self._let_go_on()
+            self._resume_overtaken()
             if not news:
                 time.sleep(_LOOK)  # between two looks at a condition
 
@@ -247,10 +247,10 @@ class _Run:
         ):
             _, kind = self._disturbances.popleft()
             victim = self._random.choice(running)
-            victim.kill() if kind == KILL else victim.stop()
+            victim.kill() if kind == KILL else victim.pause()
             return False
-        stopped = any(one.is_stopped for one in self._crew.members)
-        return not (self._disturbances or stopped or self._crew.of("producer"))
+        paused = any(one.is_paused for one in self._crew.members)
+        return not (self._disturbances or paused or self._crew.of("producer"))
 
     def _is_over(self, number: int) -> bool:
         """Whether a message's fault has happened, or has died with the first holder."""
@@ -271,11 +271,11 @@ class _Run:
             for _ in range(self._plan.consumers - running):
                 self._crew.start("consumer")
 
-    def _let_go_on(self) -> None:
+    def _resume_overtaken(self) -> None:
         """Let those go on whose messages have all been claimed by others."""
         for process in self._crew.members:
-            if process.is_stopped and not process.has_ended and self._is_overtaken(process):
-                process.go_on()
+            if process.is_paused and not process.has_ended and self._is_overtaken(process):
+                process.resume()
 
     def _is_overtaken(self, process: Process) -> bool:
         held = self._watch.open[process.name]
@@ -302,7 +302,7 @@ def _faults(plan: Plan) -> dict[int, str]:
 
 def _disturbances(plan: Plan, chance: random.Random) -> deque[tuple[int, str]]:
     """After how many messages to do what to a consumer."""
-    kinds = [KILL] * plan.kills + [STOP] * plan.stops
+    kinds = [KILL] * plan.kills + [PAUSE] * plan.pauses
     chance.shuffle(kinds)
     step = plan.messages / (len(kinds) + 1)
     return deque((round(step * (place + 1)), kind) for place, kind in enumerate(kinds))

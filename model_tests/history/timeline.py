@@ -11,14 +11,6 @@ from model_tests.history.log import Detail, Event
 from model_tests.history.records import Call, Delivery, Outcome
 
 _INSTANTS = ("claimed", "deadline")
-_PAST = {
-    "send": "sent it",
-    "extend": "extended it",
-    "retry": "gave it back to be retried",
-    "release": "released it",
-    "delete": "deleted it",
-    "move_to_dlq": "moved it to the dead-letter queue",
-}
 
 
 @frozen
@@ -45,16 +37,18 @@ class Timeline:
         return format_instant(instant)[11:26]
 
     def call(self, call: Call) -> str:
-        """Who asked for what, when, and what came of it."""
-        asked = f"{call.process} {_PAST[call.operation]} at {self.real(call.begun.monotonic)}"
-        if call.ended is None:
-            return f"{asked} (and never learned the outcome)"
+        """Whose call, when, and what it was told."""
         told = {
-            Outcome.DONE: "done",
-            Outcome.REFUSED: "refused as a duplicate" if call.operation == "send" else "stale",
+            Outcome.DONE: "accepted" if call.operation == "send" else "done",
+            Outcome.REFUSED: "refused" if call.operation == "send" else "stale",
             Outcome.UNKNOWN: "outcome unknown",
         }
-        return f"{asked} ({told[call.outcome]} at {self.real(call.ended.monotonic)})"
+        outcome = "never learned the outcome"
+        if call.ended is not None:
+            outcome = f"{told[call.outcome]} at {self.real(call.ended.monotonic)}"
+        delay = f", delay {call.delay / 1e9:g} s" if call.delay else ""
+        begun = self.real(call.begun.monotonic)
+        return f"{call.process}'s {call.operation} at {begun} ({outcome}{delay})"
 
     def delivery(self, delivery: Delivery) -> str:
         """Who received it, when."""
@@ -79,4 +73,6 @@ class Timeline:
         )
 
     def _detail(self, name: str, value: Detail) -> Detail:
-        return self.clock(value) if name in _INSTANTS and isinstance(value, int) else value
+        if name in _INSTANTS and isinstance(value, int):
+            return self.clock(value)
+        return f"{value / 1e9:g}s" if name == "delay" and isinstance(value, int) else value

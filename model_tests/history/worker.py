@@ -36,8 +36,9 @@ _CONVERTER = make_converter()
 
 _WAIT = 0.5  # seconds
 _BATCHES = (1, 1, 5, 10)
+_DEDUPLICATION_WINDOW = 86_400  # seconds; longer than any run, so that an id is used once
 _DRAIN_BATCH = 25
-_MOST_DELAY = 0.4  # seconds
+_DELAYS = (0.0, 0.2, 2.0)  # seconds
 
 
 @attrs.frozen
@@ -110,7 +111,7 @@ class Worker:
         for sent, number in enumerate(self._assignment.numbers):
             if sent == self._assignment.dies_at:
                 self._recorded.on_answer = _die
-            delay = self._random.uniform(0, _MOST_DELAY) if self._one_in(5) else 0.0
+            delay = self._random.choice(_DELAYS) if self._one_in(5) else 0.0
             while not self._send(number, delay) and not _is_input_over():
                 pass
             if self._one_in(20):
@@ -164,7 +165,7 @@ class Worker:
         self._recorded.delete(self._recorded.extend(message, longer) or message)
 
     def _fail(self, message: Message[Any]) -> None:
-        delay = self._random.uniform(0, _MOST_DELAY)
+        delay = self._random.choice(_DELAYS)
         self._recorded.retry(message, delay=delay, error="made to fail")
 
     def _reject(self, message: Message[Any]) -> None:
@@ -222,6 +223,7 @@ def main(arguments: Sequence[str]) -> None:
         engine=engine,
         visibility_timeout=assignment.visibility_timeout,
         max_receives=assignment.max_receives,
+        deduplication_window=_DEDUPLICATION_WINDOW,
     )
     try:
         with Log(assignment.folder, assignment.name, assignment.clock) as log:

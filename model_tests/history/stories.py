@@ -1,0 +1,151 @@
+"""Histories that are written by hand, to test what checks them."""
+
+from __future__ import annotations
+
+from attrs import define, field, frozen
+
+from dynamomq.timestamps import SECOND
+from dynamomq.values import Item, Value
+from model_tests.history.checker import Violation, check
+from model_tests.history.log import Detail, Event, Moment, digest, payload_digest
+from model_tests.history.records import assemble
+
+ID = "m"
+EPOCH = 2_000_000_000  # seconds, at the story's beginning
+SENT: Value = {"text": "as sent"}
+OTHER: Value = {"text": "another"}
+
+
+@frozen
+class Held:
+    """A delivery in its holder's hands."""
+
+    receipt: str
+    deadline: float
+
+
+@define
+class Actor:
+    """A process in a story; its clock is ahead by ``skew`` seconds."""
+
+    story: Story
+    name: str
+    skew: float
+
+    def send(self, told: str = "accepted", *, payload: object = SENT, delay: float = 0) -> None:
+        """Send the message; ``told`` is what came of it, empty if the process died."""
+        due = round(delay * SECOND)
+        self._ask("send", told, {"payload": payload_digest(payload), "delay": due})
+
+    def receive(
+        self,
+        version: int,
+        count: int,
+        *,
+        timeout: float = 10,
+        claimed: float | None = None,
+        queue: str = "STANDARD",
+        payload: object = SENT,
+        receipt: str = "",
+    ) -> Held:
+        """Note a delivery; ``claimed`` is when, by its clock, if not just now."""
+        began = self.story.now + self.skew if claimed is None else claimed
+        held = Held(receipt or digest(f"{self.name} {version}"), began + timeout)
+        self.note(
+            "delivered",
+            id=ID,
+            receipt=held.receipt,
+            queue=queue,
+            version=version,
+            receive_count=count,
+            payload=payload_digest(payload),
+            claimed=instant(began),
+            deadline=instant(held.deadline),
+        )
+        return held
+
+    def ask(
+        self, operation: str, held: Held, told: str = "done", *, delay: float = 0, until: float = 0
+    ) -> None:
+        """Do what a holder may do; an extension's new deadline is ``until``."""
+        details: dict[str, Detail] = {"receipt": held.receipt}
+        if operation == "retry":
+            details["delay"] = round(delay * SECOND)
+        learned: dict[str, Detail] = {"deadline": instant(until)} if until else {}
+        self._ask(operation, told, details, learned)
+
+    def _ask(
+        self,
+        operation: str,
+        told: str,
+        details: dict[str, Detail],
+        learned: dict[str, Detail] | None = None,
+    ) -> None:
+        call = len(self.story.events)
+        self.note(f"{operation} begun", call=call, id=ID, **details)
+        if told:
+            self.story.now += 0.001
+            self.note(f"{operation} {told}", call=call, **learned or {})
+
+    def note(self, name: str, **details: Detail) -> None:
+        """Note any event."""
+        now = self.story.now
+        moment = Moment(round(now * SECOND), instant(now + self.skew))
+        self.story.events.append(Event(self.name, moment, name, details))
+
+
+@define
+class Story:
+    """A history in the making; real time, in seconds since its beginning, is set by hand."""
+
+    now: float = 0.0
+    events: list[Event] = field(factory=list)
+
+    def actor(self, name: str, *, skew: float = 0) -> Actor:
+        """Bring in a process."""
+        return Actor(self, name, skew)
+
+    def check(
+        self, item: Item | None, *, max_receives: int | None = None, drained: bool = False
+    ) -> list[Violation]:
+        """Check the story against the item that it has left behind."""
+        table = {} if item is None else {ID: item}
+        return check(assemble(self.events), table, max_receives=max_receives, drained=drained)
+
+
+def instant(seconds: float) -> int:
+    """A story's second as nanoseconds since the epoch."""
+    return EPOCH * SECOND + round(seconds * SECOND)
+
+
+def ready(version: int, count: int, *, data: Value = SENT, queue: str = "STANDARD") -> Item:
+    """A message that is there."""
+    return {
+        "id": ID,
+        "status": "READY",
+        "queue_type": queue,
+        "version": version,
+        "receive_count": count,
+        "data": data,
+    }
+
+
+def dead(version: int) -> Item:
+    """A dead letter."""
+    return ready(version, 0, queue="DLQ")
+
+
+def tombstone(version: int, count: int) -> Item:
+    """What is left of a message that was deleted."""
+    return {"id": ID, "status": "DELETED", "version": version, "receive_count": count}
+
+
+def sent(*, delay: float = 0) -> tuple[Story, Actor, Actor]:
+    """A story in which a message was sent at its beginning, and two consumers of it.
+
+    Their clocks are ahead by 3 seconds and by 1.
+    """
+    story = Story()
+    story.actor("producer").send(delay=delay)
+    story.now = 1.0
+    return story, story.actor("anna", skew=3), story.actor("bert", skew=1)
