@@ -20,8 +20,8 @@ from model_tests.history.log import (
     read_log,
     read_logs,
 )
+from model_tests.history.plan import Plan, Tally
 from model_tests.history.records import Outcome, assemble
-from model_tests.history.runner import Plan, Tally
 from model_tests.history.stories import (
     ID,
     OTHER,

@@ -7,8 +7,8 @@ from typing import Any
 from dynamomq import DynamoDBEngine, Queue
 from model_tests.history.checker import describe
 from model_tests.history.experiment import experiment
+from model_tests.history.plan import Place, Plan
 from model_tests.history.report import stale
-from model_tests.history.runner import Place, Plan
 from tests.support.figures import figures
 
 SEED = 1

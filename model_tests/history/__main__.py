@@ -16,13 +16,15 @@ from dynamomq.bench.options import positive
 from model_tests.history.checker import PROPERTIES, describe
 from model_tests.history.experiment import Verdict, experiment, judge
 from model_tests.history.log import LogError
+from model_tests.history.plan import Place, Plan
 from model_tests.history.process import WorkerError
 from model_tests.history.report import table_of
-from model_tests.history.runner import Place, Plan, RunError
+from model_tests.history.runner import RunError
 from tests.support import dynamodb_local
 
 _SHOWN = 10
 _PER_DISTURBANCE = 150  # messages
+_PER_FAULTS = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,14 +95,14 @@ def _plan(options: argparse.Namespace) -> Plan:
         messages=options.messages,
         producers=options.producers,
         consumers=options.consumers,
-        faults=3 * usual,
+        faulty=3 * max(2, options.messages // _PER_FAULTS),
         kills=usual if options.kills is None else options.kills,
         pauses=usual if options.pauses is None else options.pauses,
     )
 
 
 def _run(plan: Plan, url: str, logs: Path | None) -> int:
-    folder = logs or Path(tempfile.mkdtemp(prefix="dynamomq-history-"))
+    folder = (logs or Path(tempfile.mkdtemp(prefix="dynamomq-history-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise OSError(f"{folder} is not empty")

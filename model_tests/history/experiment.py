@@ -12,9 +12,10 @@ from attrs import asdict, frozen
 from dynamomq.values import Item, item_from_wire
 from model_tests.history.checker import Violation, check
 from model_tests.history.log import read_logs
+from model_tests.history.plan import Place, Plan, Tally
 from model_tests.history.records import assemble
 from model_tests.history.report import Figures, figures
-from model_tests.history.runner import Place, Plan, Tally, run
+from model_tests.history.runner import run
 
 _FILE = "run.json"
 

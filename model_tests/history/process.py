@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model_tests.history.worker import Assignment
 
+_CHANGES = os.WSTOPPED | os.WEXITED | os.WNOWAIT  # WNOWAIT: Popen is the one to clear away
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,11 +53,14 @@ class Process:
         Raises:
             WorkerError: it ended by itself, with an error.
         """
-        self.status = self._process.poll()
-        if self.status is None:
-            if os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG) is not None:
-                self.is_paused = True
-        elif self.status not in (0, -signal.SIGKILL):
+        if self.has_ended:
+            return
+        news = os.waitid(os.P_PID, self._process.pid, _CHANGES | os.WNOHANG)
+        self.is_paused = news is not None and news.si_code == os.CLD_STOPPED
+        if news is None or self.is_paused:
+            return
+        self.status = self._process.wait()
+        if self.status not in (0, -signal.SIGKILL):
             output = self._errors.read_text(encoding="utf-8", errors="replace")
             raise WorkerError(f"{self.name} ended with status {self.status}:\n{output}")
 
@@ -77,18 +81,17 @@ class Process:
 
     def kill(self) -> None:
         """Kill it, without a chance to clean up."""
-        self._process.kill()
+        os.kill(self._process.pid, signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stop it, wherever it is, and return when it has stopped or ended."""
-        self._process.send_signal(signal.SIGSTOP)
-        if self._process.returncode is None:
-            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        """Stop it, wherever it is, and return when it has stopped (or had ended already)."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, _CHANGES)
 
     def resume(self) -> None:
         """Let it go on after it was stopped."""
         self.is_paused = False
-        self._process.send_signal(signal.SIGCONT)
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def finish(self) -> None:
         """Tell it to end after what it has in hand."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from model_tests.history.plan import Tally
 from model_tests.history.records import GIVING_UP, HOLDERS_CALLS, Delivery, History, Outcome
-from model_tests.history.runner import Tally
 
 Figures = Mapping[str, Mapping[str, int]]
 
