@@ -14,6 +14,7 @@ from attrs import define, frozen
 
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
+from dynamomq.requests import Query, Sleep, Tick
 from dynamomq.timestamps import SECOND
 from model_tests.simulator.calls import Call, Execution, Outcome, Plan
 from model_tests.simulator.fates import Fate
@@ -47,6 +48,7 @@ class Actor:
         in_doubt_since: since when a request of the call may have been, or may yet be, executed
             without its knowledge.
         wakes: the true time until which it sleeps, or is frozen.
+        waits: whether it does not move before time leaps.
         held: messages that it has received and not finished.
         done: the last ones that it has.
         calls: how many it has begun.
@@ -61,10 +63,18 @@ class Actor:
     attempts: int = 0
     in_doubt_since: int | None = None
     wakes: int = 0
+    waits: bool = False
     held: tuple[Message[Any], ...] = ()
     done: tuple[Message[Any], ...] = ()
     calls: int = 0
     ticks: int = 0
+
+    def copy(self) -> Actor:
+        """One like this, who goes its own way."""
+        other = object.__new__(Actor)
+        other.__dict__.update(self.__dict__)
+        other.__dict__.pop("known_digest", None)
+        return other
 
     @cached_property
     def mover(self) -> Mover:
@@ -76,12 +86,37 @@ class Actor:
         """Whether it has nothing left to do."""
         return self.execution is None and not self.role.choices(self)
 
+    @property
+    def asks_storage(self) -> bool:
+        """Whether it waits for the answer to a request that others can notice, or that notices."""
+        request = self.execution.request if self.execution else None
+        return request is not None and not isinstance(request, Tick | Sleep)
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether it waits for the answer to a query."""
+        return self.execution is not None and isinstance(self.execution.request, Query)
+
     def fates(self) -> tuple[Sequence[int], Sequence[Fate]]:
         """What it could do next."""
         found = self.role.choices(self)
         return (
             [weight for weight, _ in found],
             [Fate("forgets" if plan is None else "calls", plan) for _, plan in found],
+        )
+
+    @cached_property
+    def known_digest(self) -> tuple[object, ...]:
+        """What its future depends on, hashable; for those who move no more."""
+        return (
+            self.offset,
+            id(self.execution),
+            self.attempts,
+            self.in_doubt_since,
+            self.waits,
+            tuple(map(id, self.held)),
+            tuple(map(id, self.done)),
+            self.calls,
         )
 
     def end(self, outcome: Outcome) -> None:
@@ -102,7 +137,7 @@ class Actor:
     def crash(self) -> None:
         """Lose everything, and start anew; the clock stays."""
         self.call = self.execution = self.in_doubt_since = None
-        self.attempts = 0
+        self.attempts, self.wakes, self.waits = 0, 0, False
         self.held = self.done = ()
 
     def _finish(self, message: Message[Any]) -> None:

@@ -67,6 +67,7 @@ FIRST_FAILS = Fate("fails for one", executes=True, answers=True, spared=0, is_fa
 SOME_FAIL = Fate("fails for some", executes=True, answers=True, spared=-1, is_fault=True)
 
 FROZEN = Fate("freezes", is_fault=True)
+WAITS = Fate("waits for a leap of time")
 CRASHED = Fate("crashes", is_fault=True)
 CRASHED_AFTER = Fate("crashes, the request being executed", executes=True, is_fault=True)
 

@@ -51,6 +51,7 @@ class IndexView:
     under_way: tuple[Update, ...] = ()
     _true: dict[str, Entry] = field(factory=dict)
     _shown: dict[str, tuple[Entry, ...]] = field(factory=dict)
+    _digest: tuple[object, ...] | None = field(default=None, init=False)
 
     def copy(self) -> "IndexView":
         """A view that changes by itself from now on."""
@@ -120,7 +121,12 @@ class IndexView:
     # --- for searches ------------------------------------------------------------------------
 
     def digest(self) -> tuple[object, ...]:
-        """What later answers depend on, hashable."""
+        """What later answers depend on, hashable; for views that change no more."""
+        if self._digest is None:
+            self._digest = self._digested()
+        return self._digest
+
+    def _digested(self) -> tuple[object, ...]:
         shown = tuple(
             (id, tuple(position(entry) for entry in entries), entries[-1]["queue_type"])
             for id, entries in sorted(self._shown.items())

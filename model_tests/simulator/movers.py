@@ -14,6 +14,5 @@ class Mover:
         return self.actor or f"the {self.kind}"
 
 
-INDEX, LATE, TIME, CLOCKS, EXPIRY = (
-    Mover(kind) for kind in ("index", "network", "time", "clocks", "expiry")
-)
+KINDS = ("actor", "index", "network", "time", "clocks", "expiry")
+INDEX, LATE, TIME, CLOCKS, EXPIRY = map(Mover, KINDS[1:])

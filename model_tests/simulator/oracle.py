@@ -98,7 +98,8 @@ class Life:
     data: object
     receipt: str | None = None  # of the present delivery, until it is given up or taken away
     claims: int = 0  # that count, since it entered its queue
-    gone_at: int | None = None
+    gone_at: int | None = None  # when its deletion was asked for
+    gone_by: int = 0  # when that took place
 
 
 @define(eq=False)
@@ -113,6 +114,7 @@ class Oracle:
     max_receives: int | None
     window: int
     _clocks: dict[str, tuple[int, int, int]] = field(factory=dict)  # offset; lowest, highest so far
+    _sends: dict[Name, int] = field(factory=dict)  # when a send began
     _delayed: dict[Name, int] = field(factory=dict)  # the earliest due time that a call asks for
     _deletions: dict[Name, int] = field(factory=dict)  # when a call that removes began
     _lives: dict[str, Life] = field(factory=dict)
@@ -121,12 +123,14 @@ class Oracle:
     _effective: set[Name] = field(factory=set)  # calls that did
     _creations: dict[Name, str] = field(factory=dict)
     _refused: dict[Name, str] = field(factory=dict)  # calls that were told that nothing was done
+    _digest: tuple[object, ...] | None = field(default=None, init=False)
 
     def copy(self) -> Oracle:
         """An oracle that knows the same, and goes its own way."""
         return evolve(
             self,
             clocks=dict(self._clocks),
+            sends=dict(self._sends),
             delayed=dict(self._delayed),
             deletions=dict(self._deletions),
             lives=dict(self._lives),
@@ -138,12 +142,18 @@ class Oracle:
         )
 
     def digest(self) -> tuple[object, ...]:
-        """All that later judgements depend on, hashable."""
+        """All that later judgements depend on, hashable; for those that are told no more."""
+        if self._digest is None:
+            self._digest = self._digested()
+        return self._digest
+
+    def _digested(self) -> tuple[object, ...]:
         return (
             *(
                 frozenset(one.items())
                 for one in (
                     self._clocks,
+                    self._sends,
                     self._delayed,
                     self._deletions,
                     self._lives,
@@ -172,6 +182,8 @@ class Oracle:
         clock = time + self._clocks[call.actor][0]
         if call.plan.operation in ("delete", "cancel"):
             self._deletions[call.name] = time
+        if call.plan.operation == "send":
+            self._sends[call.name] = time
         if call.plan.operation in ("send", "retry"):
             self._delayed[call.name] = clock + dict(call.plan.options).get("delay", 0)
 
@@ -193,10 +205,10 @@ class Oracle:
         self._check_repetition(call, request)
         self._check_version(call, old, new)
         alive, lives = _is_message(old), _is_message(new)
-        if new is not None and lives and (not alive or not _same_sending(old, new)):
+        if new is not None and lives and (not alive or call.plan.operation == "send"):
             self._created(time, call, old, new)
-        elif alive and not lives:
-            self._removed(call, old or {})
+        elif old is not None and alive and not lives:
+            self._removed(time, call, old, new)
         elif old is not None and new is not None and lives:
             self._changed(time, call, old, new)
 
@@ -212,6 +224,7 @@ class Oracle:
         elif plan.operation == "receive":
             for message in result:
                 self._delivered(call, message.item)
+            self._check_all_delivered(call)
         elif plan.operation == "extend":
             self._extended(call, result.item)
         elif plan.operation in HOLDERS:
@@ -231,7 +244,7 @@ class Oracle:
     def _check_version(self, call: Caller, old: Item | None, new: Item | None) -> None:
         if new is None:
             return
-        sent = not _is_message(old) or not _same_sending(old, new)
+        sent = not _is_message(old) or call.plan.operation == "send"
         before = 0 if old is None or sent else old["version"]
         if new["version"] != before + 1:
             _fail("VERSION", f"{call} made version {new['version']} of version {before}")
@@ -255,19 +268,22 @@ class Oracle:
             _fail("NO-LOSS", f"{call} stored {new['data']!r}")
         if parse_instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
             _fail("NOT-EARLY", f"{call} is due before its delay is over")
+        if call.name in self._creations:
+            _fail("DEDUP", f"{call} made {id}, having made {self._creations[call.name]} before")
         self._creations[call.name] = id
         self._lives[id] = Life(call.name, new["data"])
 
-    def _removed(self, call: Caller, old: Item) -> None:
+    def _removed(self, time: int, call: Caller, old: Item, new: Item | None) -> None:
         plan, life = call.plan, self._life(old)
         if plan.operation == "cancel":
-            self._check_not_held(call, old, None)
+            self._check_not_held(call, old, new)
         elif plan.operation == "delete":
             self._check_receipt(call, old)
             self._give_up(call)
         else:
             _fail("NO-LOSS", f"{call} removed the message")
-        self._lives[old["id"]] = evolve(life, receipt=None, gone_at=self._deletions[call.name])
+        asked = self._deletions[call.name]
+        self._lives[old["id"]] = evolve(life, receipt=None, gone_at=asked, gone_by=time)
 
     def _expired(self, time: int, old: Item | None) -> None:
         if old is None or _is_message(old) or old["expires_at"] > time // SECOND:
@@ -291,6 +307,8 @@ class Oracle:
 
     def _received(self, time: int, call: Caller, old: Item, new: Item) -> None:
         life = self._life(old)
+        if _is_held(new) and new.get("receipt") in self._deliveries:
+            _fail("FENCED", f"{call} claimed {new['id']} under the receipt of another delivery")
         if _is_held(new) and new.get("receipt") != old.get("receipt"):
             self._check_claim(time, call, old, new)
             self._deliveries[new["receipt"]] = Delivery(new["id"], call.name, life.sent_by)
@@ -360,7 +378,19 @@ class Oracle:
         if call.name in self._effective:
             broken = "DEDUP" if operation == "send" else "FENCED"
             _fail(broken, f"{call} ended with {error}, but it has changed something")
+        if error == "DuplicateMessageError":
+            self._check_taken(call)
         self._refused[call.name] = error
+
+    def _check_taken(self, call: Caller) -> None:
+        """The id of a refused send was taken: by a message, or by one that went not long ago."""
+        life = self._lives.get(str(call.plan.id))
+        if life is None:
+            _fail("DEDUP", f"{call} was refused, but nobody has ever sent {call.plan.id}")
+        latest = life.gone_by + self.window + self._clock_difference() + 2 * SECOND
+        if life.gone_at is not None and self._sends[call.name] > latest:
+            gone = _text(self._sends[call.name] - life.gone_by)
+            _fail("DEDUP", f"{call} was refused {gone} after the message had gone")
 
     def _check_accepted(self, call: Caller) -> None:
         if call.name not in self._creations:
@@ -379,6 +409,17 @@ class Oracle:
             _fail("NO-LOSS", f"{call} returned {item['data']!r} instead of {life.data!r}")
         due = parse_instant(item["queue_add_timestamp"])
         self._deliveries[receipt] = evolve(delivery, returned=True, promised=due)
+
+    def _check_all_delivered(self, call: Caller) -> None:
+        """Who wants one message is not kept from knowing that it has claimed one.
+
+        A call for several may give up what it is not sure of, so as to hand out the others.
+        """
+        if dict(call.plan.options).get("max_messages") != 1:
+            return
+        for delivery in self._deliveries.values():
+            if delivery.by == call.name and not delivery.returned:
+                _fail("REPEATABLE", f"{call} has claimed {delivery.id}, and does not know it")
 
     def _extended(self, call: Caller, item: Item) -> None:
         receipt = str(call.plan.receipt)
@@ -419,10 +460,6 @@ def _is_message(item: Item | None) -> bool:
 
 def _is_held(item: Item) -> bool:
     return str(item["status"]) == "PROCESSING"
-
-
-def _same_sending(old: Item | None, new: Item) -> bool:
-    return old is not None and str(old.get("send_token")) == str(new.get("send_token"))
 
 
 def _queue(item: Item) -> str:

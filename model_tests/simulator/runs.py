@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from dynamomq.machine import QueueType
 from dynamomq.operations import Settings
 from dynamomq.payload import codec_for
@@ -11,9 +9,8 @@ from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
 from model_tests.simulator.actors import Actor, Consumer, Operator, Producer, Role
 from model_tests.simulator.choices import Chooser
-from model_tests.simulator.fates import Fate
 from model_tests.simulator.index import IndexView, Lag
-from model_tests.simulator.movers import LATE
+from model_tests.simulator.movers import KINDS
 from model_tests.simulator.oracle import Oracle, ViolationError
 from model_tests.simulator.simulation import Rules, Simulation
 from model_tests.simulator.storage import BaseTable
@@ -61,14 +58,37 @@ def run(simulation: Simulation, chooser: Chooser, steps: int = STEPS) -> None:
     Raises:
         ViolationError: a property does not hold.
     """
+    adversity(simulation, chooser, steps)
+    come_to_an_end(simulation)
+
+
+def adversity(simulation: Simulation, chooser: Chooser, steps: int) -> None:
+    """Let happen what the chooser decides, for so many steps.
+
+    Raises:
+        ViolationError: a property does not hold.
+    """
     for _ in range(steps):
         if simulation.is_over:
             break
-        weights, movers = simulation.movers()
-        mover = movers[chooser.pick(weights)]
-        chances, fates = simulation.fates(mover)
-        simulation.take(mover, fates[chooser.pick(chances)])
-    come_to_an_end(simulation)
+        step(simulation, chooser)
+
+
+def step(simulation: Simulation, chooser: Chooser) -> None:
+    """Let the chooser decide who moves, and what happens then.
+
+    Raises:
+        ViolationError: a property does not hold any more.
+    """
+    weights, movers = simulation.movers()
+    mover = movers[chooser.pick(weights)]
+    chances, fates = simulation.fates(mover)
+    simulation.take(mover, fates[chooser.pick(chances)])
+
+
+def steps_of(simulation: Simulation) -> int:
+    """How many steps a world has taken."""
+    return sum(simulation.counts[kind] for kind in KINDS)
 
 
 def come_to_an_end(simulation: Simulation) -> None:
@@ -77,7 +97,8 @@ def come_to_an_end(simulation: Simulation) -> None:
     Raises:
         ViolationError: it does not, within a bounded number of steps (PROGRESS).
     """
-    _end_faults(simulation)
+    role = Consumer(calls=10**6, batches=(10,), timeouts=(TIMEOUT,), ways=((1, "delete"),))
+    simulation.make_peace(Actor("survivor", role))
     limit = STEPS_TO_THE_END * (1 + len(simulation.items))
     for _ in range(limit):
         left = [item for item in simulation.items.values() if _is_unfinished(item)]
@@ -92,18 +113,6 @@ def come_to_an_end(simulation: Simulation) -> None:
         simulation.take(survivor.mover, fates[0])
     ids = ", ".join(str(item["id"]) for item in left)
     raise ViolationError("PROGRESS", f"after {limit} steps without faults there are still {ids}")
-
-
-def _end_faults(simulation: Simulation) -> None:
-    for actor in simulation.actors.values():
-        actor.crash()
-    while simulation.late:
-        simulation.take(LATE, Fate("executes", 0))
-    simulation.index.catch_up()
-    simulation.rules = evolve(simulation.rules, faults=0, leaps=(), offsets=())
-    role = Consumer(calls=10**6, batches=(10,), timeouts=(TIMEOUT,), ways=((1, "delete"),))
-    simulation.actors["survivor"] = Actor("survivor", role)
-    simulation.oracle.clock("survivor", 0)
 
 
 def _is_unfinished(item: Item) -> bool:

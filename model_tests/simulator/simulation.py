@@ -8,7 +8,7 @@ random runs, recorded ones and exhaustive searches.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from typing import Any
 
@@ -52,15 +52,18 @@ class Rules:
     Attributes:
         step: how long each step takes, in nanoseconds.
         faults: how many faults may happen; ``None``: any number.
+        kinds: which; none: all.
         leaps: by how much time may leap, in nanoseconds.
         leaps_left: how often it may; ``None``: any number of times.
         offsets: how far a clock may be off after a jump; none: clocks do not jump.
         late_within: how long after its request began an attempt may still be executed.
-        search: whether states will be copied and compared.
+        search: whether states will be copied and compared. Then nothing happens that changes only
+            the order of steps that do not matter to each other: see :meth:`Simulation.movers`.
     """
 
     step: int = SECOND // 1000
     faults: int | None = None
+    kinds: frozenset[Fate] = frozenset()
     leaps: tuple[int, ...] = ()
     leaps_left: int | None = None
     offsets: tuple[int, ...] = ()
@@ -135,6 +138,8 @@ class Simulation:
     counts: Counter[str] = field(factory=Counter)
     _changes: list[tuple[Item | None, Item | None]] = field(factory=list)
     _answer: Answer | None = None
+    _shares_index: bool = False
+    _shares_oracle: bool = False
     _begun: dict[tuple[object, ...], Remembered] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -144,22 +149,67 @@ class Simulation:
     def copy(self) -> Simulation:
         """A world like this one, which goes its own way; for searches only."""
         other = copy(self)
-        other.index, other.oracle = self.index.copy(), self.oracle.copy()
-        other.actors = {name: copy(actor) for name, actor in self.actors.items()}
-        other.items, other._changes = dict(self.items), []
+        other.items, other.actors = dict(self.items), dict(self.actors)
+        other._shares_index = other._shares_oracle = True
         return other
+
+    def _own_actor(self, name: str) -> Actor:
+        """An actor that may change; in a search it may be other worlds' too until then."""
+        if self.rules.search:
+            self.actors[name] = self.actors[name].copy()
+        return self.actors[name]
+
+    def _own_index(self) -> IndexView:
+        """The index, to be changed."""
+        if self._shares_index:
+            self.index, self._shares_index = self.index.copy(), False
+        return self.index
+
+    def _own_oracle(self) -> Oracle:
+        """The oracle, to be told something."""
+        if self._shares_oracle:
+            self.oracle, self._shares_oracle = self.oracle.copy(), False
+        return self.oracle
+
+    def digest(self) -> tuple[object, ...]:
+        """What all that can still happen depends on, hashable; for searches only.
+
+        Items, executions and messages are told by their identity: equal ones are the same object.
+        """
+        return (
+            self.time,
+            self.rules.faults,
+            self.rules.leaps_left,
+            tuple(sorted((key, id(item)) for key, item in self.items.items())),
+            self.index.digest(),
+            tuple((id(one.write), one.until) for one in self.late),
+            tuple(actor.known_digest for actor in self.actors.values()),
+            self.oracle.digest(),
+        )
 
     # --- what could happen -------------------------------------------------------------------
 
     def movers(self) -> tuple[Sequence[int], Sequence[Mover]]:
-        """Who could move next, and how likely each should be."""
-        found = [
-            (10, actor.mover)
+        """Who could move next, and how likely each should be.
+
+        In a search there is no choice where the order does not matter. Asking for the time matters
+        to nobody else, and to oneself only if time leaps in between: so it happens at once, or is
+        put off until after a leap. Beginning a call matters to nobody. The index has to change only
+        before somebody looks at it.
+        """
+        awake = [
+            actor
             for actor in self.actors.values()
-            if actor.wakes <= self.time and not actor.is_done
+            if actor.wakes <= self.time and not actor.waits and not actor.is_done
         ]
+        if self.rules.search:
+            for actor in awake:
+                if not actor.asks_storage:
+                    return (1,), (actor.mover,)
+        found = [(10, actor.mover) for actor in awake]
         busy = bool(found)
-        if self.index.under_way:
+        looking = not self.rules.search or any(actor.is_looking for actor in awake)
+        if self.index.under_way and looking:
             found.append((6, INDEX))
         if self.late:
             found.append((4, LATE))
@@ -176,9 +226,8 @@ class Simulation:
         if mover is INDEX:
             return _evenly(Fate("arrives", n) for n in range(len(self.index.under_way)))
         if mover is LATE:
-            return _evenly(
-                Fate(name, n) for n in range(len(self.late)) for name in ("executes", "is dropped")
-            )
+            names = ("executes",) if self.rules.search else ("executes", "is dropped")
+            return _evenly(Fate(name, n) for n in range(len(self.late)) for name in names)
         if mover is TIME:
             return _evenly(Fate("leaps", leap) for leap in self._leaps())
         if mover is CLOCKS:
@@ -192,12 +241,25 @@ class Simulation:
         actor = self.actors[mover.actor]
         if actor.execution is None or actor.execution.request is None:
             return actor.fates()
+        if self.rules.search:
+            return _evenly(self._fates_to_search(actor, actor.execution.request))
         weights, found = fates.of(actor.execution.request, faulty=self.rules.faults != 0)
         if actor.in_doubt_since is not None and found[-1] is fates.FROZEN:
             latest = actor.in_doubt_since + self.rules.late_within
             if self.time + FREEZE >= latest:  # its repetitions would come later than they can
                 return weights[:-1], found[:-1]
         return weights, found
+
+    def _fates_to_search(self, actor: Actor, request: Request[Any]) -> Iterator[Fate]:
+        """All that matters: a pause is there in any case, a crash that changes nothing once."""
+        yield fates.ANSWERED
+        if not actor.asks_storage:
+            if isinstance(request, Tick) and self.rules.leaps_left:
+                yield fates.WAITS
+        elif self.rules.faults != 0:
+            possible = fates.of(request, faulty=True)[1][1:]
+            wanted = self.rules.kinds or frozenset(possible)
+            yield from (one for one in possible if one in wanted and one is not fates.FROZEN)
 
     @property
     def is_over(self) -> bool:
@@ -233,7 +295,7 @@ class Simulation:
         """
         self._changes, self._answer = [], None
         self.counts[mover.kind] += 1
-        actor = self.actors.get(mover.actor)
+        actor = self._own_actor(mover.actor) if mover.actor else None
         call = actor.call if actor else None
         request = actor.execution.request if actor and actor.execution else None
         try:
@@ -252,7 +314,7 @@ class Simulation:
         self.time += self.rules.step
 
     def _arrive(self, fate: Fate) -> None:
-        self.index.arrive(fate.detail)
+        self._own_index().arrive(fate.detail)
 
     def _late(self, fate: Fate) -> None:
         late = self.late[fate.detail]
@@ -262,19 +324,32 @@ class Simulation:
 
     def _leap(self, fate: Fate) -> None:
         self.time += fate.detail
+        for name in [actor.name for actor in self.actors.values() if actor.waits]:
+            self._own_actor(name).waits = False
         if self.rules.leaps_left:
             self.rules = evolve(self.rules, leaps_left=self.rules.leaps_left - 1)
 
     def _jump(self, fate: Fate) -> None:
         name, offset = fate.detail
-        self.actors[name].offset = offset
-        self.oracle.clock(name, offset)
+        self._own_actor(name).offset = offset
+        self._own_oracle().clock(name, offset)
 
     def _remove(self, fate: Fate) -> None:
         old = self.items.pop(fate.detail)
         self.table.remove({fate.detail: old}, fate.detail)
         self._changes.append((old, None))
-        self.oracle.changed(self.time, None, "", old, None)
+        self._own_oracle().changed(self.time, None, "", old, None)
+
+    def make_peace(self, survivor: Actor) -> None:
+        """End all faults: everybody dies, late attempts are executed, one sound actor is left."""
+        for name in list(self.actors):
+            self._own_actor(name).crash()
+        while self.late:
+            self.take(LATE, Fate("executes", 0))
+        self._own_index().catch_up()
+        self.rules = evolve(self.rules, faults=0, leaps=(), offsets=())
+        self.actors = {**self.actors, survivor.name: survivor}
+        self._own_oracle().clock(survivor.name, survivor.offset)
 
     # --- actors ------------------------------------------------------------------------------
 
@@ -289,6 +364,8 @@ class Simulation:
             actor.held = actor.held[1:]  # it forgets its oldest message
         elif fate is fates.FROZEN:
             actor.wakes = self.time + FREEZE
+        elif fate is fates.WAITS:
+            actor.waits = True
         elif fate is fates.CRASHED:
             actor.crash()
         else:
@@ -297,7 +374,7 @@ class Simulation:
     def _begin(self, actor: Actor, plan: Plan) -> None:
         actor.calls += 1
         call = Call(actor.name, actor.calls, plan)
-        self.oracle.began(call, self.time)
+        self._own_oracle().began(call, self.time)
         actor.call, actor.ticks = call, 0
         if not self.rules.search:
             actor.execution = Live.begin(call, self.settings)
@@ -312,7 +389,8 @@ class Simulation:
             case Tick():
                 self._reply(actor, self._moment(actor, request))
             case Sleep(seconds):
-                actor.wakes = self.time + round(seconds * SECOND)
+                if not self.rules.search:
+                    actor.wakes = self.time + round(seconds * SECOND)
                 self._reply(actor, Answer(key="slept"))
             case Write():
                 self._write(actor, (request,), fate)
@@ -389,8 +467,8 @@ class Simulation:
         else:
             self.items[write.id] = new
         self._changes.append((old, new))
-        self.index.changed(write.id, new)
-        self.oracle.changed(self.time, call, request_of(write), old, new)
+        self._own_index().changed(write.id, new)
+        self._own_oracle().changed(self.time, call, request_of(write), old, new)
         check_change(write, old, new)
         return effect.reply
 
@@ -403,7 +481,7 @@ class Simulation:
         if outcome is not None and actor.call is not None:
             name = None if outcome.error is None else type(outcome.error).__name__
             self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
-            self.oracle.ended(actor.call, outcome.result, name)
+            self._own_oracle().ended(actor.call, outcome.result, name)
             actor.end(outcome)
 
 

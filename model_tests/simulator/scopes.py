@@ -1,0 +1,171 @@
+"""The small worlds that are searched exhaustively, and their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from dynamomq.operations import Settings
+from dynamomq.payload import codec_for
+from dynamomq.timestamps import SECOND
+from model_tests.simulator import fates
+from model_tests.simulator.actors import Actor, Choice, Role
+from model_tests.simulator.calls import Plan
+from model_tests.simulator.index import IndexView, Lag
+from model_tests.simulator.oracle import Oracle
+from model_tests.simulator.search import Scope
+from model_tests.simulator.simulation import Rules, Simulation
+from model_tests.simulator.storage import BaseTable
+
+TIMEOUT = 10 * SECOND
+WINDOW = 300 * SECOND
+LEAP = 11 * SECOND  # past a deadline
+AHEAD = 2 * SECOND  # one clock's error
+
+
+@frozen
+class Sender:
+    """Sends messages, each one again until it is told that it is there.
+
+    Attributes:
+        ids: which.
+        calls: how often it tries at most.
+    """
+
+    ids: tuple[str, ...]
+    calls: int
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Send the next one."""
+        if actor.calls >= self.calls:
+            return ()
+        data = f"{actor.name}.{actor.calls}"
+        id = self.ids[min(actor.calls, len(self.ids) - 1)]
+        return [(1, Plan("send", id, options=(("data", data), ("delay", 0))))]
+
+
+@frozen
+class Worker:
+    """Receives one message after the other and finishes each.
+
+    Attributes:
+        calls: how many calls it makes at most.
+        ways: how it may finish a message.
+        batch: how many messages it asks for at once.
+    """
+
+    calls: int
+    ways: tuple[str, ...] = ("delete",)
+    batch: int = 1
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Finish what it holds, or receive."""
+        if actor.calls >= self.calls:
+            return ()
+        for message in actor.held:
+            return [
+                (1, Plan(way, message=message, options=_OPTIONS.get(way, ()))) for way in self.ways
+            ]
+        return [(1, Plan("receive", options=(("max_messages", self.batch),)))]
+
+
+_OPTIONS = {"retry": (("delay", 0),), "extend": (("timeout", TIMEOUT),)}
+
+
+@frozen
+class Editor:
+    """An operator who edits a message once, in any way.
+
+    Attributes:
+        id: which.
+        calls: how often at most.
+        triggers: how.
+    """
+
+    id: str
+    calls: int = 1
+    triggers: tuple[str, ...] = ("bury", "cancel", "update")
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Edit it."""
+        if actor.calls >= self.calls:
+            return ()
+        return [
+            (1, Plan(one, self.id, options=(("data", "edited"),) if one == "update" else ()))
+            for one in self.triggers
+        ]
+
+
+def _world(
+    roles: dict[str, Role],
+    rules: Rules,
+    *,
+    sent: tuple[str, ...] = (),
+    lag: Lag = Lag.LATE,
+    max_receives: int | None = None,
+    offsets: dict[str, int] | None = None,
+) -> Simulation:
+    """A world in which some messages have been sent already."""
+    simulation = Simulation(
+        Settings("simulated", codec_for(None), TIMEOUT, max_receives, WINDOW),
+        Rules(step=0, faults=0, search=True),
+        IndexView(lambda: Lag.NONE),
+        Oracle(max_receives, WINDOW),
+        {"before": Actor("before", Sender(sent, len(sent)))},
+        BaseTable(remember=True),
+    )
+    while not simulation.is_over:
+        mover = simulation.movers()[1][0]
+        simulation.take(mover, simulation.fates(mover)[1][0])
+    simulation.index.lag = lambda: lag
+    simulation.rules = evolve(rules, step=0, search=True)
+    simulation.actors = {
+        name: Actor(name, role, (offsets or {}).get(name, 0)) for name, role in roles.items()
+    }
+    for actor in simulation.actors.values():
+        simulation.oracle.clock(actor.name, actor.offset)
+    simulation.counts.clear()
+    return simulation
+
+
+_REPEATED = frozenset({fates.REPLY_LOST, fates.LATE, fates.TIMED_OUT})
+
+
+def _faults() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(2), "two": Worker(2)}
+    rules = Rules(faults=1, leaps=(LEAP,), leaps_left=1)
+    return _world(roles, rules, sent=("a",), offsets={"two": AHEAD})
+
+
+def _two_messages() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(4), "two": Worker(4)}
+    return _world(roles, Rules(faults=0), sent=("a", "b"))
+
+
+def _late_requests() -> Simulation:
+    roles: dict[str, Role] = {"producer": Sender(("a",), 2), "consumer": Worker(3)}
+    return _world(roles, Rules(faults=2, kinds=_REPEATED, leaps=(LEAP,), leaps_left=1))
+
+
+def _expiry() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(2), "two": Worker(2), "three": Worker(2)}
+    return _world(roles, Rules(faults=0, leaps=(LEAP,), leaps_left=1), sent=("a",))
+
+
+def _operator() -> Simulation:
+    roles: dict[str, Role] = {
+        "holder": Worker(2, ways=("delete", "retry", "extend", "release", "move_to_dlq")),
+        "operator": Editor("a"),
+    }
+    rules = Rules(faults=1, kinds=_REPEATED, leaps=(LEAP,), leaps_left=1)
+    return _world(roles, rules, sent=("a",), lag=Lag.NONE)
+
+
+SCOPES = (
+    Scope("a", "2 consumers, 1 message, any one fault anywhere", _faults),
+    Scope("b", "2 consumers, 2 messages, no faults", _two_messages),
+    Scope("c", "producer who tries again, consumer, 1 message, 2 repetitions", _late_requests),
+    Scope("d", "3 consumers, 1 message, its deadline passes", _expiry),
+    Scope("e", "holder, operator, 1 message, one reply lost or attempt late", _operator),
+)
