@@ -8,7 +8,7 @@ from attrs import define, evolve, field
 
 from dynamomq.attributes import DUE, ID, QUEUE_TYPE
 from dynamomq.effects import Set
-from dynamomq.expressions import Arg, Attr
+from dynamomq.expressions import Arg, Attr, Condition, negation
 from dynamomq.requests import (
     MAX_BATCH,
     Get,
@@ -114,7 +114,7 @@ class Requests:
     def _batch(self) -> WriteBatch:
         if self._happens(0.1):
             return self._wrong_batch()
-        size = self.chance.randint(1, 8 if self._happens(0.8) else MAX_BATCH)
+        size = self.chance.randint(1, 6 if self._happens(0.9) else MAX_BATCH)
         ids = self.chance.sample(IDS, size)
         if size == 1:  # then it is no PartiQL statement
             return WriteBatch((self._part(ids[0], batched=False),))
@@ -136,22 +136,25 @@ class Requests:
     def _large(self) -> Write:
         """Around 400 KB, the limit of an item; it does not stay for long, it makes all slow."""
         if LARGE not in self.known:
-            # DynamoDB says of numbers only "approximately" how many bytes they are.
-            odd = self.writes.values.of(self.chance.choice(WITHOUT_NUMBERS))
-            item: Item = {"id": LARGE, "a": odd, "v": ""}
-            filler = self.chance.choice(("x", "ü", "🎈", "\n"))
-            room = MAX_ITEM_BYTES - item_size(item) + self.chance.choice((-1, 0, 1))
-            width = len(filler.encode())
-            item["v"] = filler * (room // width) + "x" * (room % width)
-            whole = put(item)
-            presence = ID.absent() if self._happens(0.7) else ID.exists()
-        else:
-            whole = update(LARGE, pad="x" * self.chance.randrange(3))
-            presence = ID.exists() if self._happens(0.7) else ID.absent()
-        if LARGE in self.known and self._happens(0.5):
-            return Write(LARGE, custom_rule("delete", [], ID.exists()), {})
-        effects = [Set(Attr(name), Arg(name)) for name in whole.arguments]
-        return evolve(whole, rule=custom_rule(whole.rule.kind, effects, presence))
+            return self._guarded(put(self._large_item()), ID.absent())
+        if self._happens(0.5):
+            return self._guarded(Write(LARGE, custom_rule("delete", []), {}), ID.exists())
+        return self._guarded(update(LARGE, pad="x" * self.chance.randrange(3)), ID.exists())
+
+    def _guarded(self, write: Write, condition: Condition) -> Write:
+        """The write under a condition that holds, or its opposite."""
+        effects = write.specialised.effects
+        chosen = condition if self._happens(0.8) else negation(condition)
+        return evolve(write, rule=custom_rule(write.rule.kind, effects, chosen))
+
+    def _large_item(self) -> Item:
+        # No numbers: DynamoDB says only "approximately" how many bytes they are.
+        odd = self.writes.values.of(self.chance.choice(WITHOUT_NUMBERS))
+        item: Item = {"id": LARGE, "a": odd, "v": ""}
+        filler = self.chance.choice(("x", "ü", "🎈", "\n"))
+        width = len(filler.encode())
+        room = MAX_ITEM_BYTES - item_size(item) + self.chance.choice((-1, 0, 1))
+        return {**item, "v": filler * (room // width) + "x" * (room % width)}
 
     # --- reads -------------------------------------------------------------------------------
 

@@ -35,14 +35,15 @@ from dynamomq.expressions import (
 )
 from dynamomq.requests import Write
 from dynamomq.rules import Kind
-from dynamomq.values import Item, Value, type_letter
+from dynamomq.values import MAX_KEY_BYTES, MAX_SORT_KEY_BYTES, Item, Value, type_letter
 from tests.integration.random_values import LETTERS, ORDERED, TEXTS, Values
 from tests.support.embedded import custom_rule
 
 QUEUES: Final = ("STANDARD", "DLQ", "Ü🎈")
 TIES: Final = ("t", "t1", "t\ue000", "t🎈")  # due times that several items have
-WRONG_KEYS: Final[tuple[Value, ...]] = ("", 1, None, True, b"t", ["t"], "q" * 2049)
 KEYS: Final = (QUEUE_TYPE, DUE)
+LONGEST: Final = {QUEUE_TYPE: "q" * MAX_KEY_BYTES, DUE: "t" * MAX_SORT_KEY_BYTES}
+WRONG_KEYS: Final[tuple[Value, ...]] = ("", 1, None, True, b"t", ["t"])
 ATTRIBUTES: Final = (*KEYS, STATUS, RECEIVE_COUNT, *map(Attr, "abcdef"))
 OPERATORS: Final[tuple[Operator, ...]] = get_args(Operator)
 ARGUMENTS: Final = ("p", "q", "r", "s")
@@ -192,7 +193,7 @@ class Writes:
         attributes = self.chance.sample(ATTRIBUTES, self.chance.randint(1, 4))
         changes = [self._change(one) for one in attributes]
         if self._happens(0.02):  # what DynamoDB refuses
-            wrong = (Set(ID, Constant(key)), Remove(ID), Remove(attributes[0]))
+            wrong = (Set(ID, self._literal(key)), Remove(ID), Remove(attributes[0]))
             changes.append(self.chance.choice(wrong))
         return changes
 
@@ -208,8 +209,9 @@ class Writes:
 
     def _assigned(self, attribute: Attr) -> Value:
         """A value that fits the attribute, mostly."""
-        if attribute in KEYS and self._happens(0.03):
-            return self.chance.choice(WRONG_KEYS)
+        if attribute in KEYS and self._happens(0.04):
+            longest = LONGEST[attribute]
+            return self.chance.choice((*WRONG_KEYS, longest, f"{longest}x"))
         if attribute == QUEUE_TYPE:
             return self.chance.choice(QUEUES)
         if attribute == DUE and self._happens(0.5):

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-from dynamomq.values import Value, type_letter
+from dynamomq.values import Value, number_text, type_letter
 
 T = TypeVar("T")
 
@@ -60,9 +60,28 @@ NUMBERS: Final[tuple[int | Decimal, ...]] = (
 BLOBS: Final = (b"", b"a", b"ab", b"\0", b"\x7f", b"\x80", b"\xff", "🎈".encode())
 NAMES: Final = ("k", "S", "N", "ü", "a b")
 LETTERS: Final = ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS")
+WEIGHTS: Final = (3, 3, 1, 1, 1, 1, 1, 1, 1, 1)
 ORDERED: Final = ("S", "N", "B")
 MAX_LEVELS: Final = 3
 DEEPEST: Final = 31  # lists or maps in each other; DynamoDB counts the scalar as one more level
+
+
+def look_alike(value: Value) -> Value:
+    """A value of another type that careless code takes for this one."""
+    match value:
+        case bool():
+            return int(value)
+        case int() | Decimal():
+            return bool(value) if value in (0, 1) else number_text(value)
+        case str():
+            return value.encode()
+        case bytes():
+            return value.decode(errors="replace")
+        case [first, *others]:
+            return [look_alike(first), *others]
+        case set():
+            return sorted(value, key=repr)
+    return None if value else ""
 
 
 @frozen
@@ -75,7 +94,9 @@ class Values:
         """A value of any type; containers nest, seldom to the very limit."""
         if levels == MAX_LEVELS and self.chance.random() < 0.01:
             return self._deep(self.chance.choice((DEEPEST, DEEPEST, DEEPEST + 1)))
-        return self.of(self.chance.choice(LETTERS if levels else ORDERED), levels)
+        letters, weights = (LETTERS, WEIGHTS) if levels else (ORDERED, None)
+        (letter,) = self.chance.choices(letters, weights)
+        return self.of(letter, levels)
 
     def of(self, letter: str, levels: int = MAX_LEVELS) -> Value:
         """A value of a type, named as DynamoDB does."""
@@ -94,10 +115,11 @@ class Values:
         return make[letter]()
 
     def like(self, value: Value) -> Value:
-        """The same value, or the same number spelt differently, or another one of its type."""
-        if self.chance.random() < 0.4:
-            return self.of(type_letter(value))
-        return Decimal(value) if type(value) is int else value
+        """The same value (a number perhaps spelt differently), a look-alike, or one of its type."""
+        choice = self.chance.random()
+        if choice < 0.5:
+            return Decimal(value) if type(value) is int else value
+        return look_alike(value) if choice < 0.6 else self.of(type_letter(value))
 
     def _some(self, pool: tuple[T, ...]) -> list[T]:
         return self.chance.sample(pool, self.chance.randrange(min(4, len(pool) + 1)))

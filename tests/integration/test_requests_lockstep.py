@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count
 from typing import Any, Final
 
 import pytest
@@ -49,11 +50,18 @@ PARTS: Final = {
 MakeLockstep = Callable[[], RequestLockstep]
 
 
+@pytest.fixture(scope="module")
+def remote(dynamodb_endpoint: str) -> Iterator[DynamoDBEngine]:
+    """DynamoDB Local, through a client as the engine makes it."""
+    with closing(DynamoDBEngine(endpoint_url=dynamodb_endpoint)) as engine:
+        yield engine
+
+
 @pytest.fixture
-def make_lockstep(dynamodb_endpoint: str, table_name: str) -> Iterator[MakeLockstep]:
+def make_lockstep(remote: DynamoDBEngine, table_name: str) -> Iterator[MakeLockstep]:
     """Put both engines side by side, their tables empty."""
-    with LocalEngine() as local, closing(DynamoDBEngine(endpoint_url=dynamodb_endpoint)) as remote:
-        numbers = iter(range(10**6))
+    numbers = count()
+    with LocalEngine() as local:
 
         def make() -> RequestLockstep:
             table = TableDefinition(f"{table_name}-{next(numbers)}")
@@ -119,7 +127,7 @@ class Lazy(Between):
 @pytest.mark.engine("local-memory")
 def test_a_difference_is_found_and_explained() -> None:
     """An engine that does not delete is found out; few steps show it, and a command replays it."""
-    numbers = iter(range(10**6))
+    numbers = count()
     with LocalEngine() as engine:
 
         def make() -> RequestLockstep:
