@@ -411,14 +411,15 @@ class Oracle:
         self._deliveries[receipt] = evolve(delivery, returned=True, promised=due)
 
     def _check_all_delivered(self, call: Caller) -> None:
-        """Who wants one message is not kept from knowing that it has claimed one.
+        """A call for one message that holds one says so.
 
         A call for several may give up what it is not sure of, so as to hand out the others.
         """
         if dict(call.plan.options).get("max_messages") != 1:
             return
-        for delivery in self._deliveries.values():
-            if delivery.by == call.name and not delivery.returned:
+        for receipt, delivery in self._deliveries.items():
+            current = self._lives[delivery.id].receipt == receipt
+            if current and delivery.by == call.name and not delivery.returned:
                 _fail("REPEATABLE", f"{call} has claimed {delivery.id}, and does not know it")
 
     def _extended(self, call: Caller, item: Item) -> None:
