@@ -153,12 +153,12 @@ class Producer:
     """Sends some messages; again after an error, as its users would.
 
     Attributes:
-        ids: under which ids; the same one may be sent more than once.
+        ids: under which ids; the same one may be sent more than once. ``None``: under a fresh one.
         delays: by how much it may delay them, in nanoseconds.
         calls: how many sends it tries at most.
     """
 
-    ids: tuple[str, ...]
+    ids: tuple[str | None, ...]
     delays: tuple[int, ...] = (0,)
     calls: int = 6
 

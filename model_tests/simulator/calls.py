@@ -74,7 +74,7 @@ class Call:
         return f"{self.actor}'s {self.plan}"
 
 
-def _send(settings: Settings, id: str, data: str, delay: int) -> Operation[Any]:
+def _send(settings: Settings, id: str | None = None, *, data: str, delay: int) -> Operation[Any]:
     return operations.send(settings, data, id=id, delay=delay)
 
 

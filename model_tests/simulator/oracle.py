@@ -121,6 +121,7 @@ class Oracle:
     _deliveries: dict[str, Delivery] = field(factory=dict)
     _executed: set[str] = field(factory=set)  # requests that changed something
     _effective: set[Name] = field(factory=set)  # calls that did
+    _failed: set[Name] = field(factory=set)  # calls that storage has failed
     _creations: dict[Name, str] = field(factory=dict)
     _refused: dict[Name, str] = field(factory=dict)  # calls that were told that nothing was done
     _digest: tuple[object, ...] | None = field(default=None, init=False)
@@ -137,6 +138,7 @@ class Oracle:
             deliveries=dict(self._deliveries),
             executed=set(self._executed),
             effective=set(self._effective),
+            failed=set(self._failed),
             creations=dict(self._creations),
             refused=dict(self._refused),
         )
@@ -164,6 +166,7 @@ class Oracle:
             ),
             frozenset(self._executed),
             frozenset(self._effective),
+            frozenset(self._failed),
         )
 
     # --- what it is told ---------------------------------------------------------------------
@@ -211,6 +214,10 @@ class Oracle:
             self._removed(time, call, old, new)
         elif old is not None and new is not None and lives:
             self._changed(time, call, old, new)
+
+    def failed(self, call: Caller) -> None:
+        """A request of a call was answered with an error of the storage."""
+        self._failed.add(call.name)
 
     def ended(self, call: Caller, result: Any, error: str | None) -> None:
         """A call ended with a result, or with an error of this name."""
@@ -411,11 +418,11 @@ class Oracle:
         self._deliveries[receipt] = evolve(delivery, returned=True, promised=due)
 
     def _check_all_delivered(self, call: Caller) -> None:
-        """A call for one message that holds one says so.
+        """A call knows what it has claimed.
 
-        A call for several may give up what it is not sure of, so as to hand out the others.
+        Only where storage fails it may give up what it is not sure of, and hand out the others.
         """
-        if dict(call.plan.options).get("max_messages") != 1:
+        if call.name in self._failed:
             return
         for receipt, delivery in self._deliveries.items():
             current = self._lives[delivery.id].receipt == receipt

@@ -30,7 +30,7 @@ def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     """A world of producers, consumers and an operator, its settings and clocks drawn by chance."""
     roles: dict[str, Role] = {
         "producer-1": Producer(IDS[:2], delays=(0, 3 * SECOND)),
-        "producer-2": Producer(IDS[1:]),
+        "producer-2": Producer((*IDS[1:], None)),
         "consumer-1": Consumer(),
         "consumer-2": Consumer(),
         "consumer-3": Consumer(sources=(QueueType.STANDARD, QueueType.DLQ)),

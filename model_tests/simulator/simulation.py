@@ -476,6 +476,8 @@ class Simulation:
         self._answer = answer
         assert actor.execution is not None, "only a call is answered"
         actor.attempts = 0
+        if answer.error is not None and actor.call is not None:
+            self._own_oracle().failed(actor.call)
         actor.execution = actor.execution.answered(answer)
         outcome = actor.execution.outcome
         if outcome is not None and actor.call is not None:
