@@ -93,7 +93,7 @@ def _split(*weighted: tuple[int, Fate]) -> tuple[tuple[int, ...], tuple[Fate, ..
     return tuple(weight for weight, _ in weighted), tuple(fate for _, fate in weighted)
 
 
-_BY_REQUEST = {
+_BY_REQUEST: dict[type[object], tuple[tuple[int, ...], tuple[Fate, ...]]] = {
     Tick: _split((70, ANSWERED), *_AT_ANY_TIME),
     Sleep: _split((70, ANSWERED), *_AT_ANY_TIME),
     Write: _split(*_WRITING, *_AT_ANY_TIME),
@@ -101,6 +101,11 @@ _BY_REQUEST = {
 }
 _BY_OTHERS = _split(*_READING, *_AT_ANY_TIME)
 _HARMLESS = _split((1, ANSWERED))
+
+
+def faults_of(kind: type[object]) -> frozenset[Fate]:
+    """All that can go wrong with a kind of request."""
+    return frozenset(fate for fate in _BY_REQUEST.get(kind, _BY_OTHERS)[1] if fate.is_fault)
 
 
 def of(request: Request[Any], *, faulty: bool) -> tuple[tuple[int, ...], tuple[Fate, ...]]:

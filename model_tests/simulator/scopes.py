@@ -162,10 +162,23 @@ def _operator() -> Simulation:
     return _world(roles, rules, sent=("a",), lag=Lag.NONE)
 
 
+def _used_up() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(2, ways=("delete", "retry")), "two": Worker(2)}
+    rules = Rules(faults=1, leaps=(LEAP,), leaps_left=1)
+    return _world(roles, rules, sent=("a",), lag=Lag.NONE, max_receives=1)
+
+
+def _batches() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(3, batch=2), "two": Worker(2)}
+    return _world(roles, Rules(faults=1), sent=("a", "b"), lag=Lag.NONE)
+
+
 SCOPES = (
     Scope("a", "2 consumers, 1 message, any one fault anywhere", _faults),
     Scope("b", "2 consumers, 2 messages, no faults", _two_messages),
     Scope("c", "producer who tries again, consumer, 1 message, 2 repetitions", _late_requests),
     Scope("d", "3 consumers, 1 message, its deadline passes", _expiry),
     Scope("e", "holder, operator, 1 message, one reply lost or attempt late", _operator),
+    Scope("f", "2 consumers, 1 message that may be received once, any one fault", _used_up),
+    Scope("g", "consumer of batches, consumer, 2 messages, any one fault", _batches),
 )

@@ -48,6 +48,7 @@ class Found:
         ends: in how many states nobody could do anything any more.
         seconds: how long it took.
         counts: how often what has happened.
+        seen: how many index entries were shown, stale, repeated or missing.
         violation: the first one, if any.
         way: the schedule that led to it.
     """
@@ -57,6 +58,7 @@ class Found:
     ends: int = 0
     seconds: float = 0
     counts: Counter[str] = field(factory=Counter)
+    seen: Counter[str] = field(factory=Counter)
     violation: ViolationError | None = None
     way: Way = ()
 
@@ -75,7 +77,7 @@ def explore(scope: Scope, *, most: int = 10**6) -> Found:
     """
     started = time.perf_counter()
     first = scope.begin()
-    found = Found(counts=first.counts)
+    found = Found(counts=first.counts, seen=first.index.seen)
     known = {first.digest()}
     layer: list[tuple[Simulation, Way]] = [(first, ())]
     while layer and found.violation is None:
