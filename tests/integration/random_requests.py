@@ -114,7 +114,7 @@ class Requests:
     def _batch(self) -> WriteBatch:
         if self._happens(0.1):
             return self._wrong_batch()
-        size = self.chance.randint(1, 6 if self._happens(0.9) else MAX_BATCH)
+        size = self.chance.randint(1, 4 if self._happens(0.9) else MAX_BATCH)
         ids = self.chance.sample(IDS, size)
         if size == 1:  # then it is no PartiQL statement
             return WriteBatch((self._part(ids[0], batched=False),))

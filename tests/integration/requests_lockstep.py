@@ -99,6 +99,7 @@ class RequestLockstep:
         self._compare_touched(write)
 
     def _read_page(self, walk: Walk) -> None:
+        stage = walk.stage(self.writes)
         try:
             page, seen = walk.step(self.drivers, self.writes)
         except DynamoMQError as error:
@@ -106,6 +107,7 @@ class RequestLockstep:
         left, right = map(exact, seen)
         _same("pages", left, right)
         self.tally.count(walk.first, page)
+        self.tally.count_page(stage)
 
     def _compare_touched(self, request: Write | WriteBatch) -> None:
         writes = request.writes if isinstance(request, WriteBatch) else (request,)

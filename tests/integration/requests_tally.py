@@ -26,6 +26,7 @@ from dynamomq.requests import (
 EMBEDDED_ONLY: Final = "not asked of DynamoDB Local"
 CONDITIONS: Final = "parts of conditions"
 EFFECTS: Final = "effects"
+PAGES: Final = "pages"
 
 
 @define(eq=False)
@@ -60,6 +61,10 @@ class Tally:
                 if isinstance(outcome, Page) and outcome.cursor is None:
                     page = "last page"
                 self._add(type(request).__name__.lower(), _became(outcome, page))
+
+    def count_page(self, stage: str) -> None:
+        """Count a page of a walk, beside its request: the first, the next, …"""
+        self._add(PAGES, stage)
 
     def count_embedded_only(self) -> None:
         """Count a request that only the embedded engine answered, and rejected."""

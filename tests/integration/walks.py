@@ -66,6 +66,12 @@ class Walk:
         """Whether there is no further page."""
         return self.started and self.readers[0].cursor is None
 
+    def stage(self, writes: int) -> str:
+        """What the next page is; ``writes`` is how many there have been so far."""
+        if not self.started:
+            return "first"
+        return "next" if writes == self._writes else "next, after writes"
+
     def step(self, drivers: tuple[Driver, Driver], writes: int) -> tuple[Page, list[object]]:
         """Read a page on both.
 
