@@ -1,0 +1,137 @@
+"""The worlds that schedules are about; each is made by a function, its settings decided first.
+
+``RANDOM`` is that of random runs, in which there is much to do. ``SMALL`` has fewer actors with
+less to do, so that a schedule can be drawn and shrunk as a whole. In ``USERS`` everyone may call
+anything that the machine has a trigger for: there rules decide, one call and one step at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.operations import Settings
+from dynamomq.payload import codec_for
+from dynamomq.timestamps import SECOND
+from model_tests.simulator import runs
+from model_tests.simulator.actors import Actor, Choice, Consumer, Operator, Producer, Role
+from model_tests.simulator.calls import Plan
+from model_tests.simulator.choices import Chooser, Weights
+from model_tests.simulator.index import IndexView, Lag
+from model_tests.simulator.oracle import Oracle
+from model_tests.simulator.simulation import Rules, Simulation
+from model_tests.simulator.storage import BaseTable
+
+IDS = ("a", "b", "c")
+LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
+
+
+class World(Protocol):
+    """Makes a world."""
+
+    def __call__(self, chooser: Chooser, *, timeline: bool = False) -> Simulation:
+        """Make one, which may keep a timeline."""
+
+
+# --- who may call anything -------------------------------------------------------------------
+
+NOT_CALLED = {
+    "exhaust": "a step of receive",
+    "quarantine": "a step of receive, on items that no operation writes",
+    "reschedule": "no operation yet",
+    "purge": "no operation yet",
+}
+"""Triggers that nobody calls: why not. Those of time and of list upkeep go without saying."""
+
+WRITERS = {step.trigger: step.by for step in MESSAGE.transitions}
+CALLED = tuple(
+    trigger
+    for trigger in MESSAGE.triggers
+    if WRITERS[trigger] not in ("time", "upkeep") and trigger not in NOT_CALLED
+)
+
+_DATA = "data"
+_OPTIONS: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "send": {_DATA: (None,), "delay": (0, 3 * SECOND)},
+    "receive": {
+        "source": tuple(QueueType),
+        "max_messages": (1, 3),
+        "visibility_timeout": (10 * SECOND, 4 * SECOND),
+    },
+    "extend": {"timeout": (10 * SECOND, 1 * SECOND)},
+    "retry": {"delay": (0, 3 * SECOND)},
+    "update": {_DATA: (None,)},
+}
+"""What a call may be given, the most harmless first; each payload is a new one."""
+
+
+@frozen
+class User:
+    """Calls whatever there is to call, on every id, and on what it holds or was last done with."""
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """All calls that make sense, and some that don't."""
+        return [(1, plan) for trigger in CALLED for plan in _plans(trigger, actor)]
+
+
+def _plans(trigger: str, actor: Actor) -> Iterable[Plan]:
+    wanted = _OPTIONS.get(trigger, {})
+    for values in product(*wanted.values()):
+        options = tuple(zip(wanted, values, strict=True))
+        if _DATA in wanted:
+            options = ((_DATA, f"{actor.name}.{actor.calls}"), *options[1:])
+        match WRITERS[trigger]:
+            case "receiver":
+                yield Plan(trigger, options=options)
+            case "holder":
+                for message in (*actor.held, *actor.done):
+                    yield Plan(trigger, message=message, options=options)
+            case _:
+                for id in IDS:
+                    yield Plan(trigger, id, options=options)
+
+
+# --- worlds ----------------------------------------------------------------------------------
+
+
+def users(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """A world in which everyone may call anything."""
+    return _world(chooser, dict.fromkeys(("one", "two", "three"), User()), (1, 1, 1, 1), timeline)
+
+
+def small(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """A world of one producer, two consumers, and an operator."""
+    roles: dict[str, Role] = {
+        "producer": Producer(IDS[:2], calls=3),
+        "consumer-1": Consumer(calls=5),
+        "consumer-2": Consumer(calls=5),
+        "operator": Operator(IDS[:1], calls=1),
+    }
+    return _world(chooser, roles, (60, 25, 8, 7), timeline)
+
+
+def _world(
+    chooser: Chooser, roles: Mapping[str, Role], lags: Weights, timeline: bool
+) -> Simulation:
+    most = runs.MAX_RECEIVES[chooser.pick((1,) * len(runs.MAX_RECEIVES))]
+    actors = {
+        name: Actor(name, role, runs.OFFSETS[chooser.pick((4, 1, 1, 1, 1))])
+        for name, role in roles.items()
+    }
+    return Simulation(
+        Settings("simulated", codec_for(None), runs.TIMEOUT, most, runs.WINDOW),
+        Rules(leaps=runs.LEAPS, offsets=runs.OFFSETS),
+        IndexView(lambda: LAGS[chooser.pick(lags)]),
+        Oracle(most, runs.WINDOW),
+        actors,
+        BaseTable(),
+        timeline=[] if timeline else None,
+    )
+
+
+RANDOM, SMALL, USERS = "random", "small", "users"
+WORLDS: Mapping[str, World] = {RANDOM: runs.world, SMALL: small, USERS: users}
