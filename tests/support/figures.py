@@ -1,6 +1,8 @@
 """Figures that tests record, added up over all tests and processes, and printed at the end.
 
 A test calls ``record_property("figures", figures("lockstep", {"send": {"written": 3, …}, …}))``.
+Where one of a row's counts is of milliseconds, the others are shown with how many there were a
+second: the sums' quotient.
 """
 
 from collections import Counter
@@ -9,6 +11,7 @@ from collections.abc import Mapping
 import pytest
 
 PROPERTY = "figures"
+MILLISECONDS = "milliseconds"
 
 Rows = Mapping[str, Mapping[str, int]]
 
@@ -35,6 +38,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _shown(counts: Counter[str]) -> str:
+    if milliseconds := counts[MILLISECONDS]:
+        rest = [(name, count) for name, count in counts.items() if name != MILLISECONDS]
+        rates = (f"{n:,} {name}, {n * 1000 / milliseconds:,.0f} a second" for name, n in rest)
+        return f"{', '.join(rates)} ({milliseconds / 1000:,.1f} s)"
     if len(counts) == 1:
         return ", ".join(f"{count:,} {name}" for name, count in counts.items())
     total = max(counts.total(), 1)

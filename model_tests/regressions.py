@@ -1,0 +1,105 @@
+"""What the simulator has found, step by step, so that it would be found again.
+
+Steps are told by name, not by seed or schedule: those mean something else after each change of
+weights or alternatives, and would silently test nothing. So each regression also says how to take
+its remedy out again, and a test demands that the violation then comes back.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, suppress
+from functools import partial
+from unittest import mock
+
+from attrs import frozen
+
+from dynamomq.operations import sending
+from dynamomq.timestamps import SECOND
+from model_tests.simulator import fates
+from model_tests.simulator.fates import Fate
+from model_tests.simulator.movers import EXPIRY, LATE, TIME, Mover
+from model_tests.simulator.oracle import ViolationError
+from model_tests.simulator.steering import Steered, steer
+from model_tests.simulator.worlds import SMALL, WORLDS
+
+WORLD = SMALL
+"""Where all of them take place."""
+
+Step = tuple[Mover, str]
+"""Who moves, and how what happens then begins, as the timeline tells it."""
+
+_ANSWERED, _HELD_UP = fates.ANSWERED.name, fates.LATE.name
+_MINUTE = (TIME, f"leaps {60 * SECOND}")
+
+
+@frozen
+class Regression:
+    """A violation of the past.
+
+    Attributes:
+        name: what went wrong, in a few words.
+        found: by what, and how it came about.
+        breaks: the property that did not hold.
+        remedy: the module and the name of the function that prevents it.
+        without: what that function returned as long as there was no remedy.
+        steps: what must happen, where no clock is wrong and the index never lags.
+    """
+
+    name: str
+    found: str
+    breaks: str
+    remedy: tuple[object, str]
+    without: object
+    steps: tuple[Step, ...]
+
+    def choices(self) -> list[int]:
+        """Return the steps as a schedule, until a property fails.
+
+        Raises:
+            LookupError: one of the steps can't be taken.
+        """
+        chooser = Steered()
+        simulation = WORLDS[WORLD](chooser)
+        with suppress(ViolationError):
+            for mover, begin in self.steps:
+                steer(simulation, chooser, mover, partial(_begins, begin))
+        return chooser.taken
+
+    def remedy_undone(self) -> AbstractContextManager[object]:
+        """Have the defect back, for the time being."""
+        owner, name = self.remedy
+        return mock.patch.object(owner, name, return_value=self.without)
+
+
+def _begins(begin: str, fate: Fate) -> bool:
+    told = fate.name if fate.detail is None else f"{fate.name} {fate.detail}"
+    return told.startswith(begin)
+
+
+def _call(who: str, what: str, *becomes: str) -> list[Step]:
+    """Somebody calls something, and that happens to its requests."""
+    mover = Mover("actor", who)
+    return [(mover, f"calls {what}"), *((mover, fate) for fate in becomes)]
+
+
+_DUPLICATE_SEND = Regression(
+    name="a send refused as a duplicate takes effect",
+    found="Random runs, seed 1896 of their first version: an attempt to send is held up, the "
+    "SDK's next one is refused because of a tombstone, the tombstone is removed when its time is "
+    "over, and then the first attempt is executed.",
+    breaks="FENCED",
+    remedy=(sending, "_may_be_forgotten"),
+    without=False,
+    steps=(
+        *_call("producer", "send(a", _ANSWERED, _ANSWERED),
+        *_call("consumer-1", "receive(", *[_ANSWERED] * 5),
+        *_call("consumer-1", "delete(a", _ANSWERED, _ANSWERED),
+        *[_MINUTE] * 4,
+        *_call("producer", "send(a", _ANSWERED, _HELD_UP, _ANSWERED, _ANSWERED),
+        *[_MINUTE] * 2,
+        (EXPIRY, "removes a"),
+        (LATE, "executes"),
+    ),
+)
+
+REGRESSIONS = (_DUPLICATE_SEND,)
