@@ -10,6 +10,8 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 # of the DynamoDB for demonstration and benchmark.
 ARGS ?=
 ENDPOINT ?=
+# How long `make model-deep` goes on.
+MINUTES ?= 60
 # Where two processes pay: each has its own DynamoDB Local.
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist worksteal
@@ -61,8 +63,18 @@ test-unit: $(READY) ## Run the tests that need no DynamoDB Local
 	$(BIN)/python -m pytest -m "not dynamodb" tests $(ARGS)
 
 .PHONY: model
-model: $(READY) ## Run the model checks: properties, simulations, mutants (same ARGS)
+model: $(READY) ## Run the model checks: simulations, exhaustive search, mutants (same ARGS)
 	$(BIN)/python -m pytest $(PARALLEL) model_tests $(ARGS)
+
+.PHONY: model-deep
+model-deep: $(READY) ## Run random simulations with fresh seeds for MINUTES=60
+	DYNAMOMQ_MODEL=deep DYNAMOMQ_MODEL_MINUTES=$(MINUTES) \
+		$(BIN)/python -m pytest $(PARALLEL) model_tests/test_random.py \
+		model_tests/test_schedules.py model_tests/test_rules.py $(ARGS)
+
+.PHONY: mutants
+mutants: $(READY) ## Show which property finds each must-fail mutant; ARGS=name tells how
+	$(BIN)/python -m model_tests.mutants $(ARGS)
 
 .PHONY: docs
 docs: $(READY) ## Build the documentation into docs/_build/html, warnings being errors

@@ -223,6 +223,8 @@ class Queue(Generic[T]):
 
         Raises:
             DuplicateMessageError: the id is taken.
+            OutcomeUnknownError: the reply was lost, and the id is taken by a deleted message that
+                may be forgotten before the last attempt has arrived.
             PayloadError: the payload can't be stored exactly, or is too large.
             InvalidArgumentError: id, delay or headers are not acceptable.
         """
