@@ -1,0 +1,51 @@
+"""The page of the documentation that lists the mutants, and how each was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from model_tests.mutants.altering import Mutant
+from model_tests.mutants.hunt import SEEDS, Kill
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "mutants.md"
+
+_INTRODUCTION = """\
+---
+orphan: true
+---
+
+# Defects that the tests must find
+
+Tests that pass prove little unless they would fail if something were wrong. So a defect is built
+into DynamoMQ, one of those below at a time, and the simulator of the model tests runs what is left:
+the real operations, with replies lost, requests that arrive late, stale indexes, wrong clocks and
+crashes. The build passes only if the property that the defect breaks is found broken. An exception
+does not count, nor does another property.
+
+Each defect is hunted with the same {seeds} random runs, and DynamoMQ without a defect passes all
+of them. The table says in which of the runs the property failed. That run was then shortened: what
+can be left out of it was left out, and the last column says how many steps remain. A step is one
+request of one producer, consumer or operator, or one thing that happens to the world, such as a
+leap of a clock.
+
+Defects are named after the operation that has them. `python -m model_tests.mutants NAME` tells the
+shortest story of one: who did what when, and what became of the message.
+
+"""
+_HEAD = (
+    "| defect | | property | found in run | shortest story |",
+    "| --- | --- | --- | --- | --- |",
+)
+
+
+def row(mutant: Mutant, kill: Kill) -> str:
+    """A line of the table."""
+    steps = kill.schedule.steps
+    return f"| {mutant.name} | {mutant.change} | {mutant.breaks} | {kill.runs} | {steps} steps |"
+
+
+def text(kills: Mapping[Mutant, Kill]) -> str:
+    """The whole page."""
+    rows = [*_HEAD, *(row(mutant, kill) for mutant, kill in kills.items())]
+    return _INTRODUCTION.format(seeds=len(SEEDS)) + "\n".join(rows) + "\n"
