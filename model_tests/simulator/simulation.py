@@ -376,13 +376,14 @@ class Simulation:
         call = Call(actor.name, actor.calls, plan)
         self._own_oracle().began(call, self.time)
         actor.call, actor.ticks = call, 0
-        if not self.rules.search:
+        if self.rules.search:
+            key = (call, id(plan.message))
+            if key not in self._begun:
+                self._begun[key] = Remembered.begin(call, self.settings)
+            actor.execution = self._begun[key]
+        else:
             actor.execution = Live.begin(call, self.settings)
-            return
-        key = (call, id(plan.message))
-        if key not in self._begun:
-            self._begun[key] = Remembered.begin(call, self.settings)
-        actor.execution = self._begun[key]
+        self._conclude(actor)
 
     def _carry_out(self, actor: Actor, request: Request[Any] | None, fate: Fate) -> None:
         match request:
@@ -479,7 +480,11 @@ class Simulation:
         if answer.error is not None and actor.call is not None:
             self._own_oracle().failed(actor.call)
         actor.execution = actor.execution.answered(answer)
-        outcome = actor.execution.outcome
+        self._conclude(actor)
+
+    def _conclude(self, actor: Actor) -> None:
+        """Tell everyone how an actor's call has ended, if it has: it may have asked for nothing."""
+        outcome = actor.execution.outcome if actor.execution else None
         if outcome is not None and actor.call is not None:
             name = None if outcome.error is None else type(outcome.error).__name__
             self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
