@@ -19,6 +19,7 @@ from attrs import frozen
 VARIABLE = "DYNAMOMQ_MODEL"
 MINUTES_VARIABLE = "DYNAMOMQ_MODEL_MINUTES"
 SEED_VARIABLE = "DYNAMOMQ_MODEL_SEED"
+NAME = os.environ.get(VARIABLE, "ci")
 
 
 @frozen
@@ -55,11 +56,11 @@ def chosen() -> Profile:
     Raises:
         ValueError: there is no such profile.
     """
-    match os.environ.get(VARIABLE, "ci"):
+    match NAME:
         case "dev":
-            return Profile(1, 250, 25, 25)
+            return Profile(1, 250, 250, 100)
         case "ci":
-            return Profile(4, 600, 350, 250)
+            return Profile(4, 500, 1500, 200)
         case "deep":
             return _deep(float(os.environ.get(MINUTES_VARIABLE, "60")))
         case unknown:

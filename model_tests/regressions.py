@@ -8,7 +8,6 @@ its remedy out again, and a test demands that the violation then comes back.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
-from functools import partial
 from unittest import mock
 
 from attrs import frozen
@@ -19,7 +18,7 @@ from model_tests.simulator import fates
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import EXPIRY, LATE, TIME, Mover
 from model_tests.simulator.oracle import ViolationError
-from model_tests.simulator.steering import Steered, steer
+from model_tests.simulator.steering import Steered, possible, steer
 from model_tests.simulator.worlds import SMALL, WORLDS
 
 WORLD = SMALL
@@ -62,7 +61,11 @@ class Regression:
         simulation = WORLDS[WORLD](chooser)
         with suppress(ViolationError):
             for mover, begin in self.steps:
-                steer(simulation, chooser, mover, partial(_begins, begin))
+                told = map(_told, possible(simulation, mover))
+                place = next((n for n, what in enumerate(told) if what.startswith(begin)), None)
+                if place is None:
+                    raise LookupError(f"{self.name}: {mover} can't do that: {begin!r}")
+                steer(simulation, chooser, mover, place)
         return chooser.taken
 
     def remedy_undone(self) -> AbstractContextManager[object]:
@@ -71,9 +74,8 @@ class Regression:
         return mock.patch.object(owner, name, return_value=self.without)
 
 
-def _begins(begin: str, fate: Fate) -> bool:
-    told = fate.name if fate.detail is None else f"{fate.name} {fate.detail}"
-    return told.startswith(begin)
+def _told(fate: Fate) -> str:
+    return fate.name if fate.detail is None else f"{fate.name} {fate.detail}"
 
 
 def _call(who: str, what: str, *becomes: str) -> list[Step]:

@@ -61,3 +61,19 @@ def test_the_command_can_be_run() -> None:
     command = [sys.executable, "-m", "model_tests.replay", "--help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "schedule" in shown.stdout
+
+
+@pytest.mark.usefixtures("careless_sends")
+def test_a_violation_is_told_and_shrunk(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1, timeline, property, and a command; shrunk, they are about a few steps only."""
+    assert replay.main(["seed", "1"]) == 1
+    whole = capsys.readouterr().out
+    assert whole.endswith(f"\nreplay: {replay.PROGRAM} seed 1\n")
+    assert replay.main(["seed", "1", "--shrink"]) == 1
+    shrunk = capsys.readouterr().out
+    assert len(shrunk) < len(whole)
+    timeline, violation, command = shrunk.split("\n\n")
+    assert "send of" in timeline
+    assert violation.startswith("NO-LOSS: ")
+    assert replay.main(shlex.split(command.partition(replay.PROGRAM)[2])) == 1
+    assert capsys.readouterr().out == shrunk

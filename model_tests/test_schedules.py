@@ -7,13 +7,9 @@ while it is followed would cost a whole run for every attempt of the shrinker th
 import shlex
 
 import pytest
-from attrs import evolve
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from dynamomq.expressions import TRUE
-from dynamomq.operations import holding
-from dynamomq.rules import Rule
 from model_tests.profiles import chosen
 from model_tests.replay import PROGRAM, Run, main, report_of, shrunk
 from model_tests.simulator.choices import Drawn
@@ -54,17 +50,6 @@ def test_properties_hold_on_every_schedule(schedule: bytes) -> None:
 
 
 # --- and they would fail ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def careless_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A delete whose guard, the receipt, is missing."""
-    for queue, rule in holding._DELETE.items():
-        alternatives = tuple(
-            (state, evolve(transition, guard=TRUE)) for state, transition in rule.alternatives
-        )
-        broken = Rule(rule.trigger, rule.kind, alternatives)
-        monkeypatch.setitem(holding._DELETE, queue, broken)
 
 
 @pytest.mark.usefixtures("careless_deletes")
