@@ -216,7 +216,10 @@ class Oracle:
             self._changed(time, call, old, new)
 
     def failed(self, call: Caller) -> None:
-        """A request of a call was answered with an error of the storage."""
+        """Storage answered a request of a call with an error, or carries it out late.
+
+        Then the call may have gone on without knowing what came of it.
+        """
         self._failed.add(call.name)
 
     def ended(self, call: Caller, result: Any, error: str | None) -> None:
@@ -420,7 +423,7 @@ class Oracle:
     def _check_all_delivered(self, call: Caller) -> None:
         """A call knows what it has claimed.
 
-        Only where storage fails it may give up what it is not sure of, and hand out the others.
+        Only where storage has failed it, there may be claims that it can't know of.
         """
         if call.name in self._failed:
             return

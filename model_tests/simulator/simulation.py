@@ -320,6 +320,7 @@ class Simulation:
         late = self.late[fate.detail]
         self.late = self.late[: fate.detail] + self.late[fate.detail + 1 :]
         if fate.name == "executes":
+            self._own_oracle().failed(late.call)
             self._execute(late.write, late.call)
 
     def _leap(self, fate: Fate) -> None:
