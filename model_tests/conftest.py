@@ -11,7 +11,10 @@ from model_tests import profiles
 
 def pytest_configure() -> None:
     """Choose the first seed before there are other processes, which inherit it."""
-    profiles.first_seed()
+    try:
+        profiles.first_seed()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_report_header() -> str:
