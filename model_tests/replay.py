@@ -19,7 +19,8 @@ from attrs import define, field
 from model_tests.simulator import runs
 from model_tests.simulator.choices import Chooser, Recorded, Seeded
 from model_tests.simulator.oracle import ViolationError
-from model_tests.simulator.shrink import BUDGET, shrink
+from model_tests.simulator.scripts import Schedule, shortened
+from model_tests.simulator.shrink import BUDGET
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.timeline import told
 from model_tests.simulator.worlds import RANDOM, WORLDS
@@ -138,15 +139,11 @@ def report_of(run: Run, command: str | None = None) -> str:
 
 
 def shrunk(run: Run, budget: int = BUDGET) -> Run:
-    """Return a run with fewer and tamer decisions that violates the same property."""
+    """Return a run with fewer and tamer steps that violates the same property."""
     assert run.error is not None, "only a violation can be shrunk"
-    broken = run.error.property_id
-
-    def fails(choices: Sequence[int]) -> bool:
-        error = run.repeated(choices).error
-        return error is not None and error.property_id == broken
-
-    return run.repeated(shrink(run.chooser.taken, fails, budget), timeline=True)
+    schedule = Schedule(tuple(run.chooser.taken), run.steps)
+    best = shortened(schedule, run.error.property_id, budget, stage=WORLDS[run.world])
+    return Run(Recorded(best.choices), run.world, best.steps, timeline=True).play()
 
 
 # --- the command -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from model_tests.profiles import chosen, first_seed
 from model_tests.regressions import REGRESSIONS, WORLD, Regression
-from model_tests.replay import Run, command_of_seed, report_of
+from model_tests.replay import PROGRAM, Run, command_of_seed, report_of, shrunk
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.simulation import Simulation
 from model_tests.tally import Tally
@@ -37,7 +37,8 @@ def checked(seed: int) -> Simulation:
         error.add_note(f"replay: {command_of_seed(seed)}")
         raise
     if run.error is not None:
-        pytest.fail(report_of(run, command_of_seed(seed)), pytrace=False)
+        short = report_of(shrunk(run))
+        pytest.fail(f"{short}\n(found by: {command_of_seed(seed)})", pytrace=False)
     return run.simulation
 
 
@@ -56,6 +57,17 @@ def test_properties_hold_in_random_runs(block: int, record_property: RecordPrope
     speed = {"random runs": {"steps": tally.steps, MILLISECONDS: milliseconds}}
     record_property("figures", figures("speed", speed))
     assert not tally.lacks()
+
+
+@pytest.mark.usefixtures("careless_sends")
+def test_a_violation_is_told_with_its_commands() -> None:
+    """If send overwrites what is there, a run tells so: as short as can be, and with its seed."""
+    with pytest.raises(pytest.fail.Exception, match="NO-LOSS: |REPEATABLE: ") as caught:
+        checked(0)
+    text = str(caught.value)
+    assert text.count("calls send") in (1, 2)
+    assert f"\nreplay: {PROGRAM} schedule --steps " in text
+    assert text.endswith(f"\n(found by: {PROGRAM} seed 0)")
 
 
 @pytest.mark.parametrize("regression", REGRESSIONS, ids=lambda one: one.name)
