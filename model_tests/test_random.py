@@ -62,7 +62,7 @@ def test_properties_hold_in_random_runs(block: int, record_property: RecordPrope
 @pytest.mark.usefixtures("careless_sends")
 def test_a_violation_is_told_with_its_commands() -> None:
     """If send overwrites what is there, a run tells so: as short as can be, and with its seed."""
-    with pytest.raises(pytest.fail.Exception, match="NO-LOSS: |REPEATABLE: ") as caught:
+    with pytest.raises(pytest.fail.Exception, match=r"NO-LOSS: |REPEATABLE: ") as caught:
         checked(0)
     text = str(caught.value)
     assert text.count("calls send") in (1, 2)
