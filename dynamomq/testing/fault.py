@@ -8,6 +8,8 @@ from typing import Self
 
 from attrs import define, field
 
+from dynamomq.errors import InvalidArgumentError
+
 __all__ = ["Crash", "Fault", "UnusedFaultError"]
 
 
@@ -42,7 +44,7 @@ class Fault:
 
     Used as a context manager, it must happen before the block ends, or the block raises an
     :class:`UnusedFaultError`; at the end it is disarmed. A crash ends the block early, and the test
-    goes on behind it.
+    goes on behind it; so a crash that is to happen more than once can't be used so.
 
     Attributes:
         call: the call that armed it, such as ``crash('delete', when='before')``.
@@ -64,7 +66,20 @@ class Fault:
         return self.call if self.times == 1 else f"{self.call}, of which {self.happened} happened"
 
     def __enter__(self) -> Self:
-        """Return the fault."""
+        """Return the fault.
+
+        Raises:
+            InvalidArgumentError: it is a crash that is to happen more than once; it is disarmed.
+        """
+        if self._deadly and self.times > 1:
+            self._disarm(self)
+            raise InvalidArgumentError(
+                "times",
+                self.times,
+                "a crash ends its block, so only one can happen in it",
+                remedy="Use a block for each crash, or arm them without 'with' and catch each "
+                "Crash.",
+            )
         return self
 
     def __exit__(

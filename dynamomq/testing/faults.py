@@ -71,7 +71,8 @@ class Faults:
             on: the name of the request.
             when: ``before`` it is sent, or right ``after`` it was carried out, its reply unseen.
             nth: which of these requests from now on is the first to be struck.
-            times: how many in a row are struck.
+            times: how many in a row are struck; as a context manager, which ends with the first
+                crash, the fault must have 1.
         """
         moments: dict[str, Strike] = {"before": strikes.die_before, "after": strikes.die_after}
         if when not in moments:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -119,6 +119,31 @@ def test_a_test_goes_on_behind_a_crash(queue: Queue[Any], faults: Faults) -> Non
     with pytest.raises(Crash, match=r"can't send its get .* after the block"):
         go_on_too_early()
     assert queue.get("m").data == "payload"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_block_has_one_crash(
+    queue: Queue[Any], faults: Faults, when: Literal["before", "after"]
+) -> None:
+    """A crash ends its block, so a block for several is refused at once, and arms nothing."""
+    expected = r"times=2: a crash ends its block.*Use a block for each crash"
+    with (
+        pytest.raises(InvalidArgumentError, match=expected),
+        faults.crash("get", when=when, times=2),
+    ):
+        pytest.fail("the block has begun")
+    assert faults.unused == ()
+    assert queue.get("m").data == "payload"
+
+
+def test_several_crashes_are_armed_without_a_block(queue: Queue[Any], faults: Faults) -> None:
+    """Without ``with``, crashes happen as often as they were asked for."""
+    faults.crash("get", times=2)
+    for _ in range(2):
+        with pytest.raises(Crash):
+            queue.get("m")
+    assert queue.get("m").data == "payload"
+    faults.check()
 
 
 def test_an_error_that_nobody_hears_is_none(faults: Faults, engine: FaultyEngine) -> None:
@@ -284,8 +309,6 @@ def test_a_block_insists_on_its_fault(queue: Queue[Any], faults: Faults) -> None
         faults.time_out("get", executed=False, times=2),
         suppress(UnavailableError),
     ):
-        queue.get("m")
-    with pytest.raises(UnusedFaultError, match="times=2"), faults.crash("get", times=2):
         queue.get("m")
     faults.check()
     queue.get("m")
