@@ -65,7 +65,8 @@ LINKS: Final = ((GROUP_ID, "group"), (NEXT_ID, "next_id"), (PREVIOUS_ID, "previo
 ARGUMENTS: Final[dict[str, str]] = {
     "id": "S: the message's id",
     "now": "S: the client's present time, fixed-width RFC 3339",
-    "now_epoch": "N: the same in whole seconds since 1970, rounded down",
+    "forgotten_epoch": "N: now + the retry horizon, in whole seconds since 1970, rounded down: "
+    "tombstones that storage may remove by then are over",
     "legacy_horizon": "S: now - the queue's visibility timeout: where a delivery without receipt "
     "(a legacy consumer's) that began later still holds the message",
     "due": "S: the new due time. send: now + delay; receive and extend: now + visibility timeout; "

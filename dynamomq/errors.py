@@ -222,7 +222,11 @@ class OutcomeUnknownError(_MessageError, ContentionError):
 
 
 class ConflictError(ContentionError):
-    """A write kept meeting other writes to the same items; nothing was changed by it."""
+    """A write kept meeting other writes to the same items.
+
+    The attempt that met them changed nothing. One before it, whose reply was lost, may have been
+    executed; it is safe to call again, a send with the same id.
+    """
 
     retryable = True
 
@@ -289,7 +293,8 @@ class CredentialsError(SetupError):
 class ThrottledError(ServiceError):
     """The storage refused the request because of its rate, repeatedly.
 
-    An attempt before, whose reply was lost, may have been executed; it is safe to call again.
+    An attempt before, whose reply was lost, may have been executed; it is safe to call again, a
+    send with the same id.
     """
 
     retryable = True

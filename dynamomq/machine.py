@@ -112,7 +112,10 @@ _HELD = DUE.gt(Arg("now")) | (RECEIPT.absent() & PEEKED.gt(Arg("legacy_horizon")
 """Until the deadline; a legacy consumer leaves no receipt and moves no due time, so its delivery
 counts from its beginning."""
 _TOMBSTONE = STATUS.eq(_DELETED) & QUEUE_TYPE.absent()
-_FORGOTTEN = EXPIRES_AT.le(Arg("now_epoch"))
+_FORGOTTEN = EXPIRES_AT.le(Arg("forgotten_epoch"))
+"""Its time is over, but storage keeps it for the retry horizon: then no send that it has refused
+can be executed any more."""
+
 _WAITING = all_of([_WELL_FORMED, STATUS.eq(_READY), QUEUE_TYPE.absent(), GROUP_ID.has_type("S")])
 
 

@@ -223,8 +223,8 @@ class Queue(Generic[T]):
 
         Raises:
             DuplicateMessageError: the id is taken.
-            OutcomeUnknownError: the reply was lost, and the id is taken by a deleted message that
-                may be forgotten before the last attempt has arrived.
+            OutcomeUnknownError: a reply was lost, this process paused for minutes, and the id is
+                taken by a deleted message, which may be forgotten before all attempts arrive.
             PayloadError: the payload can't be stored exactly, or is too large.
             InvalidArgumentError: id, delay or headers are not acceptable.
         """

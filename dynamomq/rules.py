@@ -207,7 +207,7 @@ class StateMachine:
 
         Args:
             item: the stored item; ``None`` where there is none.
-            arguments: at least ``now``, ``now_epoch`` and ``legacy_horizon``.
+            arguments: at least ``now``, ``forgotten_epoch`` and ``legacy_horizon``.
 
         Raises:
             LookupError: the machine's predicates don't cover the item (a defect of the machine).

@@ -17,7 +17,7 @@ from attrs import field, frozen
 from dynamomq.rules import Transition, Writer
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value
-from spec.examples import EXAMPLES, GROUP_ITEM, ITEMS, NOW, NOW_EPOCH, at, followed, legacy
+from spec.examples import EXAMPLES, FORGOTTEN_EPOCH, GROUP_ITEM, ITEMS, NOW, at, followed, legacy
 
 __all__ = ["CASES", "TIME_CASES", "Case", "TimeCase", "cases_of"]
 
@@ -162,18 +162,18 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("the first of its group", "written", arguments={"group": "customer-7"},
              destination="STANDARD.READY"),
         Case("the id of a tombstone whose time is over", "written", destination="STANDARD.READY",
-             item={**(ITEMS["DELETED"] or {}), "expires_at": NOW_EPOCH}),
+             item={**(ITEMS["DELETED"] or {}), "expires_at": FORGOTTEN_EPOCH}),
         Case("the id of a tombstone that still counts", "refused", destination="STANDARD.READY",
-             item={**(ITEMS["DELETED"] or {}), "expires_at": NOW_EPOCH + 1}),
+             item={**(ITEMS["DELETED"] or {}), "expires_at": FORGOTTEN_EPOCH + 1}),
         Case("behind the tail of its group", "written", destination="WAITING",
              arguments={"group": "customer-7", "previous_id": "order-0"}),
         Case("a predecessor but no group", "refused", destination="WAITING",
              arguments={"previous_id": "order-0"}),
         Case("behind a tail, on a tombstone whose time is over", "written", destination="WAITING",
-             item={**(ITEMS["DELETED"] or {}), "expires_at": NOW_EPOCH},
+             item={**(ITEMS["DELETED"] or {}), "expires_at": FORGOTTEN_EPOCH},
              arguments={"group": "customer-7", "previous_id": "order-0"}),
         Case("behind a tail, on a tombstone that still counts", "refused", destination="WAITING",
-             item={**(ITEMS["DELETED"] or {}), "expires_at": NOW_EPOCH + 1},
+             item={**(ITEMS["DELETED"] or {}), "expires_at": FORGOTTEN_EPOCH + 1},
              arguments={"group": "customer-7", "previous_id": "order-0"}),
     ),
     "receive": (
@@ -348,19 +348,19 @@ TIME_CASES: Final[dict[str, tuple[TimeCase, ...]]] = {
     "forget": (
         TimeCase(
             "its time is over",
-            {"expires_at": NOW_EPOCH + 240},
+            {"expires_at": FORGOTTEN_EPOCH + 240},
             format_instant(_SECOND + 240 * SECOND - 1),
             format_instant(_SECOND + 240 * SECOND),
         ),
         TimeCase(
             "a tombstone with a decimal fraction",
-            {"expires_at": Decimal("1706691904.5")},
+            {"expires_at": Decimal("1706692204.5")},
             format_instant(_SECOND + SECOND - 1),
             format_instant(_SECOND + SECOND),
         ),
         TimeCase(
             "the tombstone of a legacy item, without receipt",
-            {"expires_at": NOW_EPOCH, "receipt": GONE, "send_token": GONE},
+            {"expires_at": FORGOTTEN_EPOCH, "receipt": GONE, "send_token": GONE},
             format_instant(_SECOND - 1),
             format_instant(_SECOND),
         ),

@@ -19,12 +19,12 @@ from spec.trees import arguments_read
 
 __all__ = [
     "EXAMPLES",
+    "FORGOTTEN_EPOCH",
     "GROUP_ITEM",
     "ITEMS",
     "LEGACY_ATTRIBUTES",
     "MACHINES",
     "NOW",
-    "NOW_EPOCH",
     "Arguments",
     "arguments_for",
     "at",
@@ -41,7 +41,8 @@ MACHINES: Final[dict[str, StateMachine]] = {machine.name: machine for machine in
 
 _NOW = parse_instant("2024-01-31T09:05:04.12Z")
 NOW: Final = format_instant(_NOW)
-NOW_EPOCH: Final = _NOW // SECOND
+RETRY_HORIZON: Final = 300
+FORGOTTEN_EPOCH: Final = _NOW // SECOND + RETRY_HORIZON
 VISIBILITY_TIMEOUT: Final = 30
 GROUP_ITEM: Final = "$group#customer-7"
 
@@ -127,7 +128,7 @@ _TOMBSTONE: Final[Item] = {
     "version": 3,
     "last_updated_timestamp": at(-50),
     "token": "token-of-delete",
-    "expires_at": NOW_EPOCH + 240,
+    "expires_at": FORGOTTEN_EPOCH + 240,
 }
 
 ITEMS: Final[dict[str, Item | None]] = {
@@ -178,7 +179,7 @@ def clock(now: str = NOW) -> Arguments:
     instant = parse_instant(now)
     return {
         "now": now,
-        "now_epoch": instant // SECOND,
+        "forgotten_epoch": instant // SECOND + RETRY_HORIZON,
         "legacy_horizon": format_instant(instant - VISIBILITY_TIMEOUT * SECOND),
     }
 
@@ -197,7 +198,7 @@ def _as_seen(item: Item) -> Arguments:
 def _own(trigger: str, item: Item, now: str) -> Arguments:
     """What an operation would pass to this trigger beside the time, having seen this item."""
     holder: Arguments = {"receipt": item.get("receipt", "receipt-of-nobody")}
-    until: Arguments = {"expires_at": parse_instant(now) // SECOND + 300}
+    until: Arguments = {"expires_at": parse_instant(now) // SECOND + 2 * RETRY_HORIZON}
     errors: Arguments = {"errors": [_FAILURE]}
     builders: dict[str, Callable[[], Arguments]] = {
         "send": lambda: {"id": "order-1", "data": {"article": "A-7", "pieces": 3}, "due": now},
@@ -241,7 +242,7 @@ def _anything(item: Item, now: str) -> Arguments:
         **_plan(item),
         "due": at(60, since=now),
         "max_receives": 3,
-        "expires_at": parse_instant(now) // SECOND + 300,
+        "expires_at": parse_instant(now) // SECOND + 2 * RETRY_HORIZON,
         "data": {"article": "A-8", "pieces": 1},
         "headers": {"priority": "high"},
         "errors": [_FAILURE],

@@ -4,10 +4,17 @@ from typing import Any, Literal
 
 import pytest
 
-from dynamomq.errors import DuplicateMessageError, DynamoMQError, OutcomeUnknownError
+from dynamomq.errors import (
+    ConflictError,
+    DuplicateMessageError,
+    DynamoMQError,
+    OutcomeUnknownError,
+    ThrottledError,
+    UnavailableError,
+)
 from dynamomq.operations import RETRY_HORIZON, Settings, send
 from dynamomq.payload import codec_for
-from dynamomq.requests import Moment, Refused, Tick, Write
+from dynamomq.requests import Moment, Refused, Sleep, Tick, Write
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item
 
@@ -84,3 +91,25 @@ def test_a_repeated_send_recognises_its_own_message_even_deleted() -> None:
     ours = {**TOMBSTONE, "send_token": "ours", "expires_at": LATEST}
     sent = outcome(Refused(ours, repeated=True))
     assert getattr(sent, "id", None) == "m"
+
+
+@pytest.mark.parametrize("kind", [ConflictError, ThrottledError, UnavailableError])
+def test_a_send_that_fails_says_under_which_id_to_send_again(kind: type[DynamoMQError]) -> None:
+    """WRITE-3: an attempt may have been executed; a new call without its id would send it twice."""
+    with pytest.raises(kind) as raised:
+        fail_to_send(kind)
+    assert "id='fresh'" in raised.value.remedy
+
+
+def fail_to_send(kind: type[DynamoMQError]) -> None:
+    """Send under a fresh id, and let each attempt fail."""
+    operation = send(SETTINGS, 1)
+    request = operation.send(None)
+    while True:
+        if isinstance(request, Write):
+            request = operation.throw(kind("simulated"))
+        elif isinstance(request, Tick):
+            request = operation.send(Moment(NOW, ("ours",) * request.tokens, "fresh", 0.0))
+        else:
+            assert isinstance(request, Sleep)
+            request = operation.send(None)

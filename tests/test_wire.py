@@ -50,7 +50,7 @@ from spec.examples import reads
 
 GOLDEN = Path(__file__).parent / "golden" / "wire.txt"
 
-TIME = "now now_epoch legacy_horizon"
+TIME = "now forgotten_epoch legacy_horizon"
 LINKS = "group next_id previous_id"
 
 # (trigger, queue, the arguments that are given): each trigger, with all that it may be given and
@@ -157,13 +157,16 @@ def text_of(condition: Condition) -> str:
 
 def partiql_of(condition: Condition, *effects: Effect) -> str:
     """A condition in PartiQL, without what stands around it."""
-    statement = wire.statement(rule_of(condition, *effects), "t")
+    statement = wire.statement(rule_of(AllOf((THERE, condition)), *effects), "t")
     assert statement is not None
-    return statement.text.partition('WHERE "id"=? AND ')[2].partition(" RETURNING")[0]
+    return statement.text.partition(f"{THERE_IN_PARTIQL} AND ")[2].partition(" RETURNING")[0]
 
 
 A, B, C = (Attr(name).eq(Arg(name)) for name in "abc")
 NOTHING_HAPPENS = Set(Attr("x"), Constant(1))
+THERE = Attr("there").exists()
+"""Keeps a rule from applying where there is no item, which PartiQL's UPDATE can't say."""
+THERE_IN_PARTIQL = '"there" IS NOT MISSING'
 
 
 # --- the machine's rules ---------------------------------------------------------------------
@@ -354,6 +357,17 @@ def test_partiql_says_no_more_than_is_documented() -> None:
     assert wire.statement(rule_of(long, NOTHING_HAPPENS), "t") is None
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [Attr("id").absent(), Not(A), A | Attr("b").absent()],
+    ids=["absent", "not equal", "equal or absent"],
+)
+def test_partiql_updates_only_what_is_there(condition: Condition) -> None:
+    """An update that would also make a new item has no statement: AWS refuses such an UPDATE."""
+    assert wire.statement(rule_of(condition, NOTHING_HAPPENS), "t") is None
+    assert wire.statement(rule_of(condition & THERE, NOTHING_HAPPENS), "t") is not None
+
+
 def test_names_are_never_text() -> None:
     """Reserved words, quotes, dots and spaces in names are quoted or aliased, and never collide."""
     condition = Attr("size").exists() & Attr("a.b").exists() & Attr("a b").exists()
@@ -395,6 +409,42 @@ def test_placeholders_of_constants() -> None:
         ":empty_L",
         ":now_2",
     ]
+
+
+def long_rule() -> tuple[Specialised, list[str], list[str]]:
+    """A rule with attributes and constants whose texts differ only after 299 characters."""
+    names, constants = ([f"{letter * 299}{end}" for end in "12"] for letter in "ac")
+    effects = [Set(Attr(name), Constant(text)) for name, text in zip(names, constants, strict=True)]
+    return rule_of(Attr("id").absent(), *effects), names, constants
+
+
+def test_placeholders_of_long_texts_are_short() -> None:
+    """A placeholder has at most the 255 characters that DynamoDB allows, and none stands twice."""
+    rule, names, constants = long_rule()
+    texts = wire.expressions(rule)
+    assert list(texts.names.values()) == ["id", *names]
+    assert texts.sources == {
+        f":{'c' * 100}": {"S": constants[0]},
+        f":{'c' * 100}_2": {"S": constants[1]},
+    }
+    assert max(map(len, (*texts.names, *texts.sources))) <= 255
+
+
+def test_long_texts_are_accepted(dynamodb_client: Any, wire_table: str) -> None:
+    """DynamoDB Local stores long constants under long names, each under its own."""
+    rule, names, constants = long_rule()
+    texts = wire.expressions(rule)
+    answer = dynamodb_client.update_item(
+        TableName=wire_table,
+        Key={"id": {"S": "long"}},
+        ConditionExpression=texts.condition,
+        UpdateExpression=texts.update,
+        ExpressionAttributeNames=texts.names,
+        ExpressionAttributeValues=texts.values({}),
+        ReturnValues="ALL_NEW",
+    )
+    stored = {name: answer["Attributes"][name]["S"] for name in names}
+    assert stored == dict(zip(names, constants, strict=True))
 
 
 def test_argument_after_a_constant_of_the_same_name() -> None:
@@ -484,9 +534,9 @@ def test_texts_mean_what_the_trees_mean(
 
     Both languages, on random conditions, items and arguments.
     """
-    rule = rule_of(condition, Set(Attr("done"), Constant(1)))
+    rule = rule_of(AllOf((THERE, condition)), Set(Attr("done"), Constant(1)))
     key = f"{next(NUMBERS)}"
-    stored = item_to_wire(item | {"id": key})
+    stored = item_to_wire(item | {"id": key, "there": 1})
     dynamodb_client.put_item(TableName=wire_table, Item=stored)
     texts, statement = wire.expressions(rule), wire.statement(rule, wire_table)
     assert statement is not None

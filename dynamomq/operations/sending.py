@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from dynamomq.attributes import EXPIRES_AT
 from dynamomq.errors import (
+    ConflictError,
     DuplicateMessageError,
     OutcomeUnknownError,
     PayloadError,
+    ThrottledError,
     UnavailableError,
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE
@@ -58,8 +60,8 @@ def send(
 
     Raises:
         DuplicateMessageError: the id is taken, and ``if_exists`` is ``raise``.
-        OutcomeUnknownError: the request was repeated, the id was taken by a deleted message, and
-            storage may forget that one before the last of the repetitions has arrived.
+        OutcomeUnknownError: the request was repeated after a long pause, the id was taken by a
+            deleted message, and storage may remove that one before all attempts have arrived.
         PayloadError: the message would be larger than an item can be.
     """
     moment = yield from ask(Tick(tokens=1, new_id=id is None))
@@ -76,10 +78,10 @@ def send(
     _check_size(item_size(request.whole_item))
     try:
         reply = yield from write(request)
-    except UnavailableError as error:
+    except (UnavailableError, ThrottledError, ConflictError) as error:
         error.remedy = (
-            f"Send again with id={request.id!r}: should the first attempt have been executed, the "
-            "second one is refused as a duplicate."
+            f"Send again with id={request.id!r}: should an attempt have been executed, the next "
+            "one is refused as a duplicate."
         )
         raise
     (state,) = request.specialised.destinations
@@ -104,7 +106,7 @@ def send(
 
 
 def _may_be_forgotten(existing: Message[Any], instant: int) -> bool:
-    """Tell whether a tombstone may be removed before an instant, and no longer refuse a send."""
+    """Tell whether storage may remove a tombstone by an instant, so that it refuses no send."""
     expires_at = existing.item.get(EXPIRES_AT.name)
     return isinstance(expires_at, int) and expires_at * SECOND <= instant
 

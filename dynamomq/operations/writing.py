@@ -55,8 +55,8 @@ RETRY_HORIZON = 300 * SECOND
 """The longest that a repetition of one of our requests can arrive late, in nanoseconds.
 
 The SDK makes three attempts of at most 15 seconds with a few seconds between them, and we repeat
-that five times with pauses: about four minutes; the rest is for the network. A tombstone is kept at
-least this long (spec: WRITE-5).
+that five times with pauses: about four minutes; the rest is for the network. A tombstone counts at
+least this long, and is kept for as long again (spec: WRITE-5).
 """
 
 _ATTEMPTS = 5
@@ -88,14 +88,19 @@ def at(settings: Settings, now: int) -> dict[str, Value]:
     """Return the arguments that tell the machine the time."""
     return {
         "now": format_instant(now),
-        "now_epoch": now // SECOND,
+        "forgotten_epoch": (now + RETRY_HORIZON) // SECOND,
         "legacy_horizon": format_instant(now - settings.visibility_timeout),
     }
 
 
 def expiry(settings: Settings, instant: int) -> int:
-    """Return until when a tombstone that is made now is kept: whole epoch seconds, rounded up."""
-    return -(-(instant + max(settings.deduplication_window, RETRY_HORIZON)) // SECOND)
+    """Return until when storage keeps a tombstone made at ``instant``: epoch seconds, rounded up.
+
+    Its time is over a retry horizon earlier. So a request that it refused at the last moment can't
+    be executed after storage has removed it.
+    """
+    window = max(settings.deduplication_window, RETRY_HORIZON)
+    return -(-(instant + window + RETRY_HORIZON) // SECOND)
 
 
 def state_of(settings: Settings, item: Item | None, now: int) -> str:

@@ -46,7 +46,7 @@ class Actor:
         execution: how far that has come; ``None`` between calls.
         attempts: of the SDK to have the present request carried out.
         in_doubt_since: since when a request of the call may have been, or may yet be, executed
-            without its knowledge.
+            without its knowledge; or since when it is about to remove a message.
         wakes: the true time until which it sleeps, or is frozen.
         waits: whether it does not move before time leaps.
         held: messages that it has received and not finished.
@@ -91,6 +91,11 @@ class Actor:
         """Whether it waits for the answer to a request that others can notice, or that notices."""
         request = self.execution.request if self.execution else None
         return request is not None and not isinstance(request, Tick | Sleep)
+
+    @property
+    def removes(self) -> bool:
+        """Whether it is about to remove a message, of which a tombstone will be left."""
+        return self.call is not None and self.call.plan.operation in ("delete", "cancel")
 
     @property
     def is_looking(self) -> bool:

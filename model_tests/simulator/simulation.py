@@ -414,6 +414,8 @@ class Simulation:
 
     def _moment(self, actor: Actor, tick: Tick) -> Answer:
         actor.ticks += 1
+        if actor.removes and actor.in_doubt_since is None:
+            actor.in_doubt_since = self.time  # its tombstone's time counts from here
         now = self.time + actor.offset
         name = f"{actor.name}.{actor.calls}.{actor.ticks}"
         tokens = tuple(f"{name}.{n}" for n in range(tick.tokens))

@@ -210,7 +210,7 @@ def test_delete_leaves_a_tombstone(
         "receipt": message.receipt,
         "token": item["token"],
         "send_token": message.send_token,
-        "expires_at": clock.now // 10**9 + 300,
+        "expires_at": clock.now // 10**9 + 600,
     }
 
 

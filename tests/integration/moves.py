@@ -43,7 +43,7 @@ _PAYLOADS: tuple[Callable[[int], object], ...] = (
 def _at(now: int) -> dict[str, Value]:
     return {
         "now": format_instant(now),
-        "now_epoch": now // SECOND,
+        "forgotten_epoch": now // SECOND + 300,
         "legacy_horizon": format_instant(now - round(VISIBILITY_TIMEOUT * SECOND)),
     }
 

@@ -87,7 +87,7 @@ class Table:
         now = self.clock.text()
         return {
             "now": now,
-            "now_epoch": self.clock.now // SECOND,
+            "forgotten_epoch": self.clock.now // SECOND + 300,
             "legacy_horizon": now,
             **arguments,
         }
@@ -106,7 +106,7 @@ class Table:
 
     def deleting(self, id: str, receipt: str = "receipt") -> Write:
         """The machine's delete, with a tombstone of five minutes."""
-        expires_at = self.clock.now // SECOND + 300
+        expires_at = self.clock.now // SECOND + 600
         return Write(
             id, _DELETE, self._arguments(token="gone", receipt=receipt, expires_at=expires_at)
         )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dynamomq.effects import Set
 from dynamomq.rules import Rule
 from dynamomq.values import Item, Value
-from spec.examples import EXAMPLES, NOW_EPOCH, Arguments, arguments_for, at, legacy, reads
+from spec.examples import EXAMPLES, FORGOTTEN_EPOCH, Arguments, arguments_for, at, legacy, reads
 from spec.trees import arguments_read
 
 MESSAGE_ITEMS: Final = EXAMPLES["message"]
@@ -58,7 +58,7 @@ _POOLS: Final[Mapping[str, tuple[Value, ...]]] = {
     "message_group_id": GROUPS,
     "next_id": IDS,
     "previous_id": IDS,
-    "expires_at": (NOW_EPOCH - 1, NOW_EPOCH, NOW_EPOCH + 1),
+    "expires_at": (FORGOTTEN_EPOCH - 1, FORGOTTEN_EPOCH, FORGOTTEN_EPOCH + 1),
     "headers": ({}, {"trace": "7"}),
     "errors": ([], [{"type": "OSError"}]),
     "tail_id": IDS,
@@ -71,7 +71,7 @@ _ARGUMENT_POOLS: Final[Mapping[str, tuple[Value, ...]]] = {
     "seen_token": TOKENS,
     "seen_version": (0, 1, 7),
     "max_receives": (1, 2, 3, 10**15),
-    "expires_at": (NOW_EPOCH + 1, NOW_EPOCH + 300),
+    "expires_at": (FORGOTTEN_EPOCH + 1, FORGOTTEN_EPOCH + 300),
     "data": ({"article": "A-7"}, "text", 7, None),
     "headers": ({}, {"trace": "7"}),
     "codec": ("json",),

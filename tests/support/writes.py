@@ -5,7 +5,7 @@ from dynamomq.requests import Write
 from dynamomq.values import Item, Value
 
 BEFORE, NOW, LATER = (f"2024-01-31T09:05:{n:02}.000000000Z" for n in (3, 4, 34))
-TIME: Item = {"now": NOW, "now_epoch": 1_706_691_904, "legacy_horizon": BEFORE}
+TIME: Item = {"now": NOW, "forgotten_epoch": 1_706_692_204, "legacy_horizon": BEFORE}
 
 SEND, RECEIVE = MESSAGE.rule("send"), MESSAGE.rule("receive", queue="STANDARD")
 DELETE, EXHAUST = MESSAGE.rule("delete"), MESSAGE.rule("exhaust")
