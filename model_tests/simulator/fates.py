@@ -6,7 +6,13 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamomq.errors import ConflictError, DynamoMQError, ThrottledError, UnavailableError
+from dynamomq.errors import (
+    ConflictError,
+    DynamoMQError,
+    InternalError,
+    ThrottledError,
+    UnavailableError,
+)
 from dynamomq.requests import Failed, Request, Sleep, Tick, Write, WriteBatch
 from model_tests.simulator.calls import Answer
 
@@ -22,6 +28,8 @@ class Fate:
         answers: whether the reply arrives.
         error: what is raised instead.
         spared: in a batch: which writes fail by themselves; -1: every second one.
+        failure: how these fail.
+        fails_late: whether they are executed all the same.
         is_fault: whether a friendly world would not do this.
     """
 
@@ -31,6 +39,8 @@ class Fate:
     answers: bool = False
     error: type[DynamoMQError] | None = None
     spared: int | None = None
+    failure: type[DynamoMQError] = ThrottledError
+    fails_late: bool = False
     is_fault: bool = False
 
     def spares(self, place: int) -> bool:
@@ -51,7 +61,7 @@ class Fate:
     @property
     def answer_to_one(self) -> Answer:
         """What a batch says of a write that failed by itself."""
-        return Answer(Failed(ThrottledError("simulated: throttled")), key="failed")
+        return Answer(Failed(self.failure(f"simulated: {self.name}")), key=self.failure.__name__)
 
 
 ANSWERED = Fate("is answered", executes=True, answers=True)
@@ -63,7 +73,18 @@ TIMED_OUT = Fate("times out, executed", executes=True, error=UnavailableError, i
 TIMED_OUT_UNSENT = Fate("times out, not executed", error=UnavailableError, is_fault=True)
 THROTTLED = Fate("is throttled", error=ThrottledError, is_fault=True)
 CONFLICT = Fate("meets a transaction", error=ConflictError, is_fault=True)
+BROKEN = Fate("fails inside", error=InternalError, is_fault=True)
+BROKEN_AFTER = Fate("fails inside, executed", executes=True, error=InternalError, is_fault=True)
 FIRST_FAILS = Fate("fails for one", executes=True, answers=True, spared=0, is_fault=True)
+FIRST_FAILS_LATE = Fate(
+    "fails for one, executed",
+    executes=True,
+    answers=True,
+    spared=0,
+    failure=UnavailableError,
+    fails_late=True,
+    is_fault=True,
+)
 SOME_FAIL = Fate("fails for some", executes=True, answers=True, spared=-1, is_fault=True)
 
 FROZEN = Fate("freezes", is_fault=True)
@@ -74,7 +95,7 @@ CRASHED_AFTER = Fate("crashes, the request being executed", executes=True, is_fa
 Weighted = tuple[tuple[int, Fate], ...]
 
 _AT_ANY_TIME: Weighted = ((1, CRASHED), (3, FROZEN))
-_READING: Weighted = ((60, ANSWERED), (2, THROTTLED), (1, TIMED_OUT_UNSENT))
+_READING: Weighted = ((60, ANSWERED), (2, THROTTLED), (1, TIMED_OUT_UNSENT), (1, BROKEN))
 _WRITING: Weighted = (
     (70, ANSWERED),
     (8, REPLY_LOST),
@@ -84,9 +105,11 @@ _WRITING: Weighted = (
     (2, TIMED_OUT_UNSENT),
     (3, THROTTLED),
     (2, CONFLICT),
+    (1, BROKEN),
+    (2, BROKEN_AFTER),
     (2, CRASHED_AFTER),
 )
-_IN_BATCHES: Weighted = ((5, FIRST_FAILS), (5, SOME_FAIL))
+_IN_BATCHES: Weighted = ((5, FIRST_FAILS), (5, FIRST_FAILS_LATE), (5, SOME_FAIL))
 
 
 def _split(*weighted: tuple[int, Fate]) -> tuple[tuple[int, ...], tuple[Fate, ...]]:

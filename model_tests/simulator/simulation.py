@@ -430,6 +430,8 @@ class Simulation:
         replies: list[Any] = []
         for place, write in enumerate(writes):
             if fate.spares(place):
+                if fate.fails_late:
+                    self._execute(write, call)
                 replies.append(fate.answer_to_one)
             elif fate.executes:
                 replies.append(self._attempt(write, call, actor, shown=len(writes) == 1))
