@@ -48,7 +48,7 @@ class Actor:
         in_doubt_since: since when a request of the call may have been, or may yet be, executed
             without its knowledge; or since when it is about to remove a message.
         wakes: the true time until which it sleeps, or is frozen.
-        waits: whether it does not move before time leaps.
+        waits: whether it does not move before time leaps, or its clock jumps.
         held: messages that it has received and not finished.
         done: the last ones that it has.
         calls: how many it has begun.

@@ -88,7 +88,7 @@ FIRST_FAILS_LATE = Fate(
 SOME_FAIL = Fate("fails for some", executes=True, answers=True, spared=-1, is_fault=True)
 
 FROZEN = Fate("freezes", is_fault=True)
-WAITS = Fate("waits for a leap of time")
+WAITS = Fate("waits for another time")
 CRASHED = Fate("crashes", is_fault=True)
 CRASHED_AFTER = Fate("crashes, the request being executed", executes=True, is_fault=True)
 

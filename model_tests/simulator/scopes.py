@@ -173,6 +173,23 @@ def _batches() -> Simulation:
     return _world(roles, Rules(faults=1), sent=("a", "b"), lag=Lag.NONE)
 
 
+def _seen_twice() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(3, ("retry", "delete"), batch=2), "two": Worker(2)}
+    rules = Rules(faults=0, leaps=(LEAP,), leaps_left=1)
+    return _world(roles, rules, sent=("a",), lag=Lag.TWICE)
+
+
+def _out_of_sight() -> Simulation:
+    roles: dict[str, Role] = {"producer": Sender(("a",), 1), "one": Worker(3), "two": Worker(2)}
+    return _world(roles, Rules(faults=0, leaps=(LEAP,), leaps_left=1), lag=Lag.GAP)
+
+
+def _clock_set_back() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(4, ("retry", "delete")), "two": Worker(2)}
+    rules = Rules(faults=1, kinds=_REPEATED, offsets=(-AHEAD,), jumps_left=1)
+    return _world(roles, rules, sent=("a",), lag=Lag.NONE)
+
+
 SCOPES = (
     Scope("a", "2 consumers, 1 message, any one fault anywhere", _faults),
     Scope("b", "2 consumers, 2 messages, no faults", _two_messages),
@@ -181,4 +198,7 @@ SCOPES = (
     Scope("e", "holder, operator, 1 message, one reply lost or attempt late", _operator),
     Scope("f", "2 consumers, 1 message that may be received once, any one fault", _used_up),
     Scope("g", "consumer of batches, consumer, 2 messages, any one fault", _batches),
+    Scope("h", "2 consumers, 1 message, the index shows the old beside the new", _seen_twice),
+    Scope("i", "producer, 2 consumers, 1 message that the index loses for a while", _out_of_sight),
+    Scope("j", "2 consumers, 1 message, one clock set back, one repetition", _clock_set_back),
 )

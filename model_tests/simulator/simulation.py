@@ -56,6 +56,7 @@ class Rules:
         leaps: by how much time may leap, in nanoseconds.
         leaps_left: how often it may; ``None``: any number of times.
         offsets: how far a clock may be off after a jump; none: clocks do not jump.
+        jumps_left: how often one may; ``None``: any number of times.
         late_within: how long after its request began an attempt may still be executed.
         search: whether states will be copied and compared. Then nothing happens that changes only
             the order of steps that do not matter to each other: see :meth:`Simulation.movers`.
@@ -67,6 +68,7 @@ class Rules:
     leaps: tuple[int, ...] = ()
     leaps_left: int | None = None
     offsets: tuple[int, ...] = ()
+    jumps_left: int | None = None
     late_within: int = RETRY_HORIZON - 15 * SECOND
     search: bool = False
 
@@ -180,6 +182,7 @@ class Simulation:
             self.time,
             self.rules.faults,
             self.rules.leaps_left,
+            self.rules.jumps_left,
             tuple(sorted((key, id(item)) for key, item in self.items.items())),
             self.index.digest(),
             tuple((id(one.write), one.until) for one in self.late),
@@ -193,9 +196,9 @@ class Simulation:
         """Who could move next, and how likely each should be.
 
         In a search there is no choice where the order does not matter. Asking for the time matters
-        to nobody else, and to oneself only if time leaps in between: so it happens at once, or is
-        put off until after a leap. Beginning a call matters to nobody. The index has to change only
-        before somebody looks at it.
+        to nobody else, and to oneself only if time leaps or one's clock jumps in between: so it
+        happens at once, or is put off until after that. Beginning a call matters to nobody. The
+        index has to change only before somebody looks at it.
         """
         awake = [
             actor
@@ -215,7 +218,7 @@ class Simulation:
             found.append((4, LATE))
         if self._leaps():
             found.append((2 if busy else 20, TIME))
-        if self.rules.offsets:
+        if self.rules.offsets and self.rules.jumps_left != 0:
             found.append((1, CLOCKS))
         if self._expired():
             found.append((2, EXPIRY))
@@ -254,7 +257,7 @@ class Simulation:
         """All that matters: a pause is there in any case, a crash that changes nothing once."""
         yield fates.ANSWERED
         if not actor.asks_storage:
-            if isinstance(request, Tick) and self.rules.leaps_left:
+            if isinstance(request, Tick) and (self.rules.leaps_left or self.rules.jumps_left):
                 yield fates.WAITS
         elif self.rules.faults != 0:
             possible = fates.of(request, faulty=True)[1][1:]
@@ -332,7 +335,10 @@ class Simulation:
 
     def _jump(self, fate: Fate) -> None:
         name, offset = fate.detail
-        self._own_actor(name).offset = offset
+        actor = self._own_actor(name)
+        actor.offset, actor.waits = offset, False
+        if self.rules.jumps_left:
+            self.rules = evolve(self.rules, jumps_left=self.rules.jumps_left - 1)
         self._own_oracle().clock(name, offset)
 
     def _remove(self, fate: Fate) -> None:
