@@ -4,20 +4,17 @@ The texts of all the machine's rules are kept in ``tests/golden/wire.txt``, to b
 After a change of the machine or of the printer, write them anew and read the difference::
 
     python -m tests.test_wire
+
+What DynamoDB Local says to them is in ``tests/test_wire_accepted.py``.
 """
 
 from __future__ import annotations
 
-import itertools
 import textwrap
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 from dynamomq.attributes import ARGUMENTS
 from dynamomq.drivers import wire
@@ -30,22 +27,17 @@ from dynamomq.expressions import (
     Append,
     Arg,
     Attr,
-    Comparison,
     Condition,
     Constant,
-    Exists,
     Given,
-    HasType,
     IfNotExists,
     Not,
-    Operand,
-    Operator,
     Plus,
     Same,
 )
 from dynamomq.machine import GROUP, MESSAGE
 from dynamomq.rules import Kind, Specialised, StateMachine
-from dynamomq.values import Item, Value, item_to_wire
+from dynamomq.values import Value
 from spec.examples import reads
 
 GOLDEN = Path(__file__).parent / "golden" / "wire.txt"
@@ -206,50 +198,6 @@ def test_no_rule_changes_an_attribute_twice() -> None:
     for heading, rule in specialised_cases():
         names = [effect.attribute.name for effect in rule.effects]
         assert len(names) == len(set(names)), heading
-
-
-def test_rules_are_accepted(dynamodb_client: Any, wire_table: str) -> None:
-    """DynamoDB Local parses every text: a condition that does not hold is the worst it says."""
-    arguments: Item = dict.fromkeys(ARGUMENTS, "2024")
-    arguments |= {name: 1 for name, kind in ARGUMENTS.items() if kind.startswith("N")}
-    arguments |= {name: [] for name, kind in ARGUMENTS.items() if kind.startswith("L")}
-    refused = dynamodb_client.exceptions.ConditionalCheckFailedException
-    statements = 0
-    for number, (heading, rule) in enumerate(specialised_cases()):
-        arguments["id"] = f"{number}"
-        texts = wire.expressions(rule)
-        parameters: dict[str, Any] = {
-            "TableName": wire_table,
-            "ConditionExpression": texts.condition,
-            "ExpressionAttributeNames": texts.names,
-        }
-        if values := texts.values(arguments):
-            parameters["ExpressionAttributeValues"] = values
-        if rule.kind == "put":
-            item = item_to_wire(rule.apply(None, arguments) or {})
-            dynamodb_client.put_item(Item=item, **parameters)
-        elif rule.kind == "delete":
-            with pytest.raises(refused):
-                dynamodb_client.delete_item(Key={"id": {"S": f"{number}"}}, **parameters)
-        else:
-            with pytest.raises(refused):
-                dynamodb_client.update_item(
-                    Key={"id": {"S": f"{number}"}}, UpdateExpression=texts.update, **parameters
-                )
-        statement = wire.statement(rule, wire_table)
-        if statement is not None:
-            statements += 1
-            answer = dynamodb_client.batch_execute_statement(
-                Statements=[
-                    {
-                        "Statement": statement.text,
-                        "Parameters": statement.parameters(f"{number}", arguments),
-                    }
-                ]
-            )
-            expected = "DuplicateItem" if rule.kind == "put" else "ConditionalCheckFailed"
-            assert answer["Responses"][0]["Error"]["Code"] == expected, heading
-    assert statements > 20
 
 
 # --- the grammar -----------------------------------------------------------------------------
@@ -430,23 +378,6 @@ def test_placeholders_of_long_texts_are_short() -> None:
     assert max(map(len, (*texts.names, *texts.sources))) <= 255
 
 
-def test_long_texts_are_accepted(dynamodb_client: Any, wire_table: str) -> None:
-    """DynamoDB Local stores long constants under long names, each under its own."""
-    rule, names, constants = long_rule()
-    texts = wire.expressions(rule)
-    answer = dynamodb_client.update_item(
-        TableName=wire_table,
-        Key={"id": {"S": "long"}},
-        ConditionExpression=texts.condition,
-        UpdateExpression=texts.update,
-        ExpressionAttributeNames=texts.names,
-        ExpressionAttributeValues=texts.values({}),
-        ReturnValues="ALL_NEW",
-    )
-    stored = {name: answer["Attributes"][name]["S"] for name in names}
-    assert stored == dict(zip(names, constants, strict=True))
-
-
 def test_argument_after_a_constant_of_the_same_name() -> None:
     """An argument whose placeholder a constant has taken gets another one."""
     texts = wire.expressions(rule_of(Attr("a").eq(Constant("v")) & Attr("b").eq(Arg("v"))))
@@ -469,99 +400,6 @@ def test_texts_are_made_once() -> None:
     assert wire.expressions(rule) is wire.expressions(rule)
     assert wire.statement(rule, "t") is wire.statement(rule, "t")
     assert wire.statement(rule, "t") is not wire.statement(rule, "u")
-
-
-# --- what the texts mean ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def wire_table(dynamodb_client: Any) -> Iterator[str]:
-    """A table with the key ``id`` and no index."""
-    name = f"test-{uuid.uuid4()}"
-    dynamodb_client.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    yield name
-    dynamodb_client.delete_table(TableName=name)
-
-
-NUMBERS = itertools.count()
-ORDERED: st.SearchStrategy[Any] = st.sampled_from(["", "a", "b", 0, 1, -1, b"a"])
-SMALL: st.SearchStrategy[Any] = ORDERED | st.sampled_from([True, False, None])
-OPERATORS: st.SearchStrategy[Operator] = st.sampled_from(["<", "<=", ">", ">="])
-ATTRIBUTES = st.sampled_from([Attr("p"), Attr("q"), Attr("size")])
-
-
-def compared(operator: Operator, left: Attr, right: Operand) -> Condition:
-    """A comparison; DynamoDB refuses to compare an attribute with itself."""
-    assume(left != right)
-    return Comparison(operator, left, right)
-
-
-LEAVES: st.SearchStrategy[Condition] = st.one_of(
-    st.builds(compared, st.just("="), ATTRIBUTES, ATTRIBUTES | SMALL.map(Constant)),
-    st.builds(compared, st.just("="), ATTRIBUTES, st.just(Arg("any"))),
-    # Values that have no order may stand in the item, but DynamoDB refuses them in a request.
-    st.builds(compared, OPERATORS, ATTRIBUTES, ATTRIBUTES | ORDERED.map(Constant)),
-    st.builds(compared, OPERATORS, ATTRIBUTES, st.just(Arg("ordered"))),
-    ATTRIBUTES.map(Exists),
-    st.builds(HasType, ATTRIBUTES, st.sampled_from(["S", "N", "BOOL", "NULL", "B"])),
-)
-CONDITIONS = st.recursive(
-    LEAVES,
-    lambda inner: st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: AllOf(tuple(parts))),
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: AnyOf(tuple(parts))),
-        inner.map(Not),
-    ),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    condition=CONDITIONS,
-    item=st.dictionaries(st.sampled_from(["p", "q", "size"]), SMALL),
-    arguments=st.fixed_dictionaries({"any": SMALL, "ordered": ORDERED}),
-)
-def test_texts_mean_what_the_trees_mean(
-    dynamodb_client: Any, wire_table: str, condition: Condition, item: Item, arguments: Item
-) -> None:
-    """DynamoDB Local decides a printed condition as ``evaluate`` decides the tree (EXPR-1…4).
-
-    Both languages, on random conditions, items and arguments.
-    """
-    rule = rule_of(AllOf((THERE, condition)), Set(Attr("done"), Constant(1)))
-    key = f"{next(NUMBERS)}"
-    stored = item_to_wire(item | {"id": key, "there": 1})
-    dynamodb_client.put_item(TableName=wire_table, Item=stored)
-    texts, statement = wire.expressions(rule), wire.statement(rule, wire_table)
-    assert statement is not None
-    answer = dynamodb_client.batch_execute_statement(
-        Statements=[
-            {"Statement": statement.text, "Parameters": statement.parameters(key, arguments)}
-        ]
-    )
-    in_batch = "Error" not in answer["Responses"][0]
-    dynamodb_client.put_item(TableName=wire_table, Item=stored)
-    try:
-        dynamodb_client.update_item(
-            TableName=wire_table,
-            Key={"id": {"S": key}},
-            ConditionExpression=texts.condition,
-            UpdateExpression=texts.update,
-            ExpressionAttributeNames=texts.names,
-            ExpressionAttributeValues=texts.values(arguments),
-        )
-    except dynamodb_client.exceptions.ConditionalCheckFailedException:
-        alone = False
-    else:
-        alone = True
-    expected = condition.evaluate(item, arguments)
-    assert (alone, in_batch) == (expected, expected)
 
 
 if __name__ == "__main__":

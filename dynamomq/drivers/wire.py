@@ -6,8 +6,8 @@ part of a text. Both languages have the same grammar of conditions and differ in
 attribute, a value and a test for absence, so one class holds what is common (:class:`_Language`)
 and two small ones the rest.
 
-Only what AWS documents is used. What has no documented form in PartiQL (``if_not_exists``) makes
-:func:`statement` answer ``None``, and the write is sent alone.
+Only what AWS documents is used. Where PartiQL has no documented form (``if_not_exists``, an update
+that may make a new item), :func:`statement` answers ``None``, and the write is sent alone.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ Source: TypeAlias = "str | Typed"
 
 _MAX_STATEMENT = 8192
 _NO_WORD: Final = re.compile(r"[^A-Za-z0-9_]+")
+_LONGEST_WORD = 100  # of a placeholder's name, for which DynamoDB has a limit of 255 characters
 _CACHED = 1024  # rules by sets of given arguments; the machine's own are some fifty
 
 
@@ -133,7 +134,7 @@ def statement(rule: Specialised, table: str) -> Statement | None:
     language = _PartiQL()
     target, key = _quoted(table, '"'), language.attribute(ID)
     key_place = None
-    if rule.kind == "update" and _documented(rule):
+    if rule.kind == "update" and _documented(rule) and not _allows_absent_item(rule):
         changes = _changes(rule, language)
         key_place = len(language.sources)
         condition = language.condition(rule.condition, within="AND")
@@ -169,7 +170,10 @@ def _changes(rule: Specialised, language: _Language) -> str:
 
 
 def _allows_absent_item(rule: Specialised) -> bool:
-    """Tell whether a put may meet no item, whatever its arguments are.
+    """Tell whether a write may meet no item, whatever its arguments are.
+
+    A put that may is an ``INSERT``. An update that may has no statement, since PartiQL's ``UPDATE``
+    never makes an item.
 
     Without arguments is as good as with any: no comparison with a missing attribute ever holds.
     """
@@ -349,7 +353,10 @@ def _word(constant: Value) -> str:
 
 
 def _placeholder(mark: str, word: str, taken: Container[str]) -> str:
-    """Return a placeholder that is still free: ``#a_b``, then ``#a_b_2``, and so on."""
-    stem = mark + _NO_WORD.sub("_", word)
+    """Return a placeholder that is still free: ``#a_b``, then ``#a_b_2``, and so on.
+
+    Of a long word it has the beginning; what else begins so gets another number.
+    """
+    stem = mark + _NO_WORD.sub("_", word)[:_LONGEST_WORD]
     numbered = (f"{stem}_{number}" for number in count(2))
     return next(one for one in chain([stem], numbered) if one not in taken)
