@@ -48,7 +48,6 @@ ATTRIBUTES: Final = (*KEYS, STATUS, RECEIVE_COUNT, *map(Attr, "abcdef"))
 OPERATORS: Final[tuple[Operator, ...]] = get_args(Operator)
 ARGUMENTS: Final = ("p", "q", "r", "s")
 LEFT_OUT: Final = Arg("left_out")
-LONGEST_CONSTANT: Final = 100  # those of rules are words, and DynamoDB's driver names them so
 TRIES: Final = 12
 
 
@@ -127,8 +126,7 @@ class Writes:
         return argument
 
     def _literal(self, value: Value) -> Arg | Constant:
-        long = isinstance(value, str) and len(value) > LONGEST_CONSTANT
-        return self._given(value) if long or self._happens(0.6) else Constant(value)
+        return self._given(value) if self._happens(0.6) else Constant(value)
 
     # --- conditions --------------------------------------------------------------------------
 
