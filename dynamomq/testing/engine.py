@@ -110,7 +110,7 @@ class _FaultyDriver(Driver):
         """
         name = f"{described(request)} on table {self.table.name!r}"
         _refuse_the_dead(name)
-        call = Call(name, lambda: self._carry_out(request))
+        call = Call(name, request, self._carry_out)
         strike = self._faults.strike_for(request)
         return call.carry_out() if strike is None else strike(call)
 

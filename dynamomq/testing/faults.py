@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from threading import RLock
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from dynamomq.requests import Request
 from dynamomq.testing import strikes
 from dynamomq.testing.fault import Fault, UnusedFaultError
 from dynamomq.testing.index import IndexView
-from dynamomq.testing.names import check_request_name, names_of
+from dynamomq.testing.names import check_ids, check_request_name, names_of
 from dynamomq.testing.strikes import Strike
 
 __all__ = ["Faults"]
@@ -26,8 +27,8 @@ class _Armed:
     """A fault, the requests that it strikes, and what it does to them."""
 
     fault: Fault
-    on: str
-    ahead: int  # requests of this name that it lets pass
+    concerns: Callable[[Request[Any]], bool]
+    ahead: int  # of these requests, how many it lets pass
     strike: Strike
 
 
@@ -103,25 +104,49 @@ class Faults:
             nth: which of these requests from now on is the first to be struck.
             times: how many in a row are struck.
         """
-        if not isinstance(executed, bool):
-            raise InvalidArgumentError(
-                "executed", executed, "it is not yes or no", remedy="Pass True or False."
-            )
+        _check_executed(executed)
         strike = strikes.time_out_after if executed else strikes.time_out_before
         return self._arm(f"time_out({on!r}, executed={executed})", strike, on, nth, times)
 
-    def throttle(self, on: str, *, nth: int = 1, times: int = 1) -> Fault:
-        """Throttle a request: it is not carried out.
+    def fail(self, on: str, *, executed: bool, nth: int = 1, times: int = 1) -> Fault:
+        """Let the storage answer with an internal error of its own (HTTP 5xx).
 
-        Operations try five times, with pauses, and then raise a
-        :class:`~dynamomq.errors.ThrottledError`.
+        Operations try five times, with pauses, and then raise an
+        :class:`~dynamomq.errors.InternalError`.
 
         Args:
             on: the name of the request.
+            executed: whether the request was carried out all the same.
             nth: which of these requests from now on is the first to be struck.
             times: how many in a row are struck.
         """
-        return self._arm(f"throttle({on!r})", strikes.throttle, on, nth, times)
+        _check_executed(executed)
+        strike = strikes.fail_after if executed else strikes.fail_before
+        return self._arm(f"fail({on!r}, executed={executed})", strike, on, nth, times)
+
+    def throttle(
+        self, on: str, *, ids: Collection[str] | None = None, nth: int = 1, times: int = 1
+    ) -> Fault:
+        """Throttle a request: it is not carried out.
+
+        Operations try five times, with pauses, and then raise a
+        :class:`~dynamomq.errors.ThrottledError`. Of a batch they repeat only what was throttled,
+        and raise nothing where the rest succeeded.
+
+        Args:
+            on: the name of the request.
+            ids: throttle only writes to the messages with these ids: of a batch, its other writes
+                are carried out, and requests without such a write do not count. ``None``: the
+                request as a whole.
+            nth: which of these requests from now on is the first to be struck.
+            times: how many in a row are struck.
+        """
+        if ids is None:
+            return self._arm(f"throttle({on!r})", strikes.throttle, on, nth, times)
+        name = check_request_name("on", on)
+        some = strikes.ThrottleSome(name, check_ids("ids", ids, name))
+        call = f"throttle({on!r}, ids={sorted(some.ids)})"
+        return self._arm(call, some, on, nth, times, concerns=some.concerns)
 
     def conflict(self, on: str, *, nth: int = 1, times: int = 1) -> Fault:
         """Let another transaction be in the way: the request is not carried out.
@@ -181,11 +206,10 @@ class Faults:
 
     def strike_for(self, request: Request[Any]) -> Strike | None:
         """Return what happens to a request; ``None``: nothing. For the engine's use."""
-        names = names_of(request)
         chosen: _Armed | None = None
         with self._lock:
             for armed in self._armed:
-                if armed.on not in names:
+                if not armed.concerns(request):
                     continue
                 if armed.ahead:
                     armed.ahead -= 1
@@ -196,7 +220,16 @@ class Faults:
             self._count(chosen.fault)
             return chosen.strike
 
-    def _arm(self, call: str, strike: Strike, on: str, nth: int, times: int) -> Fault:
+    def _arm(
+        self,
+        call: str,
+        strike: Strike,
+        on: str,
+        nth: int,
+        times: int,
+        *,
+        concerns: Callable[[Request[Any]], bool] | None = None,
+    ) -> Fault:
         check_request_name("on", on)
         check_count("nth", nth, at_least=1, at_most=_MOST)
         check_count("times", times, at_least=1, at_most=_MOST)
@@ -211,7 +244,11 @@ class Faults:
         )
         with self._lock:
             self._faults.append(fault)
-            self._armed.append(_Armed(fault, on, nth - 1, strike))
+            self._armed.append(
+                _Armed(
+                    fault, concerns or (lambda request: on in names_of(request)), nth - 1, strike
+                )
+            )
         return fault
 
     def _count(self, fault: Fault) -> None:
@@ -228,3 +265,10 @@ class Faults:
     def _thaw(self, fault: Fault) -> None:
         self._forget(fault)
         self.index.thaw()
+
+
+def _check_executed(executed: object) -> None:
+    if not isinstance(executed, bool):
+        raise InvalidArgumentError(
+            "executed", executed, "it is not yes or no", remedy="Pass True or False."
+        )

@@ -7,14 +7,16 @@ the class ``Query``, whatever it is for.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from dynamomq import requests
+from dynamomq.checks import check_id
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import MESSAGE
 from dynamomq.requests import Request, Sleep, Tick, Write, WriteBatch
 
-__all__ = ["NAMES", "check_request_name", "described", "names_of"]
+__all__ = ["NAMES", "check_ids", "check_request_name", "described", "names_of", "places_of"]
 
 
 def _kinds() -> set[str]:
@@ -34,6 +36,8 @@ _WRITTEN = {step.trigger for step in MESSAGE.transitions if step.by != "time"}
 NAMES: Final = tuple(sorted(_WRITTEN | _kinds()))
 """All names, sorted."""
 
+_WRITES = _WRITTEN | {_snake_case(kind.__name__) for kind in (Write, WriteBatch)}
+
 
 def check_request_name(argument: str, name: object) -> str:
     """Return a name by which requests are addressed.
@@ -48,9 +52,39 @@ def check_request_name(argument: str, name: object) -> str:
     return str(name)
 
 
+def check_ids(argument: str, ids: object, name: str) -> frozenset[str]:
+    """Return ids of messages, the writes to which are meant among the requests of a name.
+
+    Raises:
+        InvalidArgumentError: these are not ids, or requests of this name do not write.
+    """
+    if name not in _WRITES:
+        raise InvalidArgumentError(
+            argument, ids, f"{name} is not a write, so it strikes no message alone"
+        )
+    if isinstance(ids, str) or not isinstance(ids, Collection) or not ids:
+        raise InvalidArgumentError(
+            argument, ids, "these are not ids", remedy="Pass a list, such as ['order-17']."
+        )
+    return frozenset(check_id(one) for one in ids)
+
+
 def names_of(request: Request[Any]) -> frozenset[str]:
     """Return all names by which a request is addressed."""
     return frozenset({_snake_case(type(request).__name__), *_triggers(request)})
+
+
+def places_of(request: Request[Any], name: str, ids: frozenset[str]) -> frozenset[int]:
+    """Return where in a request the writes are that a name addresses, to messages with these ids.
+
+    A write that is a request of its own is at 0.
+    """
+    whole = name == _snake_case(type(request).__name__)
+    return frozenset(
+        place
+        for place, write in enumerate(_writes(request))
+        if write.id in ids and (whole or name == write.rule.trigger)
+    )
 
 
 def described(request: Request[Any]) -> str:
@@ -59,8 +93,10 @@ def described(request: Request[Any]) -> str:
 
 
 def _triggers(request: Request[Any]) -> list[str]:
+    return [write.rule.trigger for write in _writes(request)]
+
+
+def _writes(request: Request[Any]) -> tuple[Write, ...]:
     if isinstance(request, Write):
-        return [request.rule.trigger]
-    if isinstance(request, WriteBatch):
-        return [write.rule.trigger for write in request.writes]
-    return []
+        return (request,)
+    return request.writes if isinstance(request, WriteBatch) else ()

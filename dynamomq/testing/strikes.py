@@ -6,22 +6,32 @@ the request is hidden from it, except that a refusal says ``repeated``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias
 
 from attrs import evolve, frozen
 
-from dynamomq.errors import ConflictError, DynamoMQError, ThrottledError, UnavailableError
-from dynamomq.requests import Refused
+from dynamomq.errors import (
+    ConflictError,
+    DynamoMQError,
+    InternalError,
+    ThrottledError,
+    UnavailableError,
+)
+from dynamomq.requests import BatchReply, Failed, Refused, Request, WriteBatch
 from dynamomq.testing.fault import Crash
+from dynamomq.testing.names import places_of
 
 __all__ = [
     "Call",
     "Strike",
+    "ThrottleSome",
     "conflict",
     "die_after",
     "die_before",
+    "fail_after",
+    "fail_before",
     "lose_reply",
     "throttle",
     "time_out_after",
@@ -35,11 +45,17 @@ class Call:
 
     Attributes:
         name: what it is, for error messages, such as ``delete on table 'orders'``.
-        carry_out: carries it out and returns the reply.
+        request: the request itself.
+        send: carries out a request and returns the reply.
     """
 
     name: str
-    carry_out: Callable[[], Any]
+    request: Request[Any]
+    send: Callable[[Request[Any]], Any]
+
+    def carry_out(self) -> Any:
+        """Carry it out and return the reply."""
+        return self.send(self.request)
 
     def carry_out_unheard(self) -> None:
         """Carry it out; nobody gets to know the reply, be it an error."""
@@ -88,11 +104,64 @@ def time_out_after(call: Call) -> NoReturn:
     time_out_before(call)
 
 
+def fail_before(call: Call) -> NoReturn:
+    """Fail within the storage; the request was not carried out."""
+    raise InternalError(
+        f"The storage failed at {call.name} (injected). Whether it was carried out is not known.",
+        remedy="Calling again is safe.",
+    )
+
+
+def fail_after(call: Call) -> NoReturn:
+    """Fail within the storage; the request was carried out."""
+    call.carry_out_unheard()
+    fail_before(call)
+
+
 def throttle(call: Call) -> NoReturn:
     """Refuse the request because of its rate."""
-    raise ThrottledError(
+    raise _throttled(call)
+
+
+@frozen
+class ThrottleSome:
+    """Refuse the writes to some messages because of their rate, and carry out a batch's others.
+
+    Attributes:
+        name: the name that addresses the writes.
+        ids: the messages.
+    """
+
+    name: str
+    ids: frozenset[str]
+
+    def concerns(self, request: Request[Any]) -> bool:
+        """Tell whether there is such a write in a request."""
+        return bool(places_of(request, self.name, self.ids))
+
+    def __call__(self, call: Call) -> tuple[BatchReply, ...]:
+        """Strike."""
+        if not isinstance(call.request, WriteBatch):
+            throttle(call)
+        struck = places_of(call.request, self.name, self.ids)
+        others = [one for place, one in enumerate(call.request.writes) if place not in struck]
+        replies = _without_items(call.send(WriteBatch(tuple(others))) if others else ())
+        return tuple(
+            Failed(_throttled(call)) if place in struck else next(replies)
+            for place in range(len(call.request.writes))
+        )
+
+
+def _throttled(call: Call) -> ThrottledError:
+    return ThrottledError(
         f"The storage throttled {call.name} (injected).", remedy="Call again later."
     )
+
+
+def _without_items(replies: tuple[BatchReply, ...]) -> Iterator[BatchReply]:
+    """Hide what refused a write, as in a batch; one that is left alone would show it."""
+    for reply in replies:
+        yield evolve(reply, item=None, shown=False) if isinstance(reply, Refused) else reply
 
 
 def conflict(call: Call) -> NoReturn:

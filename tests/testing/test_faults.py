@@ -11,6 +11,7 @@ from dynamomq import (
     ClosedError,
     ConflictError,
     DuplicateMessageError,
+    InternalError,
     InvalidArgumentError,
     LocalEngine,
     Queue,
@@ -19,7 +20,10 @@ from dynamomq import (
     UnavailableError,
 )
 from dynamomq.machine import MESSAGE
+from dynamomq.requests import Failed, Refused, WriteBatch, Written
 from dynamomq.testing import Clock, Crash, Faults, FaultyEngine, QueueFactory, UnusedFaultError
+from tests.support.clock import ManualClock
+from tests.support.embedded import Table
 from tests.testing.acts import TIMEOUT, work
 
 KINDS = (
@@ -193,6 +197,104 @@ def test_contention_passes_or_surfaces(
     assert faults.unused == ()
 
 
+@pytest.mark.parametrize("executed", [True, False])
+def test_an_internal_error_passes(
+    queue: Queue[Any], faults: Faults, clock: Clock, executed: bool
+) -> None:
+    """Four in a row cost pauses; what was carried out already is recognised, and is done once."""
+    faults.fail("send", executed=executed, times=4)
+    sent = queue.send("another", id="n")
+    faults.fail("receive", executed=executed, times=4)
+    held = queue.receive(10)
+    faults.fail("delete", executed=executed, times=4)
+    queue.delete(held[0])
+    assert (sent.version, len(clock.naps)) == (1, 12)
+    assert [(one.id, one.version, one.receive_count) for one in held] == [("m", 2, 1), ("n", 2, 1)]
+    assert (queue.get("m").state, queue.get("m").version) == ("DELETED", 3)
+    faults.check()
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_an_internal_error_surfaces(queue: Queue[Any], faults: Faults, executed: bool) -> None:
+    """The fifth in a row surfaces; the write took place if the test says so."""
+    faults.fail("send", executed=executed, times=5)
+    with pytest.raises(InternalError, match=r"failed at send on table .* not known"):
+        queue.send("another", id="n")
+    assert {message.id for message in queue.list(None)} == ({"m", "n"} if executed else {"m"})
+    faults.check()
+
+
+# --- half a batch ----------------------------------------------------------------------------
+
+
+def test_a_throttled_part_of_a_batch_is_repeated(
+    queue: Queue[Any], faults: Faults, clock: Clock
+) -> None:
+    """What is throttled is claimed in the next attempt; the others have been claimed, once."""
+    queue.send("another", id="n")
+    with faults.throttle("receive", ids=["m"], times=2):
+        held = queue.receive(10)
+    assert [(one.id, one.version) for one in held] == [("m", 2), ("n", 2)]
+    assert len(clock.naps) == 2
+
+
+@pytest.mark.parametrize("name", ["receive", "write_batch"])
+def test_a_throttled_part_of_a_batch_is_left(
+    queue: Queue[Any], faults: Faults, clock: Clock, name: str
+) -> None:
+    """What stays throttled is left for the next receive, and keeps nobody from the others."""
+    queue.send("another", id="n")
+    with faults.throttle(name, ids=["m"], times=5):
+        assert [one.id for one in queue.receive(10)] == ["n"]
+    assert len(clock.naps) == 4
+    assert queue.get("m").version == 1
+    assert [one.id for one in queue.receive(10)] == ["m"]
+
+
+def test_throttling_of_all_in_a_batch_surfaces(queue: Queue[Any], faults: Faults) -> None:
+    """Where nothing of a batch can be claimed, the caller hears of it."""
+    queue.send("another", id="n")
+    with (
+        faults.throttle("receive", ids={"m", "n"}, times=5),
+        pytest.raises(ThrottledError, match="receive on table"),
+    ):
+        queue.receive(10)
+    assert len(queue.receive(10)) == 2
+
+
+def test_throttling_of_a_message_is_no_others(queue: Queue[Any], faults: Faults) -> None:
+    """Writes to other messages do not count, and a single write is throttled as a whole."""
+    [held] = queue.receive()
+    fault = faults.throttle("send", ids=["n", "o"], nth=2, times=5)
+    queue.send("first", id="n")
+    queue.send("other", id="p")
+    with pytest.raises(ThrottledError, match="send on table"):
+        queue.send("second", id="o")
+    faults.throttle("delete", ids=["n"])
+    queue.delete(held)
+    assert (fault.happened, faults.unused) == (5, ("throttle('delete', ids=['n'])",))
+    faults.clear()
+
+
+def test_the_replies_of_half_a_batch_are_as_on_dynamodb() -> None:
+    """A throttled statement fails alone; a refusal beside it shows no item, as in any batch."""
+    with LocalEngine() as storage:
+        table, engine = Table(storage, ManualClock()), FaultyEngine(storage)
+        driver = engine.open(table.definition)
+        for id in ("m", "n", "taken"):
+            table.send(id)
+        table.receive("taken")
+        batch = WriteBatch(tuple(table.receiving(id) for id in ("m", "n", "taken")))
+        engine.faults.throttle("receive", ids=["n"])
+        won, throttled, lost = driver.execute(batch)
+        assert isinstance(won, Written)
+        assert isinstance(throttled, Failed)
+        assert isinstance(throttled.error, ThrottledError)
+        assert lost == Refused(None, shown=False)
+        engine.faults.throttle("receive", ids=["m", "n"])
+        assert driver.execute(batch)[2] == lost
+
+
 # --- which request ---------------------------------------------------------------------------
 
 
@@ -245,6 +347,12 @@ def test_requests_have_the_machines_names(faults: Faults) -> None:
         lambda faults: faults.throttle("receive", times=1.5),
         lambda faults: faults.lose_reply("send", times=True),
         lambda faults: faults.time_out("send", executed="no"),
+        lambda faults: faults.fail("send", executed=None),
+        lambda faults: faults.throttle("send", ids="m"),
+        lambda faults: faults.throttle("send", ids=[]),
+        lambda faults: faults.throttle("send", ids=["m", 1]),
+        lambda faults: faults.throttle("query", ids=["m"]),
+        lambda faults: faults.throttle("ack", ids=["m"]),
     ],
 )
 def test_what_is_no_fault_is_refused(faults: Faults, arm: Callable[[Faults], object]) -> None:
