@@ -97,7 +97,7 @@ class Editor:
         ]
 
 
-def _world(
+def world(
     roles: dict[str, Role],
     rules: Rules,
     *,
@@ -129,28 +129,28 @@ def _world(
     return simulation
 
 
-_REPEATED = frozenset({fates.REPLY_LOST, fates.LATE, fates.TIMED_OUT})
+REPEATED = frozenset({fates.REPLY_LOST, fates.LATE, fates.TIMED_OUT})
 
 
 def _faults() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(2), "two": Worker(2)}
     rules = Rules(faults=1, leaps=(LEAP,), leaps_left=1)
-    return _world(roles, rules, sent=("a",), offsets={"two": AHEAD})
+    return world(roles, rules, sent=("a",), offsets={"two": AHEAD})
 
 
 def _two_messages() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(4), "two": Worker(4)}
-    return _world(roles, Rules(faults=0), sent=("a", "b"))
+    return world(roles, Rules(faults=0), sent=("a", "b"))
 
 
 def _late_requests() -> Simulation:
     roles: dict[str, Role] = {"producer": Sender(("a",), 2), "consumer": Worker(3)}
-    return _world(roles, Rules(faults=2, kinds=_REPEATED, leaps=(LEAP,), leaps_left=1))
+    return world(roles, Rules(faults=2, kinds=REPEATED, leaps=(LEAP,), leaps_left=1))
 
 
 def _expiry() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(2), "two": Worker(2), "three": Worker(2)}
-    return _world(roles, Rules(faults=0, leaps=(LEAP,), leaps_left=1), sent=("a",))
+    return world(roles, Rules(faults=0, leaps=(LEAP,), leaps_left=1), sent=("a",))
 
 
 def _operator() -> Simulation:
@@ -158,36 +158,36 @@ def _operator() -> Simulation:
         "holder": Worker(2, ways=("delete", "retry", "extend", "release", "move_to_dlq")),
         "operator": Editor("a"),
     }
-    rules = Rules(faults=1, kinds=_REPEATED, leaps=(LEAP,), leaps_left=1)
-    return _world(roles, rules, sent=("a",), lag=Lag.NONE)
+    rules = Rules(faults=1, kinds=REPEATED, leaps=(LEAP,), leaps_left=1)
+    return world(roles, rules, sent=("a",), lag=Lag.NONE)
 
 
 def _used_up() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(2, ways=("delete", "retry")), "two": Worker(2)}
     rules = Rules(faults=1, leaps=(LEAP,), leaps_left=1)
-    return _world(roles, rules, sent=("a",), lag=Lag.NONE, max_receives=1)
+    return world(roles, rules, sent=("a",), lag=Lag.NONE, max_receives=1)
 
 
 def _batches() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(3, batch=2), "two": Worker(2)}
-    return _world(roles, Rules(faults=1), sent=("a", "b"), lag=Lag.NONE)
+    return world(roles, Rules(faults=1), sent=("a", "b"), lag=Lag.NONE)
 
 
 def _seen_twice() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(3, ("retry", "delete"), batch=2), "two": Worker(2)}
     rules = Rules(faults=0, leaps=(LEAP,), leaps_left=1)
-    return _world(roles, rules, sent=("a",), lag=Lag.TWICE)
+    return world(roles, rules, sent=("a",), lag=Lag.TWICE)
 
 
 def _out_of_sight() -> Simulation:
     roles: dict[str, Role] = {"producer": Sender(("a",), 1), "one": Worker(3), "two": Worker(2)}
-    return _world(roles, Rules(faults=0, leaps=(LEAP,), leaps_left=1), lag=Lag.GAP)
+    return world(roles, Rules(faults=0, leaps=(LEAP,), leaps_left=1), lag=Lag.GAP)
 
 
 def _clock_set_back() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(4, ("retry", "delete")), "two": Worker(2)}
-    rules = Rules(faults=1, kinds=_REPEATED, offsets=(-AHEAD,), jumps_left=1)
-    return _world(roles, rules, sent=("a",), lag=Lag.NONE)
+    rules = Rules(faults=1, kinds=REPEATED, offsets=(-AHEAD,), jumps_left=1)
+    return world(roles, rules, sent=("a",), lag=Lag.NONE)
 
 
 SCOPES = (

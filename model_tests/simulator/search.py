@@ -63,7 +63,9 @@ class Found:
     way: Way = ()
 
 
-def explore(scope: Scope, *, most: int = 10**6) -> Found:
+def explore(
+    scope: Scope, *, most: int = 10**6, at_end: Callable[[Simulation], None] = come_to_an_end
+) -> Found:
     """Visit every state, nearest first, until all are known or one is bad.
 
     Where nobody can do anything any more, peace is made, and all must come to a good end.
@@ -71,6 +73,7 @@ def explore(scope: Scope, *, most: int = 10**6) -> Found:
     Args:
         scope: what to search.
         most: how many states to visit at most; a scope that has more is too large.
+        at_end: what to do with a world in which nobody can do anything any more.
 
     Raises:
         OverflowError: there are more states.
@@ -81,7 +84,7 @@ def explore(scope: Scope, *, most: int = 10**6) -> Found:
     known = {first.digest()}
     layer: list[tuple[Simulation, Way]] = [(first, ())]
     while layer and found.violation is None:
-        layer = _next_layer(layer, known, found)
+        layer = _next_layer(layer, known, found, at_end)
         if len(known) > most:
             raise OverflowError(f"scope {scope.name} has more than {most:,} states")
     found.states = len(known)
@@ -90,7 +93,10 @@ def explore(scope: Scope, *, most: int = 10**6) -> Found:
 
 
 def _next_layer(
-    layer: list[tuple[Simulation, Way]], known: set[tuple[object, ...]], found: Found
+    layer: list[tuple[Simulation, Way]],
+    known: set[tuple[object, ...]],
+    found: Found,
+    at_end: Callable[[Simulation], None],
 ) -> list[tuple[Simulation, Way]]:
     """The states, not known so far, that are one step further on."""
     following: list[tuple[Simulation, Way]] = []
@@ -110,7 +116,7 @@ def _next_layer(
             found.transitions += len(steps)
             if not steps:
                 found.ends += 1
-                come_to_an_end(simulation.copy())
+                at_end(simulation.copy())
     except ViolationError as violation:
         found.violation, found.way = violation, way
     return following

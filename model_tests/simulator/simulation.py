@@ -328,10 +328,14 @@ class Simulation:
 
     def _leap(self, fate: Fate) -> None:
         self.time += fate.detail
-        for name in [actor.name for actor in self.actors.values() if actor.waits]:
-            self._own_actor(name).waits = False
+        self._wake()
         if self.rules.leaps_left:
             self.rules = evolve(self.rules, leaps_left=self.rules.leaps_left - 1)
+
+    def _wake(self) -> None:
+        """Let those move on who have waited for another time, or for whom none will come."""
+        for name in [actor.name for actor in self.actors.values() if actor.waits]:
+            self._own_actor(name).waits = False
 
     def _jump(self, fate: Fate) -> None:
         name, offset = fate.detail
@@ -339,6 +343,8 @@ class Simulation:
         actor.offset, actor.waits = offset, False
         if self.rules.jumps_left:
             self.rules = evolve(self.rules, jumps_left=self.rules.jumps_left - 1)
+        if not self.rules.jumps_left and not self.rules.leaps_left:
+            self._wake()
         self._own_oracle().clock(name, offset)
 
     def _remove(self, fate: Fate) -> None:
