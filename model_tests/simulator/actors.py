@@ -24,6 +24,9 @@ KEPT = 1  # messages that an actor is done with, and might take up again by mist
 
 Choice = tuple[int, Plan | None]  # how likely, and what; None: to forget the oldest message
 
+_REASONS: tuple[tuple[tuple[str, Any], ...], ...] = ((), (("error", "why"),))
+"""What is said when a delivery has failed: nothing, or why."""
+
 _OVER = ("StaleReceiptError", "OutcomeUnknownError", "IllegalTransitionError")
 
 
@@ -236,8 +239,9 @@ class Consumer:
             return [(weight, None)]
         if way == "retry":
             return [
-                (weight, Plan(way, message=message, options=(("delay", delay),)))
+                (weight, Plan(way, message=message, options=(("delay", delay), *why)))
                 for delay in self.retries
+                for why in _REASONS
             ]
         if way == "extend":
             return [
@@ -246,7 +250,8 @@ class Consumer:
             ]
         if way == "move_to_dlq" and message.queue is not QueueType.STANDARD:
             return []
-        return [(weight, Plan(way, message=message))]
+        reasons = _REASONS if way == "move_to_dlq" else _REASONS[:1]
+        return [(weight, Plan(way, message=message, options=why)) for why in reasons]
 
 
 def _options(source: QueueType, most: int, timeout: int) -> tuple[tuple[str, Any], ...]:

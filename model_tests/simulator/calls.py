@@ -50,6 +50,11 @@ class Plan:
         """The receipt under which it acts."""
         return self.message.receipt if self.message else None
 
+    @property
+    def reason(self) -> str | None:
+        """Why a delivery failed, or a message is put aside, if that is said."""
+        return _BURIED if self.operation == "bury" else dict(self.options).get("error")
+
 
 @frozen
 class Call:
@@ -79,7 +84,7 @@ def _send(settings: Settings, id: str | None = None, *, data: str, delay: int) -
 
 
 def _bury(settings: Settings, id: str) -> Operation[Any]:
-    return operations.bury(settings, id, reason="buried")
+    return operations.bury(settings, id, reason=_BURIED)
 
 
 def _update(settings: Settings, id: str, data: str) -> Operation[Any]:
@@ -90,6 +95,7 @@ def _cancel(settings: Settings, id: str) -> Operation[Any]:
     return edit(settings, _CANCEL, id, lambda _seen, now: {"expires_at": expiry(settings, now)})
 
 
+_BURIED = "buried"  # why
 _UPDATE, _CANCEL = MESSAGE.rule("update"), MESSAGE.rule("cancel")
 
 

@@ -6,76 +6,41 @@ knows nothing of operations and machine, whose work it judges: it imports neithe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from dynamomq.timestamps import SECOND, parse_instant
+from dynamomq.timestamps import SECOND
+from model_tests.simulator.asked import (
+    Caller,
+    Item,
+    Name,
+    ViolationError,
+    check_due,
+    check_failures,
+    check_time,
+    check_tombstone,
+    fail,
+    instant,
+    is_held,
+    is_message,
+    longer,
+    queue_of,
+)
 
-Item = Mapping[str, Any]
-Name = tuple[str, int]  # of a call: whose, and the how many-th
+__all__ = ["Oracle", "ViolationError"]
 
 HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
 OPERATORS = ("bury", "redrive", "update", "reschedule", "cancel")
 GIVING_UP = ("retry", "release", "delete", "move_to_dlq")
 
 NOTHING_DONE = (
-    "ConflictError",
     "DuplicateMessageError",
     "IllegalTransitionError",
     "MessageNotFoundError",
     "StaleReceiptError",
 )
 """Errors that say for certain that the call has changed nothing."""
-
-
-class ViolationError(AssertionError):
-    """A property does not hold.
-
-    Attributes:
-        property_id: which.
-    """
-
-    def __init__(self, property_id: str, what: str) -> None:
-        super().__init__(f"{property_id}: {what}")
-        self.property_id = property_id
-
-
-class Asked(Protocol):
-    """What the oracle wants to know of a plan: see ``calls.Plan``."""
-
-    @property
-    def operation(self) -> str:
-        """The operation's name."""
-
-    @property
-    def id(self) -> str | None:
-        """The message, if it was named by its id."""
-
-    @property
-    def receipt(self) -> str | None:
-        """The receipt under which the call acts."""
-
-    @property
-    def options(self) -> tuple[tuple[str, Any], ...]:
-        """Its further arguments."""
-
-
-class Caller(Protocol):
-    """What the oracle wants to know of a call: see ``calls.Call``."""
-
-    @property
-    def actor(self) -> str:
-        """Who calls."""
-
-    @property
-    def name(self) -> Name:
-        """What tells the call from all others."""
-
-    @property
-    def plan(self) -> Asked:
-        """What was called."""
 
 
 @frozen
@@ -85,7 +50,9 @@ class Delivery:
     id: str
     by: Name
     sent_by: Name
-    promised: int = 0  # the deadline that the holder was told; 0 before it was told any
+    number: int  # the how many-th it is of its message, since that entered its queue
+    deadline: int  # as it is in the table
+    promised: int = 0  # the one that the holder was told; 0 before it was told any
     returned: bool = False
     ended: str | None = None  # the operation by which its holder gave it up
 
@@ -100,6 +67,7 @@ class Life:
     claims: int = 0  # that count, since it entered its queue
     gone_at: int | None = None  # when its deletion was asked for
     gone_by: int = 0  # when that took place
+    entombed: bool = False  # whether there is a tombstone
 
 
 @define(eq=False)
@@ -108,11 +76,13 @@ class Oracle:
 
     Attributes:
         max_receives: the queue's.
-        window: the queue's deduplication window, in nanoseconds.
+        window: how long tombstones count, in nanoseconds.
+        timeout: the queue's visibility timeout, in nanoseconds.
     """
 
     max_receives: int | None
     window: int
+    timeout: int
     _clocks: dict[str, tuple[int, int, int]] = field(factory=dict)  # offset; lowest, highest so far
     _sends: dict[Name, int] = field(factory=dict)  # when a send began
     _delayed: dict[Name, int] = field(factory=dict)  # the earliest due time that a call asks for
@@ -187,8 +157,8 @@ class Oracle:
             self._deletions[call.name] = time
         if call.plan.operation == "send":
             self._sends[call.name] = time
-        if call.plan.operation in ("send", "retry"):
-            self._delayed[call.name] = clock + dict(call.plan.options).get("delay", 0)
+        if call.plan.operation in ("send", "retry", "extend"):
+            self._delayed[call.name] = clock + longer(call.plan)
 
     def changed(
         self, time: int, call: Caller | None, request: str, old: Item | None, new: Item | None
@@ -206,8 +176,10 @@ class Oracle:
             self._expired(time, old)
             return
         self._check_repetition(call, request)
+        if new is not None:
+            check_time(call, new, time + max(high for _, _, high in self._clocks.values()))
         self._check_version(call, old, new)
-        alive, lives = _is_message(old), _is_message(new)
+        alive, lives = is_message(old), is_message(new)
         if new is not None and lives and (not alive or call.plan.operation == "send"):
             self._created(time, call, old, new)
         elif old is not None and alive and not lives:
@@ -222,87 +194,96 @@ class Oracle:
         """
         self._failed.add(call.name)
 
-    def ended(self, call: Caller, result: Any, error: str | None) -> None:
-        """A call ended with a result, or with an error of this name."""
+    def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
+        """A call ended, at this true time, with a result or with an error of this name."""
         plan = call.plan
         if error in NOTHING_DONE:
             self._was_refused(call, error)
         elif error is not None:
             pass  # nothing was promised
         elif plan.operation == "send":
-            self._check_accepted(call)
+            self._check_accepted(call, result.item)
         elif plan.operation == "receive":
+            self._check_number(call, len(result))
             for message in result:
                 self._delivered(call, message.item)
             self._check_all_delivered(call)
         elif plan.operation == "extend":
             self._extended(call, result.item)
+        elif plan.operation == "delete":
+            self._check_deleted(time, call)
         elif plan.operation in HOLDERS:
-            self._check_acknowledged(call)
+            self._check_given_up(call)
+        elif call.name not in self._effective:
+            fail("FENCED", f"{call} succeeded, but has changed nothing")
 
     # --- what became of items ----------------------------------------------------------------
 
     def _check_repetition(self, call: Caller, request: str) -> None:
         if request in self._executed:
-            _fail("REPEATABLE", f"a request of {call} that had been executed changed more")
+            fail("REPEATABLE", f"a request of {call} that had been executed changed more")
         self._executed.add(request)
         self._effective.add(call.name)
         if call.name in self._refused:
             said = self._refused[call.name]
-            _fail("FENCED", f"{call} had ended with {said}, and yet changes something")
+            fail("FENCED", f"{call} had ended with {said}, and yet changes something")
 
     def _check_version(self, call: Caller, old: Item | None, new: Item | None) -> None:
         if new is None:
             return
-        sent = not _is_message(old) or call.plan.operation == "send"
+        sent = not is_message(old) or call.plan.operation == "send"
         before = 0 if old is None or sent else old["version"]
         if new["version"] != before + 1:
-            _fail("VERSION", f"{call} made version {new['version']} of version {before}")
+            fail("VERSION", f"{call} made version {new['version']} of version {before}")
 
     def _created(self, time: int, call: Caller, old: Item | None, new: Item) -> None:
         id, plan = new["id"], call.plan
         if plan.operation != "send" or plan.id not in (None, id):
-            _fail("NO-LOSS", f"{call} made a message {id} that nobody sent")
-        if _is_message(old):
-            _fail("NO-LOSS", f"{call} overwrote a message that is there")
+            fail("NO-LOSS", f"{call} made a message {id} that nobody sent")
+        if is_message(old):
+            fail("NO-LOSS", f"{call} overwrote a message that is there")
         before = self._lives.get(id)
         if before is not None and before.gone_at is not None:
             elapsed = time - before.gone_at
             if elapsed < self.window - self._clock_difference() - SECOND:
-                _fail(
+                fail(
                     "DEDUP",
                     f"{call} took place {elapsed / SECOND:g} s after the deletion was asked for",
                 )
         options = dict(plan.options)
         if new["data"] != options["data"]:
-            _fail("NO-LOSS", f"{call} stored {new['data']!r}")
-        if parse_instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
-            _fail("NOT-EARLY", f"{call} is due before its delay is over")
+            fail("NO-LOSS", f"{call} stored {new['data']!r}")
+        if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
+            fail("NOT-EARLY", f"{call} is due before its delay is over")
+        check_due(call, old, new)
         if call.name in self._creations:
-            _fail("DEDUP", f"{call} made {id}, having made {self._creations[call.name]} before")
+            fail("DEDUP", f"{call} made {id}, having made {self._creations[call.name]} before")
         self._creations[call.name] = id
         self._lives[id] = Life(call.name, new["data"])
 
     def _removed(self, time: int, call: Caller, old: Item, new: Item | None) -> None:
-        plan, life = call.plan, self._life(old)
+        plan = call.plan
         if plan.operation == "cancel":
             self._check_not_held(call, old, new)
         elif plan.operation == "delete":
             self._check_receipt(call, old)
             self._give_up(call)
         else:
-            _fail("NO-LOSS", f"{call} removed the message")
-        asked = self._deletions[call.name]
-        self._lives[old["id"]] = evolve(life, receipt=None, gone_at=asked, gone_by=time)
+            fail("NO-LOSS", f"{call} removed the message")
+        if new is not None:
+            check_tombstone(call, new)
+        asked, entombed = self._deletions[call.name], new is not None
+        self._update(old, receipt=None, gone_at=asked, gone_by=time, entombed=entombed)
 
     def _expired(self, time: int, old: Item | None) -> None:
-        if old is None or _is_message(old) or old["expires_at"] > time // SECOND:
-            _fail("NO-LOSS", "storage removed what has not expired")
+        if old is None or is_message(old) or old["expires_at"] > time // SECOND:
+            fail("NO-LOSS", "storage removed what has not expired")
+        self._update(old, entombed=False)
 
     def _changed(self, time: int, call: Caller, old: Item, new: Item) -> None:
         operation = call.plan.operation
         if new["data"] != old["data"] and operation != "update":
-            _fail("NO-LOSS", f"{call} changed the payload")
+            fail("NO-LOSS", f"{call} changed the payload")
         if operation == "receive":
             self._received(time, call, old, new)
         elif operation in HOLDERS:
@@ -310,46 +291,64 @@ class Oracle:
             self._held(call, old, new)
         elif operation in OPERATORS:
             self._check_not_held(call, old, new)
-            kept = self._life(old).claims if _queue(old) == _queue(new) else 0
+            kept = self._life(old).claims if queue_of(old) == queue_of(new) else 0
             self._update(old, receipt=None, claims=kept, data=new["data"])
         else:
-            _fail("FENCED", f"{call} changed a message that is there")
+            fail("FENCED", f"{call} changed a message that is there")
+        self._check_kept(call, old, new)
+
+    def _check_kept(self, call: Caller, old: Item, new: Item) -> None:
+        """What the write left is right but for who holds it, which has been judged."""
+        claimed = call.plan.operation == "receive" and is_held(new)
+        if not claimed:
+            check_due(call, old, new)
+        exhausted = call.plan.operation == "receive" and not claimed
+        check_failures(call, old, new, exhausted=exhausted)
+        count, claims = new["receive_count"], self._life(new).claims
+        if count != claims:
+            fail("MAX-RECEIVES", f"{call} left a receive_count of {count} after {claims}")
 
     def _received(self, time: int, call: Caller, old: Item, new: Item) -> None:
         life = self._life(old)
-        if _is_held(new) and new.get("receipt") in self._deliveries:
-            _fail("FENCED", f"{call} claimed {new['id']} under the receipt of another delivery")
-        if _is_held(new) and new.get("receipt") != old.get("receipt"):
+        if is_held(new) and new.get("receipt") in self._deliveries:
+            fail("FENCED", f"{call} claimed {new['id']} under the receipt of another delivery")
+        if is_held(new) and new.get("receipt") != old.get("receipt"):
             self._check_claim(time, call, old, new)
-            self._deliveries[new["receipt"]] = Delivery(new["id"], call.name, life.sent_by)
-            self._update(old, receipt=new["receipt"], claims=life.claims + 1)
+            number, deadline = life.claims + 1, instant(new["queue_add_timestamp"])
+            delivery = Delivery(new["id"], call.name, life.sent_by, number, deadline)
+            self._deliveries[new["receipt"]] = delivery
+            self._update(old, receipt=new["receipt"], claims=number)
             return
-        dead = _queue(old) == "STANDARD" and _queue(new) == "DLQ"
+        dead = queue_of(old) == "STANDARD" and queue_of(new) == "DLQ"
         if not dead or self.max_receives is None or life.claims < self.max_receives:
-            _fail("MAX-RECEIVES", f"{call} put it aside after {life.claims} deliveries")
+            fail("MAX-RECEIVES", f"{call} put it aside after {life.claims} deliveries")
         self._check_free(call, old, new["last_updated_timestamp"])
         self._update(old, receipt=None, claims=0)
 
     def _check_claim(self, time: int, call: Caller, old: Item, new: Item) -> None:
         began = new["queue_peek_timestamp"]
         _, _, ahead = self._clocks[call.actor]
-        if parse_instant(began) > time + ahead:
-            _fail("NOT-EARLY", f"{call} claimed at {began}, which no clock has shown it")
+        if instant(began) > time + ahead:
+            fail("NOT-EARLY", f"{call} claimed at {began}, which no clock has shown it")
         self._check_free(call, old, began)
         if old["queue_add_timestamp"] > began:
-            _fail("NOT-EARLY", f"{call} at {began} came before {old['queue_add_timestamp']}")
-        limit = self.max_receives if _queue(old) == "STANDARD" else None
+            fail("NOT-EARLY", f"{call} at {began} came before {old['queue_add_timestamp']}")
+        timeout = dict(call.plan.options).get("visibility_timeout", self.timeout)
+        if instant(new["queue_add_timestamp"]) != instant(began) + timeout:
+            due = new["queue_add_timestamp"]
+            fail("NO-DOUBLE", f"{call} at {began} ends at {due}, not when it was asked to")
+        limit = self.max_receives if queue_of(old) == "STANDARD" else None
         if limit is not None and self._life(old).claims >= limit:
-            _fail("MAX-RECEIVES", f"{call} is delivery {self._life(old).claims + 1} of {limit}")
+            fail("MAX-RECEIVES", f"{call} is delivery {self._life(old).claims + 1} of {limit}")
 
     def _check_free(self, call: Caller, old: Item, began: str) -> None:
         """Nobody holds the message, by the table and by what its last holder was told."""
-        if _is_held(old) and old["queue_add_timestamp"] > began:
-            _fail("NO-DOUBLE", f"{call} at {began}, held until {old['queue_add_timestamp']}")
+        if is_held(old) and old["queue_add_timestamp"] > began:
+            fail("NO-DOUBLE", f"{call} at {began}, held until {old['queue_add_timestamp']}")
         held = self._deliveries.get(self._life(old).receipt or "")
-        if held is not None and held.promised > parse_instant(began):
+        if held is not None and held.promised > instant(began):
             who = f"{held.by[0]} was promised it until"
-            _fail("NO-DOUBLE", f"{call} at {began}, but {who} {_text(held.promised)}")
+            fail("NO-DOUBLE", f"{call} at {began}, but {who} {_text(held.promised)}")
 
     def _check_not_held(self, call: Caller, old: Item, new: Item | None) -> None:
         """An operator edits only what nobody holds."""
@@ -357,17 +356,19 @@ class Oracle:
             self._check_free(call, old, new["last_updated_timestamp"])
 
     def _check_receipt(self, call: Caller, old: Item) -> None:
-        if not _is_held(old) or old.get("receipt") != call.plan.receipt:
+        if not is_held(old) or old.get("receipt") != call.plan.receipt:
             now = f"{old['status']} under {old.get('receipt')}"
-            _fail("FENCED", f"{call} changed the message, which is {now}")
+            fail("FENCED", f"{call} changed the message, which is {now}")
 
     def _held(self, call: Caller, old: Item, new: Item) -> None:
         operation, life = call.plan.operation, self._life(old)
         if operation == "extend":
+            receipt, deadline = str(call.plan.receipt), instant(new["queue_add_timestamp"])
+            self._deliveries[receipt] = evolve(self._deliveries[receipt], deadline=deadline)
             return
         if operation == "retry":
-            if parse_instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
-                _fail("NOT-EARLY", f"{call} is due before its delay is over")
+            if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
+                fail("NOT-EARLY", f"{call} is due before its delay is over")
             kept = life.claims
         else:
             kept = life.claims - 1 if operation == "release" else 0
@@ -387,7 +388,7 @@ class Oracle:
             return  # an extension that is over matters to nobody; a receive may have claimed more
         if call.name in self._effective:
             broken = "DEDUP" if operation == "send" else "FENCED"
-            _fail(broken, f"{call} ended with {error}, but it has changed something")
+            fail(broken, f"{call} ended with {error}, but it has changed something")
         if error == "DuplicateMessageError":
             self._check_taken(call)
         self._refused[call.name] = error
@@ -396,29 +397,41 @@ class Oracle:
         """The id of a refused send was taken: by a message, or by one that went not long ago."""
         life = self._lives.get(str(call.plan.id))
         if life is None:
-            _fail("DEDUP", f"{call} was refused, but nobody has ever sent {call.plan.id}")
+            fail("DEDUP", f"{call} was refused, but nobody has ever sent {call.plan.id}")
         latest = life.gone_by + self.window + self._clock_difference() + 2 * SECOND
         if life.gone_at is not None and self._sends[call.name] > latest:
             gone = _text(self._sends[call.name] - life.gone_by)
-            _fail("DEDUP", f"{call} was refused {gone} after the message had gone")
+            fail("DEDUP", f"{call} was refused {gone} after the message had gone")
 
-    def _check_accepted(self, call: Caller) -> None:
+    def _check_accepted(self, call: Caller, item: Item) -> None:
         if call.name not in self._creations:
             taken = call.plan.id in self._lives
-            _fail("DEDUP" if taken else "NO-LOSS", f"{call} succeeded, but made no message")
+            fail("DEDUP" if taken else "NO-LOSS", f"{call} succeeded, but made no message")
+        if item["id"] != self._creations[call.name]:
+            made = self._creations[call.name]
+            fail("NO-LOSS", f"{call} returned {item['id']}, but its message is {made}")
+
+    def _check_number(self, call: Caller, number: int) -> None:
+        """Whoever is given more than it asked for can't finish all of it in time."""
+        if number > dict(call.plan.options).get("max_messages", 1):
+            fail("PROGRESS", f"{call} returned {number} messages")
 
     def _delivered(self, call: Caller, item: Item) -> None:
         receipt = item.get("receipt", "")
         delivery = self._deliveries.get(receipt)
         if delivery is None or delivery.by != call.name:
-            _fail("NO-DOUBLE", f"{call} returned {item['id']}, which it has not claimed")
+            fail("NO-DOUBLE", f"{call} returned {item['id']}, which it has not claimed")
         if delivery.returned:
-            _fail("NO-DOUBLE", f"{call} returned {item['id']} twice")
+            fail("NO-DOUBLE", f"{call} returned {item['id']} twice")
+        if item["id"] != delivery.id:
+            fail("NO-DOUBLE", f"{call} returned {delivery.id} as {item['id']}")
+        if item["receive_count"] != delivery.number:
+            told = f"as delivery {item['receive_count']}"
+            fail("MAX-RECEIVES", f"{call} returned delivery {delivery.number} {told}")
         life = self._lives[delivery.id]
         if life.receipt == receipt and item["data"] != life.data:
-            _fail("NO-LOSS", f"{call} returned {item['data']!r} instead of {life.data!r}")
-        due = parse_instant(item["queue_add_timestamp"])
-        self._deliveries[receipt] = evolve(delivery, returned=True, promised=due)
+            fail("NO-LOSS", f"{call} returned {item['data']!r} instead of {life.data!r}")
+        self._promised(call, receipt, item, returned=True)
 
     def _check_all_delivered(self, call: Caller) -> None:
         """A call knows what it has claimed.
@@ -430,23 +443,39 @@ class Oracle:
         for receipt, delivery in self._deliveries.items():
             current = self._lives[delivery.id].receipt == receipt
             if current and delivery.by == call.name and not delivery.returned:
-                _fail("REPEATABLE", f"{call} has claimed {delivery.id}, and does not know it")
+                fail("REPEATABLE", f"{call} has claimed {delivery.id}, and does not know it")
 
     def _extended(self, call: Caller, item: Item) -> None:
         receipt = str(call.plan.receipt)
-        delivery = self._deliveries[receipt]
-        due = max(delivery.promised, parse_instant(item["queue_add_timestamp"]))
-        self._deliveries[receipt] = evolve(delivery, promised=due)
+        if self._lives[self._deliveries[receipt].id].receipt != receipt:
+            fail("FENCED", f"{call} succeeded, but the delivery is over")
+        if instant(item["queue_add_timestamp"]) < self._delayed[call.name]:
+            fail("NO-DOUBLE", f"{call} ends before it was asked to")
+        self._promised(call, receipt, item)
 
-    def _check_acknowledged(self, call: Caller) -> None:
+    def _promised(self, call: Caller, receipt: str, item: Item, **changes: Any) -> None:
+        """A holder was told its deadline: the one that all others go by."""
+        delivery, due = self._deliveries[receipt], instant(item["queue_add_timestamp"])
+        if due != delivery.deadline:
+            held = f"it is held until {_text(delivery.deadline)}"
+            fail("NO-DOUBLE", f"{call} told of a deadline at {_text(due)}, but {held}")
+        self._deliveries[receipt] = evolve(delivery, promised=due, **changes)
+
+    def _check_deleted(self, time: int, call: Caller) -> None:
+        """What its holder has been told is deleted is gone, by its own doing or altogether."""
         delivery = self._deliveries[str(call.plan.receipt)]
         life = self._lives[delivery.id]
-        gone = life.gone_at is not None or life.sent_by != delivery.sent_by
-        if call.plan.operation == "delete":
-            if not gone:
-                _fail("FENCED", f"{call} succeeded, but the message is still there")
-        elif delivery.ended is None:
-            _fail("FENCED", f"{call} succeeded, but the delivery was not given up by anyone")
+        if life.sent_by != delivery.sent_by or delivery.ended == "delete":
+            return
+        if life.gone_at is None:
+            fail("FENCED", f"{call} succeeded, but the message is still there")
+        counts_until = life.gone_at + self.window - self._clock_difference() - SECOND
+        if life.entombed and time < counts_until:
+            fail("FENCED", f"{call} succeeded, but it was somebody else who removed the message")
+
+    def _check_given_up(self, call: Caller) -> None:
+        if self._deliveries[str(call.plan.receipt)].ended is None:
+            fail("FENCED", f"{call} succeeded, but the delivery was not given up by anyone")
 
     # --- what it knows -----------------------------------------------------------------------
 
@@ -459,22 +488,6 @@ class Oracle:
     def _clock_difference(self) -> int:
         low = min(low for _, low, _ in self._clocks.values())
         return max(high for _, _, high in self._clocks.values()) - low
-
-
-def _fail(property_id: str, what: str) -> NoReturn:
-    raise ViolationError(property_id, what)
-
-
-def _is_message(item: Item | None) -> bool:
-    return item is not None and str(item["status"]) != "DELETED"
-
-
-def _is_held(item: Item) -> bool:
-    return str(item["status"]) == "PROCESSING"
-
-
-def _queue(item: Item) -> str:
-    return str(item.get("queue_type", ""))[:8]
 
 
 def _text(instant: int) -> str:

@@ -45,7 +45,7 @@ def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
         Settings("simulated", codec_for(None), TIMEOUT, most, WINDOW),
         Rules(leaps=LEAPS, offsets=OFFSETS),
         IndexView(lambda: _LAGS[chooser.pick((60, 25, 8, 7))]),
-        Oracle(most, WINDOW),
+        Oracle(most, WINDOW, TIMEOUT),
         actors,
         BaseTable(),
         timeline=[] if timeline else None,

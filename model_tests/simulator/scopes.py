@@ -111,7 +111,7 @@ def world(
         Settings("simulated", codec_for(None), TIMEOUT, max_receives, WINDOW),
         Rules(step=0, faults=0, search=True),
         IndexView(lambda: Lag.NONE),
-        Oracle(max_receives, WINDOW),
+        Oracle(max_receives, WINDOW, TIMEOUT),
         {"before": Actor("before", Sender(sent, len(sent)))},
         BaseTable(remember=True),
     )

@@ -505,7 +505,7 @@ class Simulation:
         if outcome is not None and actor.call is not None:
             name = None if outcome.error is None else type(outcome.error).__name__
             self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
-            self._own_oracle().ended(actor.call, outcome.result, name)
+            self._own_oracle().ended(self.time, actor.call, outcome.result, name)
             actor.end(outcome)
 
 

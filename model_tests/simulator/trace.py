@@ -1,16 +1,20 @@
 """Trace validation: what happened to each item is a walk through the machine's diagram.
 
-The check replays every change in the executable machine of the package ``transitions``, made from
-the same table: the item's state before it must be a source of the trigger, the state after it the
-destination, and no attribute may change that the transition has no effect on.
+Every change is made again from the machine's own tables. In the executable machine of the package
+``transitions`` the item's state before it must be a source of the trigger, and the state after it
+the destination; one of those transitions' guards must hold; and its effects, applied to the item
+before, must make the item after, to the last attribute.
 """
+
+from __future__ import annotations
 
 from functools import cache
 
-from dynamomq.attributes import ID
+from dynamomq.effects import apply_effects
+from dynamomq.expressions import EffectError
 from dynamomq.machine import MESSAGE
 from dynamomq.requests import Write
-from dynamomq.rules import executable
+from dynamomq.rules import Transition, executable
 from dynamomq.values import Item
 from model_tests.simulator.oracle import ViolationError
 
@@ -24,12 +28,32 @@ def check_change(write: Write, old: Item | None, new: Item | None) -> None:
     after = MESSAGE.state_of(new, arguments).name
     if after not in _destinations(trigger, before):
         raise ViolationError(TRACE, f"{trigger} led {write.id} from {before} to {after}")
-    if new is None:
-        return
-    kept: Item = {} if old is None or before == "ABSENT" else old
-    changed = [name for name in {**kept, **new} if kept.get(name, ...) != new.get(name, ...)]
-    if extra := sorted(set(changed) - _affected(trigger, before)):
-        raise ViolationError(TRACE, f"{trigger} of {write.id} changed {', '.join(extra)}")
+    allowed = [
+        step
+        for step in _steps(trigger, before)
+        if step.destination == after and step.guard.evaluate(old or {}, arguments)
+    ]
+    if not allowed:
+        raise ViolationError(TRACE, f"{trigger} of {write.id}, {before}, is not allowed")
+    expected = _made_by(allowed[0], write, old)
+    if expected != new:
+        names = ", ".join(_differences(expected or {}, new or {}))
+        raise ViolationError(TRACE, f"{trigger} of {write.id} left another {names} than it should")
+
+
+def _made_by(step: Transition, write: Write, old: Item | None) -> Item | None:
+    """The item that a step of the machine makes: what is no message any more is not kept."""
+    if step.destination == "ABSENT":
+        return None
+    kept: Item = {} if old is None or step.source == "ABSENT" else old
+    try:
+        return apply_effects(step.effects, kept, write.arguments)
+    except EffectError as error:
+        raise ViolationError(TRACE, f"{step.trigger} of {write.id}: {error}") from error
+
+
+def _differences(one: Item, other: Item) -> list[str]:
+    return sorted(name for name in {**one, **other} if one.get(name, ...) != other.get(name, ...))
 
 
 @cache
@@ -39,7 +63,7 @@ def _destinations(trigger: str, source: str) -> frozenset[str]:
 
 
 @cache
-def _affected(trigger: str, source: str) -> frozenset[str]:
-    steps = [t for t in MESSAGE.transitions if t.trigger == trigger and t.source == source]
-    effects = (effect for step in steps for effect in step.effects)
-    return frozenset(effect.attribute.name for effect in effects) | {ID.name}
+def _steps(trigger: str, source: str) -> tuple[Transition, ...]:
+    return tuple(
+        step for step in MESSAGE.transitions if step.trigger == trigger and step.source == source
+    )

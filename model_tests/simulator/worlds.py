@@ -126,7 +126,7 @@ def _world(
         Settings("simulated", codec_for(None), runs.TIMEOUT, most, runs.WINDOW),
         Rules(leaps=runs.LEAPS, offsets=runs.OFFSETS),
         IndexView(lambda: LAGS[chooser.pick(lags)]),
-        Oracle(most, runs.WINDOW),
+        Oracle(most, runs.WINDOW, runs.TIMEOUT),
         actors,
         BaseTable(),
         timeline=[] if timeline else None,

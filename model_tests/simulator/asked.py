@@ -1,0 +1,155 @@
+"""What a call asked for, and whether the item that it left agrees: judged item by item.
+
+What needs no memory of the run is here; the oracle remembers, and judges the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NoReturn, Protocol
+
+from dynamomq.timestamps import SECOND, parse_instant
+
+Item = Mapping[str, Any]
+Name = tuple[str, int]  # of a call: whose, and the how many-th
+
+_LONGER = {"send": "delay", "retry": "delay", "extend": "timeout"}
+"""By which option an operation puts the due time off; all others make it now."""
+
+_FAILURES_KEPT = 4  # at least, besides a new one
+
+_FOLLOWING = SECOND // 1000
+"""How far a message's time may get ahead of all clocks: each write is later than the one before by
+a nanosecond at least, and there are not as many writes as that makes."""
+
+
+class ViolationError(AssertionError):
+    """A property does not hold.
+
+    Attributes:
+        property_id: which.
+    """
+
+    def __init__(self, property_id: str, what: str) -> None:
+        super().__init__(f"{property_id}: {what}")
+        self.property_id = property_id
+
+
+class Asked(Protocol):
+    """What the oracle wants to know of a plan: see ``calls.Plan``."""
+
+    @property
+    def operation(self) -> str:
+        """The operation's name."""
+
+    @property
+    def id(self) -> str | None:
+        """The message, if it was named by its id."""
+
+    @property
+    def receipt(self) -> str | None:
+        """The receipt under which the call acts."""
+
+    @property
+    def options(self) -> tuple[tuple[str, Any], ...]:
+        """Its further arguments."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why a delivery failed, or a message is put aside, if that is said."""
+
+
+class Caller(Protocol):
+    """What the oracle wants to know of a call: see ``calls.Call``."""
+
+    @property
+    def actor(self) -> str:
+        """Who calls."""
+
+    @property
+    def name(self) -> Name:
+        """What tells the call from all others."""
+
+    @property
+    def plan(self) -> Asked:
+        """What was called."""
+
+
+def fail(property_id: str, what: str) -> NoReturn:
+    """Raise that a property does not hold."""
+    raise ViolationError(property_id, what)
+
+
+# --- items -----------------------------------------------------------------------------------
+
+
+def is_message(item: Item | None) -> bool:
+    """Tell whether there is a message, not a tombstone or nothing."""
+    return item is not None and str(item["status"]) != "DELETED"
+
+
+def is_held(item: Item) -> bool:
+    """Tell whether it was received and not given up, however long ago."""
+    return str(item["status"]) == "PROCESSING"
+
+
+def queue_of(item: Item) -> str:
+    """Return the queue that it is in."""
+    return str(item.get("queue_type", ""))[:8]
+
+
+@lru_cache(maxsize=1024)  # the same few again and again
+def instant(text: str) -> int:
+    """Return the instant that a stored text names."""
+    return parse_instant(text)
+
+
+# --- judgements ------------------------------------------------------------------------------
+
+
+def longer(plan: Asked) -> int:
+    """Return by how much an operation is to put the due time off, in nanoseconds."""
+    option = _LONGER.get(plan.operation)
+    return int(dict(plan.options)[option]) if option else 0
+
+
+def check_time(call: Caller, new: Item, latest: int) -> None:
+    """A write's time is one that some clock has shown (spec: TIME-2)."""
+    if instant(new["last_updated_timestamp"]) > latest + _FOLLOWING:
+        fail(
+            "NOT-EARLY",
+            f"{call} acted at {new['last_updated_timestamp']}, which no clock has shown",
+        )
+
+
+def check_due(call: Caller, old: Item | None, new: Item) -> None:
+    """The message is due no later than was asked for, from the time of the write."""
+    due = new.get("queue_add_timestamp")
+    if due is None:
+        fail("PROGRESS", f"{call} left the message without a due time")
+    if call.plan.operation == "update" and old is not None:
+        latest = instant(old["queue_add_timestamp"])
+    else:
+        latest = instant(new["last_updated_timestamp"]) + longer(call.plan)
+    if instant(due) > latest:
+        fail("PROGRESS", f"{call} made it due at {due}, later than was asked for")
+
+
+def check_failures(call: Caller, old: Item, new: Item, *, exhausted: bool) -> None:
+    """The reason that is given is kept, and so are the last ones that were given before."""
+    before, after = old.get("errors", []), new.get("errors", [])
+    reason = call.plan.reason
+    if exhausted or reason is not None:
+        if not after or (reason is not None and after[-1]["message"] != reason):
+            fail("NO-LOSS", f"{call} did not keep why")
+        after = after[:-1]
+    last = before[len(before) - len(after) :]
+    if after != last or len(after) < min(len(before), _FAILURES_KEPT):
+        fail("NO-LOSS", f"{call} dropped what was known of earlier failures")
+
+
+def check_tombstone(call: Caller, new: Item) -> None:
+    """A tombstone remembers that the id is taken, not what the message was."""
+    if "data" in new:
+        fail("DEDUP", f"{call} left a tombstone with the payload in it")
