@@ -70,7 +70,11 @@ model: $(READY) ## Run the model checks: simulations, exhaustive search, mutants
 model-deep: $(READY) ## Run random simulations with fresh seeds for MINUTES=60
 	DYNAMOMQ_MODEL=deep DYNAMOMQ_MODEL_MINUTES=$(MINUTES) \
 		$(BIN)/python -m pytest $(PARALLEL) model_tests/test_random.py \
-		model_tests/test_schedules.py model_tests/test_rules.py $(ARGS)
+		model_tests/test_schedules.py model_tests/test_rules.py -o faulthandler_timeout=0 $(ARGS)
+
+.PHONY: replay
+replay: $(READY) ## Tell what happens in a simulated run: ARGS="seed 1234", or as a report says
+	$(BIN)/python -m model_tests.replay $(ARGS)
 
 .PHONY: mutants
 mutants: $(READY) ## Show which property finds each must-fail mutant; ARGS=name tells how
