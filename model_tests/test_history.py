@@ -1,27 +1,12 @@
 """The history checker by itself: small histories, written by hand, good ones and bad ones."""
 
-from pathlib import Path
-
 import pytest
 
 from dynamomq.values import Item
-from model_tests.history.__main__ import main
 from model_tests.history.checker import Violation, describe
-from model_tests.history.experiment import keep
 from model_tests.history.log import (
-    Detail,
-    Event,
-    Log,
-    LogError,
-    Moment,
-    SkewedClock,
-    encode,
     payload_digest,
-    read_log,
-    read_logs,
 )
-from model_tests.history.plan import Plan, Tally
-from model_tests.history.records import Outcome, assemble
 from model_tests.history.stories import (
     ID,
     OTHER,
@@ -181,6 +166,31 @@ def test_a_message_that_was_never_delivered_is_not_deleted() -> None:
     assert properties(story.check(tombstone(2, 0))) == ["NO-LOSS", "VERSION"]
 
 
+def test_a_delivered_message_was_accepted() -> None:
+    """NO-LOSS: its sender died, but it was delivered, so it was there, and nobody deleted it."""
+    story = Story()
+    story.actor("producer").send("")
+    anna = story.actor("anna")
+    story.now = 1
+    held = anna.receive(2, 1)
+    expected = ("NO-LOSS", "anna received it", "so it had been accepted, and it is gone")
+    only(story.check(None), *expected)
+    only(story.check(None, drained=True), *expected)
+    assert "NO-LOSS" in properties(story.check(tombstone(3, 1)))
+    anna.ask("delete", held, "unknown")
+    assert not story.check(None, drained=True)
+
+
+def test_a_message_with_a_duplicate_was_accepted() -> None:
+    """NO-LOSS: its sender died, but another one was refused because of it, so it was there."""
+    story = Story()
+    story.actor("producer").send("")
+    story.now = 1
+    story.actor("successor").send("refused")
+    assert not story.check(ready(1, 0))
+    only(story.check(None), "NO-LOSS", "successor's send", "so another send of it", "it is gone")
+
+
 def test_a_changed_payload_is_reported() -> None:
     """NO-LOSS: what is delivered is what was sent."""
     story, anna, _ = sent()
@@ -252,6 +262,47 @@ def test_a_message_that_was_perhaps_given_up_is_not_early() -> None:
     only(story.check(ready(4, 2)), "NO-DOUBLE", "anna received it", "bert received it")
 
 
+@pytest.mark.parametrize("timeout", [0.1, 9.999, 10.001, 30])
+def test_a_deadline_that_was_not_asked_for_is_reported(timeout: float) -> None:
+    """NO-DOUBLE: a delivery lasts as long as its holder asked for, no shorter and no longer."""
+    story, anna, _ = sent()
+    anna.receive(2, 1, timeout=timeout, asked=10)
+    only(story.check(ready(2, 1)), "NO-DOUBLE", "anna received it", "although 10.000000 s were")
+
+
+@pytest.mark.parametrize("asked", [19.998, 20.001, 100], ids=["less", "more", "much more"])
+def test_an_extension_that_was_not_asked_for_is_reported(asked: float) -> None:
+    """NO-DOUBLE: an extension counts from an instant during the call, here 1 ms from 7 s on."""
+    story, anna, _ = sent()
+    held = anna.receive(2, 1, timeout=10)
+    story.now = 4  # 7 by her clock
+    anna.ask("extend", held, until=27, asked=asked)
+    only(story.check(ready(3, 1)), "NO-DOUBLE", "anna's extend", "with the deadline", "asked for")
+
+
+@pytest.mark.parametrize("asked", [19.999, 19.9995, 20], ids=["at its end", "between", "at once"])
+def test_an_extension_counts_from_some_instant_during_the_call(asked: float) -> None:
+    """NO-DOUBLE: when exactly during the call, its holder can't know."""
+    story, anna, _ = sent()
+    held = anna.receive(2, 1, timeout=10)
+    story.now = 4
+    anna.ask("extend", held, until=27, asked=asked)
+    assert not story.check(ready(3, 1))
+
+
+def test_an_extension_keeps_a_later_deadline() -> None:
+    """NO-DOUBLE: what was there before may be the longer one, from an unknown extension, too."""
+    story, anna, _ = sent()
+    held = anna.receive(2, 1, timeout=10)
+    anna.ask("extend", held, until=held.deadline, asked=5)
+    anna.ask("extend", held, "unknown", asked=60)
+    begun = story.now + 3 - 0.001
+    anna.ask("extend", held, until=begun + 60, asked=5)
+    assert not story.check(ready(3, 1))
+    anna.ask("extend", held, until=begun + 61, asked=5)
+    only(story.check(ready(4, 1)), "NO-DOUBLE", "anna's extend", "although 5.000000 s")
+
+
 # --- FENCED ----------------------------------------------------------------------------------
 
 
@@ -294,6 +345,46 @@ def test_a_message_delivered_after_its_deletion_is_reported() -> None:
     story.now = 20
     bert.receive(4, 2)
     only(story.check(ready(4, 2)), "FENCED", "which reported success, and yet it was delivered")
+
+
+@pytest.mark.parametrize("status", ["READY", "PROCESSING"])
+@pytest.mark.parametrize("queue", ["STANDARD", "DLQ"])
+def test_a_message_that_is_there_after_its_deletion_is_reported(status: str, queue: str) -> None:
+    """FENCED: a delete that reported success leaves a tombstone or nothing, whatever the version.
+
+    Here it seems to have written once, as a delete does.
+    """
+    story, anna, _ = sent()
+    anna.ask("delete", anna.receive(2, 1, queue=queue))
+    violations = story.check({**ready(3, 1, queue=queue), "status": status})
+    fenced = [one for one in violations if one.property == "FENCED"]
+    only(fenced, "FENCED", "anna's delete", "(done at", "and yet it is still there")
+
+
+@pytest.mark.parametrize("told", ["", "unknown"], ids=["died", "unknown"])
+def test_a_message_may_be_sent_anew_after_its_deletion(told: str) -> None:
+    """FENCED: what is there may come from a send after the deletion, of unknown outcome."""
+    story, anna, _ = sent()
+    anna.ask("delete", anna.receive(2, 1))
+    story.actor("successor").send(told)
+    assert "FENCED" not in properties(story.check(ready(1, 0)))
+
+
+def test_what_was_sent_before_a_deletion_is_not_sent_anew() -> None:
+    """FENCED: a send that had ended before the deletion does not explain what is there."""
+    story, anna, _ = sent()
+    held = anna.receive(2, 1)
+    story.actor("successor").send("unknown")
+    story.now = 2
+    anna.ask("delete", held)
+    assert "FENCED" in properties(story.check(ready(1, 0)))
+
+
+def test_a_dead_letter_that_is_in_the_standard_queue_is_reported() -> None:
+    """FENCED: a move that reported success leaves the message in the dead-letter queue."""
+    story, anna, _ = sent()
+    anna.ask("move_to_dlq", anna.receive(2, 1))
+    only(story.check(ready(3, 1)), "FENCED", "anna's move_to_dlq", "and yet it is in STANDARD")
 
 
 def test_a_dead_letter_delivered_from_the_standard_queue_is_reported() -> None:
@@ -464,118 +555,3 @@ def test_a_message_that_is_left_after_a_drain_is_reported() -> None:
     story, _, _ = sent()
     assert not story.check(ready(1, 0))
     only(story.check(ready(1, 0), drained=True), "PROGRESS", "it is still there", "STANDARD")
-
-
-# --- logs ------------------------------------------------------------------------------------
-
-
-def test_a_timeline_tells_who_did_what_and_when() -> None:
-    """The report of a violation has a line for each event, with real time and own clock."""
-    story, anna, _ = sent()
-    anna.receive(2, 1)
-    (violation,) = story.check(None)
-    head, *report = describe([violation]).splitlines()
-    assert head == ID
-    assert report[0].startswith("  NO-LOSS: producer's send")
-    assert [line.split()[3:6] for line in report[1:3]] == [
-        ["producer", "send", "begun"],
-        ["producer", "send", "accepted"],
-    ]
-    assert report[3].split()[:5] == ["+1.000000", "s", "03:33:24.000000", "anna", "delivered"]
-    assert "claimed=03:33:24.000000 deadline=03:33:34.000000" in report[3]
-
-
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """A log holds each event at once; several logs are read in the order of the shared clock."""
-    with (
-        Log(tmp_path, "one", SkewedClock(5, 7)) as one,
-        Log(tmp_path, "two", SkewedClock(5)) as two,
-    ):
-        one.write("started")
-        two.write("delivered", id=ID, version=2)
-        one.write("finished")
-        events = read_logs(tmp_path)
-    names = [(event.process, event.name, dict(event.details)) for event in events]
-    assert names == [
-        ("one", "started", {}),
-        ("two", "delivered", {"id": ID, "version": 2}),
-        ("one", "finished", {}),
-    ]
-    assert [event.moment.skew for event in events] == [12, 5, 12]
-
-
-def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    """A process that is killed while it writes loses that line and no other."""
-    whole = [encode(Event("one", Moment(n, n), "started", {})) for n in range(2)]
-    path = tmp_path / "one.jsonl"
-    path.write_bytes(b"".join(whole) + whole[0][:20])
-    events, offset = read_log(path)
-    assert [event.moment.monotonic for event in events] == [0, 1]
-    path.write_bytes(b"".join(whole) + whole[0])
-    assert [event.moment.monotonic for event in read_log(path, offset=offset)[0]] == [0]
-
-
-def test_a_damaged_log_is_refused(tmp_path: Path) -> None:
-    """A whole line that is no event is an error, and so is a folder without logs."""
-    with pytest.raises(LogError, match="no logs"):
-        read_logs(tmp_path)
-    (tmp_path / "one.jsonl").write_bytes(b'{"process": "one"}\n')
-    with pytest.raises(LogError, match="not an event"):
-        read_logs(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "details"),
-    [
-        ("delete begun", {"call": 1, "id": ID, "receipt": "nobody's"}),
-        ("delete done", {"call": 1}),
-        ("delete forgotten", {"call": 1}),
-        ("delivered", {"id": ID}),
-        ("send begun", {"call": "one", "id": ID, "payload": "", "delay": 0}),
-    ],
-)
-def test_events_that_make_no_sense_are_refused(name: str, details: dict[str, Detail]) -> None:
-    """A call without a delivery, an outcome without a call, an event without details: refused."""
-    with pytest.raises(LogError, match="anna: "):
-        assemble([Event("anna", Moment(0, 0), name, details)])
-
-
-def test_a_call_without_an_outcome_is_uncertain() -> None:
-    """What a process began before it died is possible, and not done."""
-    story = Story()
-    story.actor("producer").send("")
-    (send,) = assemble(story.events).messages[ID].sends
-    assert (send.outcome, send.is_done, send.is_possible) == (Outcome.UNKNOWN, False, True)
-
-
-# --- the command -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("item", "status", "text"),
-    [
-        (tombstone(3, 1), 0, "No violation of NO-LOSS, DEDUP, NO-DOUBLE"),
-        (ready(2, 1), 1, "  PROGRESS: it is still there"),
-    ],
-    ids=["good", "bad"],
-)
-def test_a_run_can_be_judged_again(
-    item: Item, status: int, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The command judges a folder of logs; it reports what is wrong, and the status tells."""
-    story, anna, _ = sent()
-    anna.ask("delete", anna.receive(2, 1), "unknown")
-    (tmp_path / "all.jsonl").write_bytes(b"".join(map(encode, story.events)))
-    keep(tmp_path, Plan(seed=1), Tally(started=2), {ID: item})
-    assert main(["--check", str(tmp_path)]) == status
-    printed = capsys.readouterr().out
-    assert text in printed
-    assert "delete       0 done, 0 stale, 1 unknown" in printed
-
-
-def test_without_a_run_there_is_nothing_to_judge(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The command says that a folder holds no finished run."""
-    assert main(["--check", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("error: ")

@@ -148,11 +148,26 @@ def _no_loss(case: _Case) -> Problems:
         if payload_digest(case.item.get("data")) not in sent:
             yield "the table holds another payload than was sent"
         return
-    if accepted and not any(call.is_possible for call in message.calls("delete")):
-        yield (
-            f"{case.timeline.call(accepted[0])}, and it is gone although nobody who had received "
-            f"it can have deleted it"
-        )
+    proof = _proof_of_acceptance(case)
+    if proof and not any(call.is_possible for call in message.calls("delete")):
+        yield (f"{proof}, and it is gone although nobody who had received it can have deleted it")
+
+
+def _proof_of_acceptance(case: _Case) -> str:
+    """How it is known that the message was there at some time; empty if it is not known.
+
+    Where no sender was told so, a delivery proves it, and so does the refusal of a duplicate.
+    """
+    message = case.message
+    accepted = [send for send in message.sends if send.is_done]
+    refused = [send for send in message.sends if send.outcome is Outcome.REFUSED]
+    if accepted:
+        return case.timeline.call(accepted[0])
+    if message.deliveries:
+        return f"{case.timeline.delivery(message.deliveries[0])}, so it had been accepted"
+    if refused:
+        return f"{case.timeline.call(refused[0])}, so another send of it had been accepted"
+    return ""
 
 
 def _dedup(case: _Case) -> Problems:
@@ -182,7 +197,12 @@ def _before(monotonic: int, call: Call) -> bool:
 
 
 def _no_double(case: _Case) -> Problems:
-    """A delivery begins after the deadline of the one before, unless that was given up."""
+    """A delivery begins after the deadline of the one before, unless that was given up.
+
+    And the deadline is the one that its holder asked for.
+    """
+    for delivery in case.message.deliveries:
+        yield from _wrong_deadlines(delivery, case.timeline)
     for earlier, later in case.message.pairs():
         given_up = [call for call in earlier.called(*GIVING_UP) if call.is_possible]
         if any(_explains(call, later) for call in given_up):
@@ -195,6 +215,32 @@ def _no_double(case: _Case) -> Problems:
                 f"{case.timeline.delivery(earlier)}, with the deadline "
                 f"{case.timeline.clock(earlier.deadline)}; {case.timeline.delivery(later)}, "
                 f"claimed at {case.timeline.clock(later.claimed)}: {problem}"
+            )
+
+
+def _wrong_deadlines(delivery: Delivery, timeline: Timeline) -> Problems:
+    """Deadlines that the holder was told, and that don't fit the timeouts that it asked for.
+
+    An extension is counted from some instant during the call. It leaves a deadline that is later
+    already: the delivery's own, or one by an earlier extension, be its outcome unknown.
+    """
+    latest = delivery.first_deadline
+    if latest != delivery.claimed + delivery.timeout:
+        yield (
+            f"{timeline.delivery(delivery)}, claimed at {timeline.clock(delivery.claimed)} with "
+            f"the deadline {timeline.clock(latest)}, although {_seconds(delivery.timeout)} were "
+            f"asked for"
+        )
+    for call in delivery.called("extend"):
+        if call.ended is None or not call.is_possible:
+            continue
+        earliest = call.begun.clock + call.timeout
+        latest = max(latest, call.ended.clock + call.timeout)
+        if call.deadline is not None and not earliest <= call.deadline <= latest:
+            yield (
+                f"{timeline.call(call)}, with the deadline {timeline.clock(call.deadline)}, "
+                f"although {_seconds(call.timeout)} were asked for: it must be from "
+                f"{timeline.clock(earliest)} to {timeline.clock(latest)}"
             )
 
 
@@ -265,8 +311,28 @@ def _fenced(case: _Case) -> Problems:
                     f"{case.timeline.delivery(earlier)}; {case.timeline.delivery(later)}; "
                     f"{case.timeline.call(call)}, {reason}"
                 )
+    yield from _done_without_effect(case)
     yield from _same_receipts(case)
     yield from _stale_but_effective(case)
+
+
+def _done_without_effect(case: _Case) -> Problems:
+    """What the last holder was told is done, and the table knows nothing of it."""
+    if case.is_deleted:
+        return
+    for delivery in case.message.deliveries[-1:]:
+        for call in delivery.called("delete"):
+            if call.is_done and not _is_sent_anew(call, case.message):
+                yield f"{case.timeline.call(call)}, and yet it is still there: {case.item}"
+        for call in delivery.called("move_to_dlq"):
+            if call.is_done and case.queue == STANDARD:
+                yield f"{case.timeline.call(call)}, and yet it is in {STANDARD}: {case.item}"
+
+
+def _is_sent_anew(removed: Call, message: MessageHistory) -> bool:
+    """Whether a send, other than the one that was delivered, may have come afterwards."""
+    possible = [send for send in message.sends if send.is_possible]
+    return len(possible) > 1 and any(_before(removed.begun.monotonic, send) for send in possible)
 
 
 def _stale_but_effective(case: _Case) -> Problems:

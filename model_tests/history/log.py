@@ -11,10 +11,11 @@ The events, and their details beside process and times:
 ``send accepted``, ``send refused``, ``send unknown``
     call; refused: as a duplicate
 ``delivered``
-    id, receipt (its digest), queue, version, receive_count, payload (its digest), claimed (when, by
-    the claimer's clock) and deadline (both in nanoseconds since the epoch)
+    id, receipt (its digest), queue, version, receive_count, payload (its digest), timeout (that was
+    asked for, in nanoseconds), claimed (when, by the claimer's clock) and deadline (both in
+    nanoseconds since the epoch)
 ``extend begun``, ``retry begun``, ``release begun``, ``delete begun``, ``move_to_dlq begun``
-    call, id, receipt; retry: delay
+    call, id, receipt; retry: delay; extend: timeout
 ``… done``, ``… stale``, ``… unknown``
     call; ``extend done``: deadline
 anything else

@@ -32,13 +32,15 @@ class RecordedQueue:
     What the queue refuses is written down and is no exception here.
 
     Attributes:
+        timeout: the visibility timeout that the queue was made with; seconds.
         on_answer: called between the queue's answer and the line about it; a process that dies
             there has done something that it never writes down.
     """
 
-    def __init__(self, queue: Queue[Any], log: Log) -> None:
+    def __init__(self, queue: Queue[Any], log: Log, *, timeout: float) -> None:
         self.queue = queue
         self.log = log
+        self.timeout = timeout
         self.on_answer: Callable[[], object] = _nothing
 
     def send(self, id: str, data: Any, *, delay: float = 0) -> bool:
@@ -75,6 +77,7 @@ class RecordedQueue:
                 version=message.version,
                 receive_count=message.receive_count,
                 payload=payload_digest(message.data),
+                timeout=round(self.timeout * SECOND),
                 claimed=instant(message, "queue_peek_timestamp"),
                 deadline=deadline_of(message),
             )
@@ -88,6 +91,7 @@ class RecordedQueue:
             message,
             lambda: self.queue.extend(message, timeout),
             learned=lambda extended: {"deadline": deadline_of(extended)},
+            timeout=round(timeout * SECOND),
         )
 
     def retry(self, message: Message[Any], *, delay: float, error: str) -> None:

@@ -51,6 +51,7 @@ class Call:
         receipt: the digest of the receipt that it used; empty for a send.
         payload: the digest of what it sent.
         delay: after how long the message is to be due; nanoseconds.
+        timeout: how much longer an extension is to let the holder work; nanoseconds.
         deadline: what an extension was told; nanoseconds since the epoch, by the holder's clock.
     """
 
@@ -63,6 +64,7 @@ class Call:
     receipt: str = ""
     payload: str = ""
     delay: int = 0
+    timeout: int = 0
     deadline: int | None = None
 
     @property
@@ -94,6 +96,7 @@ class Delivery:
         version: the message's, after the claim.
         receive_count: the message's, after the claim.
         payload: the digest of what was delivered.
+        timeout: how long the delivery was to last, as the holder asked; nanoseconds.
         claimed: when, by the holder's clock; nanoseconds since the epoch.
         first_deadline: until when, by the holder's clock, before any extension.
         calls: what the holder asked for with this receipt, in order.
@@ -107,6 +110,7 @@ class Delivery:
     version: int
     receive_count: int
     payload: str
+    timeout: int
     claimed: int
     first_deadline: int
     calls: list[Call] = field(factory=list)
@@ -212,6 +216,7 @@ class _Assembly:
             version=_number(event, "version"),
             receive_count=_number(event, "receive_count"),
             payload=_text(event, "payload"),
+            timeout=_number(event, "timeout"),
             claimed=_number(event, "claimed"),
             first_deadline=_number(event, "deadline"),
         )
@@ -228,6 +233,7 @@ class _Assembly:
         else:
             call.receipt = _text(event, "receipt")
             call.delay = _number(event, "delay") if operation == "retry" else 0
+            call.timeout = _number(event, "timeout") if operation == "extend" else 0
             self._deliveries[event.process, call.receipt].calls.append(call)
         self._calls[event.process, _number(event, "call")] = call
 

@@ -43,12 +43,17 @@ class Actor:
         count: int,
         *,
         timeout: float = 10,
+        asked: float | None = None,
         claimed: float | None = None,
         queue: str = "STANDARD",
         payload: object = SENT,
         receipt: str = "",
     ) -> Held:
-        """Note a delivery; ``claimed`` is when, by its clock, if not just now."""
+        """Note a delivery.
+
+        It lasts ``timeout``, and that was ``asked`` for if nothing else was; it was ``claimed``
+        just now, by the actor's clock, if nothing else is said.
+        """
         began = self.story.now + self.skew if claimed is None else claimed
         held = Held(receipt or digest(f"{self.name} {version}"), began + timeout)
         self.note(
@@ -59,18 +64,33 @@ class Actor:
             version=version,
             receive_count=count,
             payload=payload_digest(payload),
+            timeout=round((timeout if asked is None else asked) * SECOND),
             claimed=instant(began),
             deadline=instant(held.deadline),
         )
         return held
 
     def ask(
-        self, operation: str, held: Held, told: str = "done", *, delay: float = 0, until: float = 0
+        self,
+        operation: str,
+        held: Held,
+        told: str = "done",
+        *,
+        delay: float = 0,
+        until: float = 0,
+        asked: float | None = None,
     ) -> None:
-        """Do what a holder may do; an extension's new deadline is ``until``."""
+        """Do what a holder may do.
+
+        An extension's new deadline is ``until``, for which so much more time was ``asked`` for as
+        fits if nothing else was.
+        """
         details: dict[str, Detail] = {"receipt": held.receipt}
         if operation == "retry":
             details["delay"] = round(delay * SECOND)
+        if operation == "extend":
+            fits = max(until - self.story.now - self.skew, 0)
+            details["timeout"] = round((fits if asked is None else asked) * SECOND)
         learned: dict[str, Detail] = {"deadline": instant(until)} if until else {}
         self._ask(operation, told, details, learned)
 

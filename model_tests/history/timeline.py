@@ -11,6 +11,7 @@ from model_tests.history.log import Detail, Event
 from model_tests.history.records import Call, Delivery, Outcome
 
 _INSTANTS = ("claimed", "deadline")
+_DURATIONS = ("delay", "timeout")
 
 
 @frozen
@@ -75,4 +76,4 @@ class Timeline:
     def _detail(self, name: str, value: Detail) -> Detail:
         if name in _INSTANTS and isinstance(value, int):
             return self.clock(value)
-        return f"{value / 1e9:g}s" if name == "delay" and isinstance(value, int) else value
+        return f"{value / 1e9:g}s" if name in _DURATIONS and isinstance(value, int) else value

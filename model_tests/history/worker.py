@@ -233,7 +233,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     try:
         with Log(assignment.folder, assignment.name, assignment.clock) as log:
-            Worker(assignment, RecordedQueue(queue, log)).run()
+            recorded = RecordedQueue(queue, log, timeout=assignment.visibility_timeout)
+            Worker(assignment, recorded).run()
     finally:
         engine.close()
 
