@@ -128,13 +128,9 @@ class IndexView:
 
     def _digested(self) -> tuple[object, ...]:
         shown = tuple(
-            (id, tuple(position(entry) for entry in entries), entries[-1]["queue_type"])
-            for id, entries in sorted(self._shown.items())
+            (id, tuple(map(_whole, entries))) for id, entries in sorted(self._shown.items())
         )
-        waiting = tuple(
-            (update.id, update.entry and (position(update.entry), update.entry["queue_type"]))
-            for update in self.under_way
-        )
+        waiting = tuple((update.id, _whole(update.entry or {})) for update in self.under_way)
         return shown, waiting
 
 
@@ -148,6 +144,11 @@ def entry_of(item: Item | None) -> Entry | None:
 def position(entry: Entry) -> tuple[str, str]:
     """Where an entry stands in its queue."""
     return entry["queue_add_timestamp"], entry["id"]
+
+
+def _whole(entry: Entry) -> tuple[tuple[str, Any], ...]:
+    """All of an entry, hashable."""
+    return tuple(sorted(entry.items()))
 
 
 def _is_asked_for(entry: Entry, query: Query) -> bool:

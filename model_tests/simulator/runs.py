@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynamomq.machine import QueueType
-from dynamomq.operations import Settings
+from dynamomq.operations import RETRY_HORIZON, Settings
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
@@ -18,12 +18,15 @@ from model_tests.simulator.storage import BaseTable
 IDS = ("a", "b", "c")
 TIMEOUT = 10 * SECOND
 WINDOW = 300 * SECOND
+WINDOWS = tuple(seconds * SECOND for seconds in (300, 10, 600))
 OFFSETS = tuple(seconds * SECOND for seconds in (0, -1, 1, -4, 4))
 LEAPS = tuple(seconds * SECOND for seconds in (1, 5, 11, 60, 320))
 MAX_RECEIVES = (None, 1, 2, 3)
 STEPS = 150
 STEPS_TO_THE_END = 60  # a message
+LONGEST = 10 * SECOND  # of all delays and timeouts that anyone asks for
 _LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
+_CLOCK_DIFFERENCE = max(OFFSETS) - min(OFFSETS)
 
 
 def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
@@ -37,15 +40,16 @@ def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
         "operator": Operator(IDS),
     }
     most = MAX_RECEIVES[chooser.pick((4, 1, 2, 2))]
+    window = WINDOWS[chooser.pick((1, 1, 1))]
     actors = {
         name: Actor(name, role, OFFSETS[chooser.pick((4, 1, 1, 1, 1))])
         for name, role in roles.items()
     }
     return Simulation(
-        Settings("simulated", codec_for(None), TIMEOUT, most, WINDOW),
+        Settings("simulated", codec_for(None), TIMEOUT, most, window),
         Rules(leaps=LEAPS, offsets=OFFSETS),
-        IndexView(lambda: _LAGS[chooser.pick((60, 25, 8, 7))]),
-        Oracle(most, WINDOW, TIMEOUT),
+        IndexView(lambda: _LAGS[chooser.pick((40, 25, 17, 18))]),
+        Oracle(most, max(window, RETRY_HORIZON), TIMEOUT),
         actors,
         BaseTable(),
         timeline=[] if timeline else None,
@@ -121,5 +125,10 @@ def _is_unfinished(item: Item) -> bool:
 
 def _wait_for(simulation: Simulation, items: list[Item]) -> None:
     """Let time pass until the next message is due, which a clock far ahead may have put off."""
-    due = min(parse_instant(str(item["queue_add_timestamp"])) for item in items)
-    simulation.time = max(simulation.time, due)
+    found = {parse_instant(str(item["queue_add_timestamp"])): item["id"] for item in items}
+    latest, earliest = max(found), min(found)
+    wait = latest - simulation.time
+    if wait > LONGEST + _CLOCK_DIFFERENCE:
+        what = f"nobody lives who holds {found[latest]}, yet it is not due for {wait / SECOND:g} s"
+        raise ViolationError("PROGRESS", what)
+    simulation.time = max(simulation.time, earliest)

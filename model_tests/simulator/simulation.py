@@ -213,7 +213,7 @@ class Simulation:
         busy = bool(found)
         looking = not self.rules.search or any(actor.is_looking for actor in awake)
         if self.index.under_way and looking:
-            found.append((6, INDEX))
+            found.append((2, INDEX))
         if self.late:
             found.append((4, LATE))
         if self._leaps():
