@@ -86,9 +86,9 @@ def _call(who: str, what: str, *becomes: str) -> list[Step]:
 
 _DUPLICATE_SEND = Regression(
     name="a send refused as a duplicate takes effect",
-    found="Random runs, seed 1896 of their first version: an attempt to send is held up, the "
-    "SDK's next one is refused because of a tombstone, the tombstone is removed when its time is "
-    "over, and then the first attempt is executed.",
+    found="Random runs, seed 1896 of their first version: after a pause of minutes an attempt to "
+    "send is held up, the SDK's next one is refused because of a tombstone, storage removes the "
+    "tombstone, and then the first attempt is executed.",
     breaks="FENCED",
     remedy=(sending, "_may_be_forgotten"),
     without=False,
@@ -96,8 +96,9 @@ _DUPLICATE_SEND = Regression(
         *_call("producer", "send(a", _ANSWERED, _ANSWERED),
         *_call("consumer-1", "receive(", *[_ANSWERED] * 5),
         *_call("consumer-1", "delete(a", _ANSWERED, _ANSWERED),
-        *[_MINUTE] * 4,
-        *_call("producer", "send(a", _ANSWERED, _HELD_UP, _ANSWERED, _ANSWERED),
+        *_call("producer", "send(a", _ANSWERED),
+        *[_MINUTE] * 9,
+        *[(Mover("actor", "producer"), fate) for fate in (_HELD_UP, _ANSWERED, _ANSWERED)],
         *[_MINUTE] * 2,
         (EXPIRY, "removes a"),
         (LATE, "executes"),
