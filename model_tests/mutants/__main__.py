@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 from model_tests.mutants.altering import Mutant
 from model_tests.mutants.catalogue import MUTANTS
-from model_tests.mutants.hunt import Kill, built_in, hunt, repeated
+from model_tests.mutants.hunt import Kill, built_in, hunt
 from model_tests.mutants.page import PAGE, row, text
-from model_tests.replay import report_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _story(mutant: Mutant, kill: Kill) -> str:
     with built_in(mutant):
-        story = report_of(repeated(kill.schedule), f"python -m model_tests.mutants {mutant.name}")
+        story = kill.story.told(f"python -m model_tests.mutants {mutant.name}")
     return f"{mutant.name}: {mutant.change}\n\n{story}\n"
 
 

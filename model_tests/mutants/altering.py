@@ -41,12 +41,14 @@ class Mutant:
         change: what is wrong, in a sentence.
         breaks: the property that must fail.
         places: where it is built in.
+        scope: the scope in which it is hunted, if random runs would have to be too many.
     """
 
     name: str
     change: str
     breaks: str
     places: tuple[Place, ...]
+    scope: str | None = None
 
     @contextmanager
     def applied(self) -> Iterator[None]:

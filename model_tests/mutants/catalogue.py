@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dynamomq import operations
 from dynamomq.attributes import (
     DUE,
+    EXPIRES_AT,
     ID,
     PEEKED,
     QUEUE_TYPE,
@@ -28,6 +29,7 @@ from model_tests.mutants.altering import (
     rules,
     where,
 )
+from model_tests.mutants.promises import PROMISES
 from model_tests.simulator import calls
 
 _UNCOUNTED = Set(RECEIVE_COUNT, Constant(0))
@@ -77,10 +79,12 @@ def _fenced() -> Iterable[Mutant]:
         "A holder that finds the message in other hands says that its repeated request failed.",
         Place(holding, "was_overtaken", replaced_by(defects.always)),
     )
-    yield mutant(
+    yield Mutant(
         "operator-overtaken",
         "An edit whose repetition finds the message changed by others is planned anew.",
-        Place(operating, "was_overtaken", replaced_by(defects.always)),
+        "FENCED",
+        (Place(operating, "was_overtaken", replaced_by(defects.always)),),
+        scope="e",
     )
     yield mutant(
         "repetitions-unnoticed",
@@ -195,9 +199,9 @@ def _no_loss() -> Iterable[Mutant]:
         Place(sending, "_SEND", rules(any_state=True)),
     )
     yield mutant(
-        "send-updates",
-        "send is an update, which leaves an old tombstone's expiry on the new message.",
-        Place(sending, "_SEND", rules(kind="update", unchanged=[ID])),
+        "send-expires",
+        "send marks the message to expire, as if it were a tombstone.",
+        Place(sending, "_SEND", rules(instead=[Set(EXPIRES_AT, Constant(0))])),
     )
     yield mutant(
         "exhaust-removes",
@@ -330,5 +334,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *_repeatable(),
     *_dedup(),
     *_others(),
+    *PROMISES,
 )
 """All of them."""

@@ -7,12 +7,16 @@ from typing import Any
 
 from attrs import evolve
 
-from dynamomq.attributes import RECEIPT
+from dynamomq.attributes import ID, RECEIPT
 from dynamomq.errors import UnavailableError
 from dynamomq.expressions import Attr
+from dynamomq.machine import NO_MESSAGE
 from dynamomq.message import Message
-from dynamomq.operations import Settings, send
-from dynamomq.requests import Moment, Operation, Refused, Tick, Write, WriteReply, ask
+from dynamomq.operations import RETRY_HORIZON, Settings, send
+from dynamomq.operations.operating import missing
+from dynamomq.operations.writing import message_of, onlooker_view, persistently
+from dynamomq.requests import Get, Moment, Operation, Refused, Tick, Write, WriteReply, ask
+from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item
 from model_tests.mutants.altering import Alter
@@ -103,6 +107,9 @@ def leaves_it(_self: object, _id: str) -> Operation[None]:
 # --- time ------------------------------------------------------------------------------------
 
 
+_MINUTE = 60 * SECOND
+
+
 def own_clock(_seen: Message[Any], now: int, **_options: int) -> int:
     """Return the time by one's own clock, whatever has been seen."""
     return now
@@ -113,12 +120,94 @@ def expires_at_once(_settings: Settings, instant: int) -> int:
     return instant // SECOND
 
 
+def ahead(at: Callable[[Settings, int], Any]) -> Callable[[Settings, int], Any]:
+    """Tell the machine a time that is a minute ahead."""
+    return lambda settings, now: at(settings, now + _MINUTE)
+
+
+def puts_aside_ahead(put_aside: Callable[..., Any]) -> Callable[..., Any]:
+    """Put messages aside at a time that is a minute ahead."""
+
+    def changed(self: Any, id: str, rule: Rule, moment: Moment, *own: Any, **reason: str) -> Any:
+        return put_aside(self, id, rule, evolve(moment, now=moment.now + _MINUTE), *own, **reason)
+
+    return changed
+
+
+def expires_with_its_window(settings: Settings, instant: int) -> int:
+    """Return the end of a tombstone that is kept as if no request could be late."""
+    return -(-(instant + settings.deduplication_window + RETRY_HORIZON) // SECOND)
+
+
+# --- what calls do and return ----------------------------------------------------------------
+
+
+def among_operations(name: str, alter: Alter) -> Alter:
+    """Alter the operation of this name, as it is called."""
+    return lambda there: {**there, name: alter(there[name])}
+
+
+def given(option: str, change: Callable[[int], int]) -> Alter:
+    """Let an operation be given another value of an option than was asked for."""
+
+    def alter(operation: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda settings, **options: operation(
+            settings, **{**options, option: change(options[option])}
+        )
+
+    return alter
+
+
+def edits_nothing(
+    settings: Settings, _rule: Rule, id: str, _extra: object = None
+) -> Operation[Message[Any]]:
+    """Look at a message, and return it as if it had been edited."""
+    moment = yield from ask(Tick(tokens=1))
+    item = yield from persistently(Get(id))
+    seen = message_of(settings, item, moment.now)
+    if seen.state in NO_MESSAGE:
+        raise missing(id)
+    return onlooker_view(seen)
+
+
+def extends_nothing(
+    _settings: Settings, message: Message[Any], *, timeout: int
+) -> Operation[Message[Any]]:
+    """Return the delivery as it was."""
+    assert timeout, "some was asked for"
+    yield from ask(Tick())
+    return message
+
+
+def renames(send: Callable[..., Operation[Message[Any]]]) -> Callable[..., Any]:
+    """Send, and return the message under another id."""
+
+    def changed(*arguments: Any, **options: Any) -> Operation[Message[Any]]:
+        sent = yield from send(*arguments, **options)
+        return evolve(sent, item={**sent.item, ID.name: f"{sent.id}'"})
+
+    return changed
+
+
 # --- judgements ------------------------------------------------------------------------------
 
 
 def always(*_: object) -> bool:
     """Say yes."""
     return True
+
+
+def believes_the_state(trigger: str) -> Alter:
+    """Take a message for finished by oneself when it is in the state that one wanted it in."""
+
+    def alter(took_effect: Callable[..., bool]) -> Callable[..., bool]:
+        def changed(rule: Rule, message: Message[Any], found: Message[Any]) -> bool:
+            so = rule.trigger == trigger and found.state in rule.destinations
+            return so or took_effect(rule, message, found)
+
+        return changed
+
+    return alter
 
 
 def never(*_: object, **__: object) -> bool:

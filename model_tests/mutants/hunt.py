@@ -1,25 +1,43 @@
-"""The hunt for a mutant: run after run until its property fails; then that schedule, shortened."""
+"""The hunt for a mutant: until its property fails, in random runs or in a scope; and its story."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 from unittest import mock
 
 from attrs import frozen
 
+from model_tests import exhaustive
 from model_tests.mutants.altering import Mutant
-from model_tests.replay import Run
-from model_tests.simulator import runs, simulation
+from model_tests.replay import Run, report_of
+from model_tests.simulator import runs, search, simulation
 from model_tests.simulator.choices import Recorded, Seeded
+from model_tests.simulator.oracle import ViolationError
+from model_tests.simulator.scopes import SCOPES
 from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.trace import TRACE
 
 SEEDS = range(300)
-"""The runs with which every mutant is hunted, and which the library itself passes."""
+"""The runs with which mutants are hunted, and which the library itself passes."""
 
 SHRINKING = 400
 """How many runs may be spent on a shorter schedule."""
+
+
+class Story(Protocol):
+    """How a mutant fails: what repeats that."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+
+    def error(self) -> ViolationError | None:
+        """Go through it again, and return what fails."""
+
+    def told(self, command: str) -> str:
+        """Tell it, and name the command that tells it."""
 
 
 @frozen
@@ -27,35 +45,89 @@ class Kill:
     """How a mutant was killed.
 
     Attributes:
-        runs: how many it took.
-        steps: how many those had.
-        schedule: the shortest one found with which the property fails.
+        where: in which of the random runs, or in which scope.
+        steps: how many it took.
+        story: the shortest one found with which the property fails.
     """
 
-    runs: int
+    where: str
     steps: int
+    story: Story
+
+
+@frozen
+class RunStory:
+    """A random run, shortened."""
+
     schedule: Schedule
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are before peace comes, or the violation."""
+        return self.schedule.steps
+
+    def _run(self) -> Run:
+        return Run(Recorded(self.schedule.choices), steps=self.steps, timeline=True).play()
+
+    def error(self) -> ViolationError | None:
+        """Repeat it, and return what fails."""
+        return self._run().error
+
+    def told(self, command: str) -> str:
+        """Tell what happens in it."""
+        return report_of(self._run(), command)
+
+
+@frozen
+class ScopeStory:
+    """A way through a scope; none is shorter, since states are visited nearest first."""
+
+    scope: search.Scope
+    way: search.Way
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return len(self.way) // 2
+
+    def error(self) -> ViolationError | None:
+        """Go it again, and return what fails."""
+        return search.follow(self.scope, self.way)[1]
+
+    def told(self, command: str) -> str:
+        """Tell what happens on it; the command is another, which knows of no mutant."""
+        return f"{exhaustive.report(self.scope, self.way)}\n(with the mutant: {command})"
 
 
 def hunt(mutant: Mutant) -> Kill | None:
-    """Run a mutant until its property fails; ``None``: it survives all seeds.
+    """Look for what makes a mutant's property fail; ``None``: it survives.
 
     Another property that fails first does not count, and other errors are raised.
     """
-    steps = 0
     with built_in(mutant):
-        for count, seed in enumerate(SEEDS, start=1):
-            run = Run(Seeded(seed)).play()
-            steps += runs.steps_of(run.simulation)
-            if run.error is not None and run.error.property_id == mutant.breaks:
-                found = Schedule(tuple(run.chooser.taken))
-                return Kill(count, steps, shortened(found, mutant.breaks, SHRINKING))
+        if mutant.scope is not None:
+            return _hunt_in_scope(mutant, mutant.scope)
+        return _hunt_in_runs(mutant)
+
+
+def _hunt_in_runs(mutant: Mutant) -> Kill | None:
+    steps = 0
+    for count, seed in enumerate(SEEDS, start=1):
+        run = Run(Seeded(seed)).play()
+        steps += runs.steps_of(run.simulation)
+        if run.error is not None and run.error.property_id == mutant.breaks:
+            found = Schedule(tuple(run.chooser.taken))
+            story = RunStory(shortened(found, mutant.breaks, SHRINKING))
+            return Kill(f"run {count}", steps, story)
     return None
 
 
-def repeated(schedule: Schedule) -> Run:
-    """Repeat a run, and keep its timeline."""
-    return Run(Recorded(schedule.choices), steps=schedule.steps, timeline=True).play()
+def _hunt_in_scope(mutant: Mutant, name: str) -> Kill | None:
+    (scope,) = (one for one in SCOPES if one.name == name)
+    found = search.explore(scope)
+    if found.violation is None or found.violation.property_id != mutant.breaks:
+        return None
+    return Kill(f"scope {name}", found.transitions, ScopeStory(scope, found.way))
 
 
 @contextmanager

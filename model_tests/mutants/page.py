@@ -11,10 +11,6 @@ from model_tests.mutants.hunt import SEEDS, Kill
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "mutants.md"
 
 _INTRODUCTION = """\
----
-orphan: true
----
-
 # Defects that the tests must find
 
 Tests that pass prove little unless they would fail if something were wrong. So a defect is built
@@ -23,26 +19,27 @@ the real operations, with replies lost, requests that arrive late, stale indexes
 crashes. The build passes only if the property that the defect breaks is found broken. An exception
 does not count, nor does another property.
 
-Each defect is hunted with the same {seeds} random runs, and DynamoMQ without a defect passes all
-of them. The table says in which of the runs the property failed. That run was then shortened: what
-can be left out of it was left out, and the last column says how many steps remain. A step is one
+Defects are hunted with the same {seeds} random runs, and DynamoMQ without a defect passes all of
+them. The table says in which of the runs the property failed. That run was then shortened: what can
+be left out of it was left out, and the last column says how many steps remain. A step is one
 request of one producer, consumer or operator, or one thing that happens to the world, such as a
-leap of a clock.
+leap of a clock. A few defects do harm so seldom that they are hunted in one of the
+[scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance.
 
 Defects are named after the operation that has them. `python -m model_tests.mutants NAME` tells the
 shortest story of one: who did what when, and what became of the message.
 
 """
 _HEAD = (
-    "| defect | | property | found in run | shortest story |",
+    "| defect | | property | found in | shortest story |",
     "| --- | --- | --- | --- | --- |",
 )
 
 
 def row(mutant: Mutant, kill: Kill) -> str:
     """A line of the table."""
-    steps = kill.schedule.steps
-    return f"| {mutant.name} | {mutant.change} | {mutant.breaks} | {kill.runs} | {steps} steps |"
+    steps = kill.story.steps
+    return f"| {mutant.name} | {mutant.change} | {mutant.breaks} | {kill.where} | {steps} steps |"
 
 
 def text(kills: Mapping[Mutant, Kill]) -> str:

@@ -364,7 +364,10 @@ class Oracle:
         operation, life = call.plan.operation, self._life(old)
         if operation == "extend":
             receipt, deadline = str(call.plan.receipt), instant(new["queue_add_timestamp"])
-            self._deliveries[receipt] = evolve(self._deliveries[receipt], deadline=deadline)
+            delivery = self._deliveries[receipt]
+            if deadline < delivery.deadline:
+                fail("NO-DOUBLE", f"{call} moved the deadline to an earlier time")
+            self._deliveries[receipt] = evolve(delivery, deadline=deadline)
             return
         if operation == "retry":
             if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
@@ -407,9 +410,9 @@ class Oracle:
         if call.name not in self._creations:
             taken = call.plan.id in self._lives
             fail("DEDUP" if taken else "NO-LOSS", f"{call} succeeded, but made no message")
-        if item["id"] != self._creations[call.name]:
+        if item.get("id") != self._creations[call.name]:
             made = self._creations[call.name]
-            fail("NO-LOSS", f"{call} returned {item['id']}, but its message is {made}")
+            fail("NO-LOSS", f"{call} returned {item.get('id')}, but its message is {made}")
 
     def _check_number(self, call: Caller, number: int) -> None:
         """Whoever is given more than it asked for can't finish all of it in time."""

@@ -26,6 +26,8 @@ STEPS = 150
 STEPS_TO_THE_END = 60  # a message
 LONGEST = 10 * SECOND  # of all delays and timeouts that anyone asks for
 _LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
+_EDITS = ("bury", "bury", "redrive", "redrive", "redrive", "update", "cancel")
+"""Few messages are in the dead-letter queue: what can be done to those is tried more often."""
 _CLOCK_DIFFERENCE = max(OFFSETS) - min(OFFSETS)
 
 
@@ -37,7 +39,7 @@ def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
         "consumer-1": Consumer(),
         "consumer-2": Consumer(),
         "consumer-3": Consumer(sources=(QueueType.STANDARD, QueueType.DLQ)),
-        "operator": Operator(IDS),
+        "operator": Operator(IDS, _EDITS, calls=10),
     }
     most = MAX_RECEIVES[chooser.pick((4, 1, 2, 2))]
     window = WINDOWS[chooser.pick((1, 1, 1))]
@@ -125,7 +127,7 @@ def _is_unfinished(item: Item) -> bool:
 
 def _wait_for(simulation: Simulation, items: list[Item]) -> None:
     """Let time pass until the next message is due, which a clock far ahead may have put off."""
-    found = {parse_instant(str(item["queue_add_timestamp"])): item["id"] for item in items}
+    found = {parse_instant(str(item["queue_add_timestamp"])): str(item["id"]) for item in items}
     latest, earliest = max(found), min(found)
     wait = latest - simulation.time
     if wait > LONGEST + _CLOCK_DIFFERENCE:
