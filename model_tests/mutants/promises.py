@@ -122,7 +122,7 @@ def _items() -> Iterable[Mutant]:
     def mutant(
         name: str, change: str, breaks: str, place: Place, scope: str | None = None
     ) -> Mutant:
-        return Mutant(name, change, breaks, (place,), scope)
+        return Mutant(name, change, breaks, (place,), scope=scope)
 
     yield mutant(
         "retry-forgets-why",
