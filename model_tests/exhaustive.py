@@ -46,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     chosen = [scope for scope in SCOPES if scope.name in (given.scopes or scope.name)]
     if given.way:
-        print("\n".join(report(scope, given.way) for scope in chosen))
-        return int(any(follow(scope, given.way)[1] is not None for scope in chosen))
+        return max(_go(scope, given.way) for scope in chosen)
     for scope in chosen:
         found = explore(scope)
         print(row(scope, found), f"{found.transitions / found.seconds:,.0f} a second", flush=True)
@@ -59,11 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _go(scope: Scope, way: Way) -> int:
+    try:
+        print(report(scope, way))
+    except LookupError as error:
+        print(f"{error}; ways hold only while the simulator is the same", file=sys.stderr)
+        return 2
+    return int(follow(scope, way)[1] is not None)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Search all that can happen in small worlds, and print how many states and "
-        "transitions there are. Exit code 1: a property does not hold; 0: all do.",
+        "transitions there are. Exit code 1: a property does not hold; 0: all do; 2: there is no such way.",
         epilog="; ".join(f"{scope.name}: {scope.what}" for scope in SCOPES) + ".",
     )
     parser.add_argument("scopes", nargs="*", metavar="SCOPE", help="which (default: all)")

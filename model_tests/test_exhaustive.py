@@ -87,6 +87,12 @@ def test_a_way_without_violation_says_so(capsys: pytest.CaptureFixture[str]) -> 
     assert "all properties hold" in capsys.readouterr().out
 
 
+def test_a_way_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A way from another version of the simulator is no failure of a property."""
+    assert main(["d", "--way", "0.0.7.0"]) == 2
+    assert "no step 7.0" in capsys.readouterr().err
+
+
 def test_a_scope_that_is_too_large_is_refused() -> None:
     """A search ends by itself where there are more states than anybody would wait for."""
     with pytest.raises(OverflowError, match="more than 50 states"):

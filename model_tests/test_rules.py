@@ -301,7 +301,14 @@ def _pick(found: Sequence[Any], number: int) -> Any:
 
 # --- tests -----------------------------------------------------------------------------------
 
-RARE = {"fault: fails for one", "fault: fails for some", "repeated"}  # of batches; of old entries
+RARE = {
+    "fault: fails for one",
+    "fault: fails for one, executed",
+    "fault: fails for some",
+    "repeated",
+}
+"""Faults inside batches, and entries that are shown twice: random runs have them."""
+
 STORIES = settings(
     max_examples=chosen().stories,
     stateful_step_count=60,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 from unittest import mock
 
@@ -91,8 +91,10 @@ class ScopeStory:
         return len(self.way) // 2
 
     def error(self) -> ViolationError | None:
-        """Go it again, and return what fails."""
-        return search.follow(self.scope, self.way)[1]
+        """Go it again, as far as it goes without the defect, and return what fails."""
+        with suppress(LookupError):
+            return search.follow(self.scope, self.way)[1]
+        return None
 
     def told(self, command: str) -> str:
         """Tell what happens on it; the command is another, which knows of no mutant."""

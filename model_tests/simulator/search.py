@@ -128,14 +128,24 @@ def _steps(simulation: Simulation) -> Iterator[tuple[int, int, Mover, Fate]]:
             yield place, which, mover, fate
 
 
+def _step(simulation: Simulation, place: int, which: int) -> tuple[Mover, Fate]:
+    found = [step for step in _steps(simulation) if step[:2] == (place, which)]
+    if not found:
+        raise LookupError(f"the way can't be gone: there is no step {place}.{which}")
+    return found[0][2:]
+
+
 def follow(scope: Scope, way: Way) -> tuple[Simulation, ViolationError | None]:
-    """Go a way again, keeping the timeline; return where it leads, and what is wrong there."""
+    """Go a way again, keeping the timeline; return where it leads, and what is wrong there.
+
+    Raises:
+        LookupError: there is no such way (any more), because something else happens on it.
+    """
     simulation = scope.begin()
     simulation.timeline = []
     try:
         for place, which in zip(way[::2], way[1::2], strict=True):
-            mover = simulation.movers()[1][place]
-            simulation.take(mover, simulation.fates(mover)[1][which])
+            simulation.take(*_step(simulation, place, which))
         if not list(_steps(simulation)):
             come_to_an_end(simulation)
     except ViolationError as violation:
