@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Search all that can happen in small worlds, and print how many states and "
-        "transitions there are. Exit code 1: a property does not hold; 0: all do; 2: there is no such way.",
+        "transitions there are. Exit code 1: a property does not hold; 0: all do; 2: there is "
+        "no such way.",
         epilog="; ".join(f"{scope.name}: {scope.what}" for scope in SCOPES) + ".",
     )
     parser.add_argument("scopes", nargs="*", metavar="SCOPE", help="which (default: all)")
