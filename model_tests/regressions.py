@@ -90,7 +90,7 @@ _DUPLICATE_SEND = Regression(
     "send is held up, the SDK's next one is refused because of a tombstone, storage removes the "
     "tombstone, and then the first attempt is executed.",
     breaks="FENCED",
-    remedy=(sending, "_may_be_forgotten"),
+    remedy=(sending, "_is_over"),
     without=False,
     steps=(
         *_call("producer", "send(a", _ANSWERED, _ANSWERED),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from dynamomq.attributes import EXPIRES_AT
 from dynamomq.errors import (
     ConflictError,
     DuplicateMessageError,
@@ -16,16 +15,9 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
-from dynamomq.operations.writing import (
-    RETRY_HORIZON,
-    Settings,
-    at,
-    message_of,
-    onlooker_view,
-    write,
-)
+from dynamomq.operations.writing import Settings, at, message_of, onlooker_view, write
 from dynamomq.requests import Operation, Tick, Write, Written, ask
-from dynamomq.timestamps import SECOND, format_instant
+from dynamomq.timestamps import format_instant
 from dynamomq.values import MAX_ITEM_BYTES, Value, item_size
 
 __all__ = ["MAX_MESSAGE_BYTES", "ROOM_FOR_LIFE", "send"]
@@ -93,7 +85,7 @@ def send(
         return sent  # the refusal echoes our own success, whatever has happened to it since
     if reply.repeated:
         later = yield from ask(Tick())  # there may have been a pause since the first one
-        if _may_be_forgotten(existing, later.now + RETRY_HORIZON):
+        if _is_over(message_of(settings, reply.item, later.now), existing):
             raise _unknown(sent.id)
     if if_exists == "return" and existing.state not in NO_MESSAGE:
         return onlooker_view(existing)
@@ -105,10 +97,12 @@ def send(
     )
 
 
-def _may_be_forgotten(existing: Message[Any], instant: int) -> bool:
-    """Tell whether storage may remove a tombstone by an instant, so that it refuses no send."""
-    expires_at = existing.item.get(EXPIRES_AT.name)
-    return isinstance(expires_at, int) and expires_at * SECOND <= instant
+def _is_over(later: Message[Any], refused_by: Message[Any]) -> bool:
+    """Tell whether a tombstone's time has come to an end since a send that it refused began.
+
+    Storage may then remove it before all attempts of that send have arrived.
+    """
+    return later.state in NO_MESSAGE and refused_by.state not in NO_MESSAGE
 
 
 def _unknown(id: str) -> OutcomeUnknownError:
