@@ -8,12 +8,10 @@ from attrs import define, field
 
 from model_tests.simulator import fates, runs
 from model_tests.simulator.calls import OPERATIONS
-from model_tests.simulator.fates import Fate
 from model_tests.simulator.simulation import Simulation
 from tests.support.figures import Rows
 
 FAULT = "fault: "
-FAULTS = [one for one in vars(fates).values() if isinstance(one, Fate) and one.is_fault]
 INDEX_FAULTS = ("stale", "repeated", "missing")
 
 
@@ -72,7 +70,7 @@ class Tally:
 
     def lacks(self) -> list[str]:
         """What has not happened once, though it should have: the runs do not test it."""
-        wanted = [f"{FAULT}{fate.name}" for fate in FAULTS]
+        wanted = [f"{FAULT}{fate.name}" for fate in fates.FAULTS]
         wanted += [f"{operation}: done" for operation in OPERATIONS]
         return [name for name in wanted if not self.counts[name]] + [
             name for name, count in self.index_faults.items() if not count

@@ -3,13 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from attrs import evolve
 
-from dynamomq.expressions import TRUE
-from dynamomq.machine import QueueType
-from dynamomq.operations import holding
 from dynamomq.requests import Get, GetMany, Query, Write, WriteBatch
-from dynamomq.rules import Rule
 from model_tests.exhaustive import PAGE, main, report, row
 from model_tests.simulator import fates
 from model_tests.simulator.index import Lag
@@ -57,14 +52,12 @@ def assert_worth_something(scope: Scope, found: Found) -> None:
             assert found.seen["missing"], "the index never missed anything"
 
 
-def test_the_search_finds_what_is_wrong(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("careless_deletes")
+def test_the_search_finds_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     """With the receipt guard of delete dropped, the way to a violation is found, and told.
 
     The command in the report goes that way again and comes to the same end.
     """
-    monkeypatch.setitem(holding._DELETE, QueueType.STANDARD, _without_guard())
     found = explore(BY_NAME["d"])
     assert found.violation is not None
     assert found.violation.property_id == "FENCED"
@@ -73,12 +66,6 @@ def test_the_search_finds_what_is_wrong(
     command = told.splitlines()[-1].removeprefix("replay: python -m model_tests.exhaustive ")
     assert main(command.split()) == 1
     assert str(found.violation) in capsys.readouterr().out
-
-
-def _without_guard() -> Rule:
-    rule = holding._DELETE[QueueType.STANDARD]
-    alternatives = [(state, evolve(step, guard=TRUE)) for state, step in rule.alternatives]
-    return Rule(rule.trigger, rule.kind, tuple(alternatives))
 
 
 def test_a_way_without_violation_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,7 +181,7 @@ class Worker:
         """Take longer than the deadline allows, and then delete all the same."""
         over = self._random.uniform(0, self._assignment.visibility_timeout)
         left = (deadline_of(message) - self._assignment.clock()) / SECOND
-        time.sleep(max(0.0, left) + over)  # the handler's work
+        time.sleep(max(0.0, left) + over)  # work that outlasts the deadline: that is the point
         self._recorded.delete(message)
 
     def _suffer(self, fault: str, message: Message[Any]) -> None:

@@ -92,6 +92,9 @@ WAITS = Fate("waits for another time")
 CRASHED = Fate("crashes", is_fault=True)
 CRASHED_AFTER = Fate("crashes, the request being executed", executes=True, is_fault=True)
 
+FAULTS = tuple(one for one in list(vars().values()) if isinstance(one, Fate) and one.is_fault)
+"""All that a friendly world would not do."""
+
 Weighted = tuple[tuple[int, Fate], ...]
 
 _AT_ANY_TIME: Weighted = ((1, CRASHED), (3, FROZEN))

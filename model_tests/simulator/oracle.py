@@ -1,6 +1,6 @@
 """What must hold, judged from outside: by calls, their outcomes, and what became of the items.
 
-The oracle knows the ten attributes of an item and what the properties say (spec: PROPERTY). It
+The oracle knows the ten attributes of an item and what the properties in the specification say. It
 knows nothing of operations and machine, whose work it judges: it imports neither.
 """
 
@@ -32,7 +32,6 @@ __all__ = ["Oracle", "ViolationError"]
 
 HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
 OPERATORS = ("bury", "redrive", "update", "reschedule", "cancel")
-GIVING_UP = ("retry", "release", "delete", "move_to_dlq")
 
 NOTHING_DONE = (
     "DuplicateMessageError",

@@ -25,7 +25,7 @@ MAX_RECEIVES = (None, 1, 2, 3)
 STEPS = 150
 STEPS_TO_THE_END = 60  # a message
 LONGEST = 10 * SECOND  # of all delays and timeouts that anyone asks for
-_LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
+LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
 _EDITS = ("bury", "bury", "redrive", "redrive", "redrive", "update", "cancel")
 """Few messages are in the dead-letter queue: what can be done to those is tried more often."""
 _CLOCK_DIFFERENCE = max(OFFSETS) - min(OFFSETS)
@@ -50,7 +50,7 @@ def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     return Simulation(
         Settings("simulated", codec_for(None), TIMEOUT, most, window),
         Rules(leaps=LEAPS, offsets=OFFSETS),
-        IndexView(lambda: _LAGS[chooser.pick((40, 25, 17, 18))]),
+        IndexView(lambda: LAGS[chooser.pick((40, 25, 17, 18))]),
         Oracle(most, max(window, RETRY_HORIZON), TIMEOUT),
         actors,
         BaseTable(),

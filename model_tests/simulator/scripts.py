@@ -215,9 +215,7 @@ def _name(fate: Fate) -> Hashable:
 # --- what to leave out, and what to tame -----------------------------------------------------
 
 _ANSWERED = _name(fates.ANSWERED)
-_FAULTS = frozenset(
-    _name(fate) for fate in vars(fates).values() if isinstance(fate, Fate) and fate.is_fault
-)
+_FAULTS = frozenset(map(_name, fates.FAULTS))
 
 
 def _whose(step: Step) -> Hashable:

@@ -81,11 +81,6 @@ class Late:
     call: Call
     until: int
 
-    @property
-    def request(self) -> str:
-        """What it shares with all attempts of the same request."""
-        return request_of(self.write)
-
 
 @frozen
 class Moved:
@@ -412,16 +407,16 @@ class Simulation:
                 self._write(actor, writes, fate)
             case _ if fate.error is not None:
                 self._reply(actor, fate.answer)
-            case Get(id):
-                item = self.items.get(id)
-                self._reply(actor, Answer(item, key=_identity(item)))
-            case GetMany(ids):
-                found = {id: self.items[id] for id in ids if id in self.items}
-                self._reply(actor, Answer(found, key=tuple(map(_identity, found.values()))))
+            case Get(key):
+                item = self.items.get(key)
+                self._reply(actor, Answer(item, key=id(item)))
+            case GetMany(keys):
+                found = {key: self.items[key] for key in keys if key in self.items}
+                self._reply(actor, Answer(found, key=tuple(map(id, found.values()))))
             case Query():
                 page = self.index.answer(request)
                 self._reply(actor, Answer(page, key=repr(page.entries)))
-            case _:
+            case _:  # one that is new: a run without it would prove nothing
                 raise NotImplementedError(f"the simulator knows no {request}")
 
     def _moment(self, actor: Actor, tick: Tick) -> Answer:
@@ -526,7 +521,3 @@ def request_of(write: Write) -> str:
 def _evenly(found: Iterable[Fate]) -> tuple[Sequence[int], Sequence[Fate]]:
     listed = list(found)
     return [1] * len(listed), listed
-
-
-def _identity(item: Item | None) -> int:
-    return id(item)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from attrs import define, field, frozen
 
-from dynamomq.attributes import ID
 from dynamomq.drivers.local import Change, LocalEngine
 from dynamomq.drivers.local.engine import LocalDriver
 from dynamomq.requests import CreateTable, Write, WriteReply
@@ -89,8 +88,3 @@ class BaseTable:
         if item is None or not self.remember:
             return item
         return self._kept.setdefault(repr(sorted(item.items())), item)
-
-
-def identity(item: Item) -> str:
-    """An item's key."""
-    return str(item[ID.name])

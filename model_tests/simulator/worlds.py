@@ -21,13 +21,12 @@ from model_tests.simulator import runs
 from model_tests.simulator.actors import Actor, Choice, Consumer, Operator, Producer, Role
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.choices import Chooser, Weights
-from model_tests.simulator.index import IndexView, Lag
+from model_tests.simulator.index import IndexView
 from model_tests.simulator.oracle import Oracle
 from model_tests.simulator.simulation import Rules, Simulation
 from model_tests.simulator.storage import BaseTable
 
-IDS = ("a", "b", "c")
-LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
+IDS, LAGS = runs.IDS, runs.LAGS
 
 
 class World(Protocol):
