@@ -89,9 +89,7 @@ class _Run:
             self._replace(killed)
             self._resume_overtaken()
             if not news:
-                time.sleep(
-                    _LOOK
-                )  # others write the logs: there is nothing but to look again
+                time.sleep(_LOOK)  # others write the logs: there is nothing but to look again
 
     def _is_disturbed(self) -> bool:
         """Whether all that the plan has in store has happened; if not, it is made to happen.
