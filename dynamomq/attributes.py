@@ -20,12 +20,16 @@ __all__ = [
     "EXPIRES_AT",
     "GROUP_ID",
     "HEADERS",
+    "HOST",
     "ID",
+    "IN_FLIGHT",
     "LINKS",
     "NEXT_ID",
     "PEEKED",
     "PREVIOUS_ID",
+    "PROCESS",
     "QUEUE_TYPE",
+    "RATE",
     "RECEIPT",
     "RECEIVE_COUNT",
     "SEND_TOKEN",
@@ -58,6 +62,10 @@ CODEC = Attr("codec")
 ENCODING = Attr("encoding")
 ERRORS = Attr("errors")
 TAIL_ID = Attr("tail_id")
+HOST = Attr("host")
+PROCESS = Attr("pid")
+IN_FLIGHT = Attr("in_flight")
+RATE = Attr("rate")
 
 LINKS: Final = ((GROUP_ID, "group"), (NEXT_ID, "next_id"), (PREVIOUS_ID, "previous_id"))
 """A message's place in its group's list, and the arguments that say it as planned."""
@@ -69,14 +77,15 @@ ARGUMENTS: Final[dict[str, str]] = {
     "tombstones that storage may remove by then are over",
     "legacy_horizon": "S: now - the queue's visibility timeout: where a delivery without receipt "
     "(a legacy consumer's) that began later still holds the message",
-    "due": "S: the new due time. send: now + delay; receive and extend: now + visibility timeout; "
-    "retry: now + delay; reschedule: as asked",
+    "due": "S: the new due time. send: now + delay; receive, extend: now + visibility timeout; "
+    "retry: now + delay; reschedule: as asked; register and renew: until when the consumer counts as "
+    "alive",
     "token": "S: fresh for this write; how a repeated request recognises that it has succeeded",
     "receipt": "S: what the delivery's receive returned",
     "seen_token": "S: the item's token as the operator saw it; left out where it had none",
     "seen_version": "N: the item's version as the operator saw it",
     "max_receives": "N: deliveries allowed before the dead-letter queue",
-    "expires_at": "N: epoch seconds until which the tombstone is kept",
+    "expires_at": "N: epoch seconds until which a tombstone, or a consumer's entry, is kept",
     "data": "any: the payload",
     "headers": "M: the message's headers",
     "codec": "S: how the payload is encoded, where it is not the default",
@@ -90,5 +99,9 @@ ARGUMENTS: Final[dict[str, str]] = {
     "previous_id": "S: the predecessor in the group's list, as planned; left out for a head",
     "tail_id": "S: the group's last message, as planned",
     "new_tail_id": "S: the group's last message after this write",
+    "host": "S: the name of the machine that a consumer runs on",
+    "pid": "N: the number of its process there",
+    "in_flight": "N: how many messages it is working on",
+    "rate": "N: how many messages a second it has finished of late",
 }
 """Every argument that a guard or effect may read: its type and meaning."""

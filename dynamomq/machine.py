@@ -27,12 +27,16 @@ from dynamomq.attributes import (
     EXPIRES_AT,
     GROUP_ID,
     HEADERS,
+    HOST,
     ID,
+    IN_FLIGHT,
     LINKS,
     NEXT_ID,
     PEEKED,
     PREVIOUS_ID,
+    PROCESS,
     QUEUE_TYPE,
+    RATE,
     RECEIPT,
     RECEIVE_COUNT,
     SEND_TOKEN,
@@ -64,6 +68,8 @@ from dynamomq.rules import State, StateMachine, Transition, Writer
 from dynamomq.values import Item
 
 __all__ = [
+    "CONSUMER",
+    "CONSUMERS",
     "GROUP",
     "INDEX_VIEWS",
     "MESSAGE",
@@ -428,3 +434,60 @@ GROUP: Final = StateMachine(
     ),
 )
 """The item ``$group#<group>``: it moves only in the transactions that change the group's list."""
+
+# --- the item by which a consumer shows that it is there -------------------------------------
+
+CONSUMERS: Final = "$CONSUMERS"
+"""The index partition of the consumers' entries; their due times are their leases' ends."""
+
+_LEASED = (
+    Set(DUE, Arg("due")),
+    Set(UPDATED, Arg("now")),
+    Set(EXPIRES_AT, Arg("expires_at")),
+    Set(IN_FLIGHT, Arg("in_flight")),
+    Set(RATE, Arg("rate")),
+)
+_REGISTERED = (
+    Set(ID, Arg("id")),
+    Set(QUEUE_TYPE, Constant(CONSUMERS)),
+    Set(STATUS, _READY),
+    Set(VERSION, _ONE),
+    Set(CREATED, Arg("now")),
+    Set(HOST, Arg("host")),
+    Set(PROCESS, Arg("pid")),
+    *_LEASED,
+)
+_RENEWED = (*_LEASED, Set(VERSION, Plus(VERSION, _ONE)))
+_LONGER = DUE.lt(Arg("due"))
+_SHOWN = ("AVAILABLE", "FULL")
+
+# fmt: off
+_CONSUMER_TRANSITIONS = (
+    *_steps("register", "receiver", "ABSENT", "AVAILABLE", TRUE, _REGISTERED),
+    *_steps("renew", "receiver", _SHOWN, "AVAILABLE", _LONGER, (*_RENEWED, Set(STATUS, _READY))),
+    *_steps("fill", "receiver", _SHOWN, "FULL", _LONGER, (*_RENEWED, Set(STATUS, _PROCESSING))),
+    *_steps("withdraw", "receiver", _SHOWN, "ABSENT"),
+)
+# fmt: on
+
+CONSUMER: Final = StateMachine(
+    "consumer",
+    (
+        State("ABSENT", ID.absent(), "The consumer is not there, or no more."),
+        State(
+            "AVAILABLE",
+            ID.exists() & STATUS.eq(_READY),
+            "It has free workers, or had some a moment ago: others leave it its share.",
+        ),
+        State(
+            "FULL",
+            ID.exists() & Not(STATUS.eq(_READY)),
+            "All its workers have been busy for a while: its share is for others.",
+        ),
+    ),
+    _CONSUMER_TRANSITIONS,
+)
+"""The item ``$consumer#<id>``: a hint to other consumers, and a line in the list of the fleet.
+
+It promises nothing, and nothing but efficiency rests on it: conditions of messages never read it.
+"""

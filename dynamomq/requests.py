@@ -154,12 +154,14 @@ class Query(Request[Page]):
         until: only entries due at or before this timestamp; ``None`` for all.
         limit: at most so many entries in the page.
         cursor: where to go on, from the page before.
+        since: only entries due at or after this timestamp; ``None`` for all.
     """
 
     queue: str
     until: str | None
     limit: int
     cursor: Item | None = None
+    since: str | None = None
 
 
 @frozen

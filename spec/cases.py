@@ -17,7 +17,17 @@ from attrs import field, frozen
 from dynamomq.rules import Transition, Writer
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value
-from spec.examples import EXAMPLES, FORGOTTEN_EPOCH, GROUP_ITEM, ITEMS, NOW, at, followed, legacy
+from spec.examples import (
+    CONSUMER_ITEM,
+    EXAMPLES,
+    FORGOTTEN_EPOCH,
+    GROUP_ITEM,
+    ITEMS,
+    NOW,
+    at,
+    followed,
+    legacy,
+)
 
 __all__ = ["CASES", "TIME_CASES", "Case", "TimeCase", "cases_of"]
 
@@ -146,6 +156,11 @@ _LEAVING_LIST: Final = (
         arguments=_OTHER_GROUP,
         sources=STANDARD,
     ),
+)
+_LEASE: Final = (
+    Case("a longer lease", "written"),
+    Case("no longer than it is", "refused", item={"queue_add_timestamp": at(60)}),
+    Case("its entry has expired", "refused", item={"id": GONE}),
 )
 _IN_GROUP: Final = {"message_group_id": "customer-7"}
 _BEHIND: Final = {"previous_id": "order-0"}
@@ -306,6 +321,18 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("the last message leaves", "written"),
         Case("another message has come", "refused", arguments={"tail_id": "order-1"}),
         Case("the tail is unknown", "refused", item={"tail_id": GONE}),
+    ),
+    "register": (
+        Case("a consumer begins", "written"),
+        Case("once more", "refused", item=EXAMPLES["consumer"]["AVAILABLE"] or {}),
+        Case("an item with this id", "refused", item={"id": CONSUMER_ITEM}),
+    ),
+    "renew": _LEASE,
+    "fill": _LEASE,
+    "withdraw": (
+        Case("a consumer ends", "written"),
+        Case("whatever it said last", "written", item={"in_flight": 0, "host": GONE}),
+        Case("it has gone", "refused", item={"id": GONE}),
     ),
 }
 # fmt: on

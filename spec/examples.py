@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from typing import Final
 
 from dynamomq.attributes import ARGUMENTS
-from dynamomq.machine import GROUP, MESSAGE
+from dynamomq.machine import CONSUMER, GROUP, MESSAGE
 from dynamomq.rules import Rule, StateMachine
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value, type_letter
 from spec.trees import arguments_read
 
 __all__ = [
+    "CONSUMER_ITEM",
     "EXAMPLES",
     "FORGOTTEN_EPOCH",
     "GROUP_ITEM",
@@ -37,7 +39,9 @@ __all__ = [
 
 Arguments = dict[str, Value]
 
-MACHINES: Final[dict[str, StateMachine]] = {machine.name: machine for machine in (MESSAGE, GROUP)}
+MACHINES: Final[dict[str, StateMachine]] = {
+    machine.name: machine for machine in (MESSAGE, GROUP, CONSUMER)
+}
 
 _NOW = parse_instant("2024-01-31T09:05:04.12Z")
 NOW: Final = format_instant(_NOW)
@@ -45,6 +49,7 @@ RETRY_HORIZON: Final = 300
 FORGOTTEN_EPOCH: Final = _NOW // SECOND + RETRY_HORIZON
 VISIBILITY_TIMEOUT: Final = 30
 GROUP_ITEM: Final = "$group#customer-7"
+CONSUMER_ITEM: Final = f"$consumer#{NOW}#consumer-1"
 
 
 def at(seconds: int, nanoseconds: int = 0, *, since: str = NOW) -> str:
@@ -131,6 +136,21 @@ _TOMBSTONE: Final[Item] = {
     "expires_at": FORGOTTEN_EPOCH + 240,
 }
 
+_CONSUMER: Final[Item] = {
+    "id": CONSUMER_ITEM,
+    "queue_type": "$CONSUMERS",
+    "status": "READY",
+    "version": 4,
+    "creation_timestamp": NOW,
+    "last_updated_timestamp": at(20),
+    "queue_add_timestamp": at(30),
+    "expires_at": _NOW // SECOND + 3630,
+    "host": "worker-7",
+    "pid": 4711,
+    "in_flight": 3,
+    "rate": Decimal("12.5"),
+}
+
 ITEMS: Final[dict[str, Item | None]] = {
     "ABSENT": None,
     "WAITING": behind(_ready("")),
@@ -149,6 +169,11 @@ ITEMS: Final[dict[str, Item | None]] = {
 EXAMPLES: Final[dict[str, dict[str, Item | None]]] = {
     MESSAGE.name: ITEMS,
     GROUP.name: {"ABSENT": None, "OPEN": ITEMS["FOREIGN"]},
+    CONSUMER.name: {
+        "ABSENT": None,
+        "AVAILABLE": _CONSUMER,
+        "FULL": {**_CONSUMER, "status": "PROCESSING"},
+    },
 }
 """The same for each machine, by its name."""
 
@@ -200,6 +225,12 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
     holder: Arguments = {"receipt": item.get("receipt", "receipt-of-nobody")}
     until: Arguments = {"expires_at": parse_instant(now) // SECOND + 2 * RETRY_HORIZON}
     errors: Arguments = {"errors": [_FAILURE]}
+    load: Arguments = {
+        "due": at(60, since=now),
+        "expires_at": parse_instant(now) // SECOND + 3660,
+        "in_flight": 0,
+        "rate": 0,
+    }
     builders: dict[str, Callable[[], Arguments]] = {
         "send": lambda: {"id": "order-1", "data": {"article": "A-7", "pieces": 3}, "due": now},
         "receive": lambda: {"due": at(VISIBILITY_TIMEOUT, since=now), "max_receives": 3},
@@ -227,6 +258,10 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "open": lambda: {"id": GROUP_ITEM, "new_tail_id": "order-2"},
         "append": lambda: {"tail_id": "order-2", "new_tail_id": "order-3"},
         "close": lambda: {"tail_id": "order-2"},
+        "register": lambda: {**load, "id": CONSUMER_ITEM, "host": "worker-7", "pid": 4711},
+        "renew": lambda: load,
+        "fill": lambda: load,
+        "withdraw": dict,
     }
     return builders[trigger]() if trigger in builders else _anything(item, now)
 

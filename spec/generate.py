@@ -35,6 +35,8 @@ DOCUMENTS: Final[dict[str, tuple[str, ...]]] = {
         "transitions",
         "group-states",
         "group-transitions",
+        "consumer-states",
+        "consumer-transitions",
         "arguments",
     ),
 }

@@ -25,7 +25,7 @@ from dynamomq.expressions import (
     Same,
     conjuncts,
 )
-from dynamomq.machine import GROUP, MESSAGE
+from dynamomq.machine import CONSUMER, GROUP, MESSAGE
 from dynamomq.rules import StateMachine, Transition
 from spec.diagram import group_diagram, life_diagram, operators_diagram
 
@@ -52,6 +52,8 @@ def sections() -> dict[str, str]:
         "transitions": _transitions(MESSAGE),
         "group-states": _states(GROUP),
         "group-transitions": _transitions(GROUP),
+        "consumer-states": _states(CONSUMER),
+        "consumer-transitions": _transitions(CONSUMER),
         "arguments": _arguments(),
     }
 

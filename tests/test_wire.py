@@ -35,7 +35,7 @@ from dynamomq.expressions import (
     Plus,
     Same,
 )
-from dynamomq.machine import GROUP, MESSAGE
+from dynamomq.machine import CONSUMER, GROUP, MESSAGE
 from dynamomq.rules import Kind, Specialised, StateMachine
 from dynamomq.values import Value
 from spec.examples import reads
@@ -97,8 +97,8 @@ def unlisted(machine: StateMachine) -> Iterator[tuple[StateMachine, str, None, s
             yield machine, trigger, None, " ".join(sorted(reads(machine.rule(trigger))))
 
 
-CASES = [*LISTED, *unlisted(MESSAGE), *unlisted(GROUP)]
-"""So every write of both machines has a golden text, new ones too."""
+CASES = [*LISTED, *unlisted(MESSAGE), *unlisted(GROUP), *unlisted(CONSUMER)]
+"""So every write of all machines has a golden text, new ones too."""
 
 
 def specialised_cases() -> Iterator[tuple[str, Specialised]]:

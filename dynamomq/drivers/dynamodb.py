@@ -55,6 +55,11 @@ _BATCH_GET: Final = 100
 _FRUITLESS: Final = 6
 _BACKOFF: Final = 0.05  # seconds; doubled with each fruitless attempt
 
+_RANGES: Final[Mapping[tuple[str, ...], str]] = {
+    (":since",): " AND #due >= :since",
+    (":until",): " AND #due <= :until",
+    (":since", ":until"): " AND #due BETWEEN :since AND :until",
+}
 _NO_SUCH_OPERATION: Final = frozenset({"NotImplemented", "UnknownOperation"})
 
 
@@ -267,10 +272,12 @@ class DynamoDBDriver(Driver):
             "ExpressionAttributeValues": {":queue": {"S": request.queue}},
             "Limit": request.limit,
         }
-        if request.until is not None:
-            parameters["KeyConditionExpression"] += " AND #due <= :until"
+        bounds = {":since": request.since, ":until": request.until}
+        given = {name: {"S": bound} for name, bound in bounds.items() if bound is not None}
+        if given:
+            parameters["KeyConditionExpression"] += _RANGES[tuple(given)]
             parameters["ExpressionAttributeNames"]["#due"] = DUE.name
-            parameters["ExpressionAttributeValues"][":until"] = {"S": request.until}
+            parameters["ExpressionAttributeValues"].update(given)
         return self._page("Query", parameters, request.cursor)
 
     def _scan(self, request: Scan) -> Page:

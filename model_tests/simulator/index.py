@@ -152,8 +152,10 @@ def _whole(entry: Entry) -> tuple[tuple[str, Any], ...]:
 
 
 def _is_asked_for(entry: Entry, query: Query) -> bool:
-    late = query.until is not None and entry["queue_add_timestamp"] > query.until
-    return entry["queue_type"] == query.queue and not late
+    due = entry["queue_add_timestamp"]
+    early = query.since is not None and due < query.since
+    late = query.until is not None and due > query.until
+    return entry["queue_type"] == query.queue and not early and not late
 
 
 def _assign(mapping: dict[str, Any], id: str, value: object) -> None:

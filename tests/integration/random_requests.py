@@ -172,7 +172,11 @@ class Requests:
 
     def _start_query(self) -> Walk:
         until = self._due() if self._happens(0.6) else None
-        self._walk = Walk(Query(self.chance.choice(QUEUES), until, self._limit()))
+        since = self._due() if self._happens(0.2) else None
+        if since is not None and until is not None:
+            since, until = sorted((since, until))
+        query = Query(self.chance.choice(QUEUES), until, self._limit(), since=since)
+        self._walk = Walk(query)
         return self._walk
 
     def _start_scan(self) -> Walk:
@@ -205,6 +209,8 @@ class Requests:
                 Query(queue, due, 0),
                 Query("", due, 1),
                 Query(queue, "", 1),
+                Query(queue, None, 1, since=""),
+                Query(queue, "2024", 1, since="2025"),
                 Query(queue, "t" * 1025, 1),
                 Query(queue, None, 1, without),
                 Query(queue, None, 1, {**place, "more": "t"}),

@@ -228,8 +228,15 @@ class LocalDriver(Driver):
     def _query(self, request: Query) -> Page:
         check_limit(request.limit)
         check_key(QUEUE_TYPE.name, request.queue)
-        if request.until is not None:
-            check_key(DUE.name, request.until)
+        for bound in (request.since, request.until):
+            if bound is not None:
+                check_key(DUE.name, bound)
+        if (
+            request.since is not None
+            and request.until is not None
+            and request.since > request.until
+        ):
+            raise rejected("The query's range ends before it begins.")
         after = _position(request)
         limit = min(request.limit, _MAX_ENTRIES)
         with self._file.reading() as connection:
@@ -316,12 +323,13 @@ def _alone(transaction: Transaction, write: Write, rule: Specialised, *, shown: 
 
 
 def _position(request: Query) -> tuple[str, str]:
-    """Return the due time and id after which a query goes on."""
+    """Return the due time and id after which a query begins or goes on; no id is empty."""
     if request.cursor is None:
-        return "", ""
+        return request.since or "", ""
     queue, due, key = _place(request.cursor, QUEUE_TYPE.name, DUE.name, ID.name)
     late = request.until is not None and due > request.until
-    if late or queue != request.queue:
+    early = request.since is not None and due < request.since
+    if early or late or queue != request.queue:
         raise rejected("The query's cursor is not of this query.")
     return due, key
 
