@@ -78,8 +78,7 @@ ARGUMENTS: Final[dict[str, str]] = {
     "legacy_horizon": "S: now - the queue's visibility timeout: where a delivery without receipt "
     "(a legacy consumer's) that began later still holds the message",
     "due": "S: the new due time. send: now + delay; receive, extend: now + visibility timeout; "
-    "retry: now + delay; reschedule: as asked; register and renew: until when the consumer counts as "
-    "alive",
+    "retry: now + delay; reschedule: as asked; register, renew, fill: the end of the lease",
     "token": "S: fresh for this write; how a repeated request recognises that it has succeeded",
     "receipt": "S: what the delivery's receive returned",
     "seen_token": "S: the item's token as the operator saw it; left out where it had none",

@@ -1,71 +1,34 @@
 """receive: claim messages that are due (spec: RECEIVE-1 to RECEIVE-8).
 
-The index proposes candidates, oldest first; a conditional write to each item decides. What can't
-be delivered is put aside on the way, so that it blocks nobody: a message that has used up its
-deliveries is exhausted, an item that lacks what a message needs is quarantined, a payload that
-can't be decoded is dead-lettered by its holder, which is us.
+The index proposes candidates, oldest first; ``claims.py`` says what becomes of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-from dynamomq.attributes import CREATED, ID, LINKS, RECEIVE_COUNT
-from dynamomq.errors import (
-    ConflictError,
-    DynamoMQError,
-    PayloadError,
-    RequestRejectedError,
-    ThrottledError,
-)
-from dynamomq.machine import INDEX_VIEWS, MESSAGE, QueueType, faults
-from dynamomq.message import Failure, Message
-from dynamomq.operations.holding import move_to_dlq
-from dynamomq.operations.writing import (
-    Settings,
-    at,
-    message_of,
-    persistently,
-    write,
-    write_batch,
-)
+from dynamomq.errors import DynamoMQError
+from dynamomq.machine import INDEX_VIEWS, QueueType
+from dynamomq.message import Message
+from dynamomq.operations.claims import Claim, id_of
+from dynamomq.operations.writing import Settings, at, persistently
 from dynamomq.requests import (
     MAX_BATCH,
-    BatchReply,
-    Failed,
-    GetMany,
     Moment,
     Operation,
     Page,
     Query,
-    Refused,
     Sleep,
     Tick,
-    Write,
-    WriteBatch,
-    WriteReply,
-    Written,
     ask,
 )
-from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND, format_instant
-from dynamomq.values import Item, Value
+from dynamomq.values import Item
 
-__all__ = ["MAX_RECEIVE", "receive"]
+__all__ = ["MAX_RECEIVE", "distinct", "receive"]
 
 MAX_RECEIVE = 250
 """How many messages one receive may return."""
-
-_RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
-_EXHAUST = MESSAGE.rule("exhaust")
-_QUARANTINE = MESSAGE.rule("quarantine")
-_UNFIT = frozenset(state.name for state, _ in _QUARANTINE.alternatives)
-_EXHAUSTIBLE = frozenset(state.name for state, _ in _EXHAUST.alternatives)
-
-_UNLIMITED = 10**15
-"""More deliveries than any message will see: ``max_receives`` where there is no limit."""
 
 _WINDOWS = ((10, 3), (50, 5), (250, 8), (1000, 8))
 """How many candidates to read, and how many races over them one message's receiver may lose, before
@@ -99,55 +62,50 @@ def receive(
     Raises:
         ServiceError: nothing could be claimed. What was claimed before a failure is returned.
     """
-    claim = _Claim(settings, source, visibility_timeout or settings.visibility_timeout)
+    search = _Search(settings, source, visibility_timeout or settings.visibility_timeout)
     moment = yield from ask(Tick())
     deadline = moment.now + wait
     most_slept = wait / SECOND + _LONGEST_PAUSE  # counts too, because clocks may be set back
     pause = _FIRST_PAUSE
     while True:
-        found = yield from claim.one() if max_messages == 1 else claim.many(max_messages)
+        found = yield from search.one() if max_messages == 1 else search.many(max_messages)
         if found:
             return found
         moment = yield from ask(Tick())
         left = min((deadline - moment.now) / SECOND, most_slept)
         if left <= 0:
-            return claim.nothing()
+            return search.nothing()
         seconds = min(left, pause * (0.5 + moment.chance))
         yield from ask(Sleep(seconds))
         most_slept -= seconds
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-class _Claim:
-    """One call's way of claiming: what stays the same while it looks, and what came in between."""
+class _Search:
+    """One call's way of looking for candidates, ever wider while others are faster."""
 
     def __init__(self, settings: Settings, source: QueueType, timeout: int) -> None:
         self._settings = settings
         self._source = source
-        self._timeout = timeout
-        self._max_receives = (
-            settings.max_receives or _UNLIMITED if source is QueueType.STANDARD else None
-        )
-        self._lost = 0  # races; what was put aside is none, and says nothing about order
-        self._hindrance: DynamoMQError | None = None  # raised where nothing at all can be claimed
+        self._claim = Claim(settings, source, timeout)
 
     # --- one message: the oldest first, then at random ---
 
     def one(self) -> Operation[list[Message[Any]]]:
         """Claim one message, looking ever wider while others are faster."""
-        self._lost = 0
+        self._claim.lost = 0
         tried: set[str] = set()
         for window, races in _WINDOWS:
             moment, entries, more = yield from self._look(window)
-            untried = [entry for entry in entries if _id(entry) not in tried]
+            untried = [entry for entry in entries if id_of(entry) not in tried]
             candidates = self._likely(untried, moment)
-            most = self._lost + races
-            while candidates and self._lost < most:
-                pick = int(moment.chance * len(candidates)) if self._lost else 0
+            most = self._claim.lost + races
+            while candidates and self._claim.lost < most:
+                pick = int(moment.chance * len(candidates)) if self._claim.lost else 0
                 candidate = candidates.pop(pick)
-                tried.add(_id(candidate))
+                tried.add(id_of(candidate))
                 moment = yield from ask(Tick(tokens=1))
-                claimed = yield from self._claim(candidate, moment)
+                claimed = yield from self._claim.one(candidate, moment)
                 if claimed is not None:
                     return [claimed]
             if not more and not candidates:
@@ -156,30 +114,15 @@ class _Claim:
 
     def nothing(self) -> list[Message[Any]]:
         """Return that there is nothing to receive, or raise what stood in the way."""
-        if self._hindrance is not None:
-            raise self._hindrance
+        if self._claim.hindrance is not None:
+            raise self._claim.hindrance
         return []
-
-    def _claim(self, candidate: Item, moment: Moment) -> Operation[Message[Any] | None]:
-        """Try for one candidate; ``None`` if somebody else has it, or it was put aside."""
-        if self._used_up(candidate):
-            yield from self._exhaust(_id(candidate))
-            return None
-        request = self._request(candidate, moment.now, moment.tokens[0])
-        try:
-            reply = yield from write(request)
-        except RequestRejectedError as error:
-            self._pass_over(request.id, error)
-            return None
-        if isinstance(reply, Written):
-            return (yield from self._checked(reply.item or {}))
-        return (yield from self._second_look(request, reply.item, moment))
 
     # --- several messages: one batch for up to 25 ---
 
     def many(self, wanted: int) -> Operation[list[Message[Any]]]:
         """Claim up to ``wanted`` messages, page by page."""
-        self._lost = 0
+        self._claim.lost = 0
         found: list[Message[Any]] = []
         order: dict[str, int] = {}
         cursor: Item | None = None
@@ -191,14 +134,15 @@ class _Claim:
             query = Query(self._source.value, until, limit, cursor)
             try:
                 page = yield from persistently(query)
-                candidates = self._likely(_distinct(page), moment)
-                if self._lost:
+                candidates = self._likely(distinct(page), moment)
+                if self._claim.lost:
                     candidates = candidates[: max(wanted, MAX_BATCH)]
-                order.update((_id(one), place) for place, one in enumerate(candidates, len(order)))
+                places = enumerate(candidates, len(order))
+                order.update((id_of(one), place) for place, one in places)
                 while candidates and len(found) < wanted:
                     size = min(MAX_BATCH, wanted - len(found))
                     batch, candidates = candidates[:size], candidates[size:]
-                    yield from self._claim_batch(batch, found)
+                    yield from self._claim.batch(batch, found)
             except DynamoMQError:
                 if not found:
                     raise
@@ -208,209 +152,20 @@ class _Claim:
                 break
         return sorted(found, key=lambda message: order[message.id])
 
-    def _claim_batch(
-        self, candidates: Sequence[Item], found: list[Message[Any]]
-    ) -> Operation[None]:
-        """Claim a batch, and add to ``found`` at once what was won: a failure must not lose it."""
-        live = []
-        for candidate in candidates:
-            if self._used_up(candidate):
-                yield from self._exhaust(_id(candidate))
-            else:
-                live.append(candidate)
-        if not live:
-            return
-        moment = yield from ask(Tick(tokens=len(live)))
-        requests = [
-            self._request(candidate, moment.now, token)
-            for candidate, token in zip(live, moment.tokens, strict=True)
-        ]
-        replies = yield from write_batch(WriteBatch(tuple(requests)))
-        _raise_if_all_failed(replies)
-        unclear = []
-        for request, reply in zip(requests, replies, strict=True):
-            if isinstance(reply, Written):
-                claimed = yield from self._checked(reply.item or {})
-                found.extend([claimed] if claimed else [])
-            elif isinstance(reply, Refused) or _may_be_ours(reply):
-                unclear.append((request, reply))
-        items = yield from _items_behind(unclear)
-        for request, reply in unclear:
-            lost = self._lost
-            claimed = yield from self._second_look(request, items.get(request.id), moment)
-            found.extend([claimed] if claimed else [])
-            if isinstance(reply, Failed) and self._lost > lost:
-                self._pass_over(request.id, reply.error)
-
-    # --- what both share ---
-
     def _look(self, window: int) -> Operation[tuple[Moment, list[Item], bool]]:
         moment = yield from ask(Tick())
         query = Query(self._source.value, format_instant(moment.now), window)
         page = yield from persistently(query)
-        return moment, _distinct(page), page.cursor is not None
+        return moment, distinct(page), page.cursor is not None
 
     def _likely(self, candidates: list[Item], moment: Moment) -> list[Item]:
         """Return what is likely to be free: after a lost race, what was never delivered, if any."""
-        if not self._lost:
+        if not self._claim.lost:
             return candidates
         now = at(self._settings, moment.now)
         return [one for one in candidates if INDEX_VIEWS["ready"].evaluate(one, now)] or candidates
 
-    def _request(self, candidate: Item, now: int, token: str) -> Write:
-        arguments: dict[str, Value] = {
-            **at(self._settings, now),
-            "due": format_instant(now + self._timeout),
-            "token": token,
-        }
-        if self._max_receives is not None:
-            arguments["max_receives"] = self._max_receives
-        return Write(_id(candidate), _RECEIVE[self._source], arguments, want_item=True)
 
-    def _used_up(self, candidate: Item) -> bool:
-        """Tell, from the index, whether the message seems to have used up its deliveries."""
-        count = candidate.get(RECEIVE_COUNT.name)
-        limit = self._max_receives
-        return limit is not None and isinstance(count, int) and count >= limit
-
-    def _second_look(
-        self, request: Write, item: Item | None, moment: Moment
-    ) -> Operation[Message[Any] | None]:
-        """Judge a refused claim by the item: ours after all, unfit for delivery, or lost."""
-        message = message_of(self._settings, item, moment.now)
-        if message.receipt == request.arguments["token"] and message.state in (
-            request.rule.destinations
-        ):
-            return (yield from self._checked(message.item))
-        if message.state in _UNFIT:
-            yield from self._quarantine(message)
-        elif message.state in _EXHAUSTIBLE and self._used_up(message.item):
-            yield from self._exhaust(request.id)
-        else:
-            self._lost += 1
-        return None
-
-    def _pass_over(self, id: str, error: DynamoMQError) -> None:
-        """Note that a message can't be claimed as it is; it must not keep others from delivery."""
-        self._lost += 1
-        if isinstance(error, RequestRejectedError):
-            error = _unreceivable(id, error)
-        self._hindrance = self._hindrance or error
-
-    def _exhaust(self, id: str) -> Operation[None]:
-        """Dead-letter a message that has used up its deliveries; what only seems one, put aside."""
-        moment = yield from ask(Tick(tokens=1))
-        limit = self._max_receives or 0
-        failure = Failure.record(
-            f"never deleted in {limit} deliveries", delivery=limit, instant=moment.now
-        )
-        arguments: dict[str, Value] = {"max_receives": limit, "failure": [failure]}
-        reply = yield from self._put_aside(id, _EXHAUST, moment, arguments, reason="failure")
-        if isinstance(reply, Refused):
-            found = message_of(self._settings, reply.item, moment.now)
-            if found.state in _UNFIT:
-                yield from self._quarantine(found)
-            else:
-                self._lost += 1
-
-    def _quarantine(self, message: Message[Any]) -> Operation[None]:
-        """Dead-letter an item that is not a whole message, with what it lacks filled in."""
-        moment = yield from ask(Tick(tokens=1))
-        failure = Failure.record(
-            f"missing or of another type: {', '.join(faults(message.item))}",
-            delivery=0,
-            instant=moment.now,
-        )
-        created = message.item.get(CREATED.name)
-        arguments: dict[str, Value] = {
-            "version": message.version + 1,
-            "creation_timestamp": created
-            if isinstance(created, str)
-            else format_instant(moment.now),
-            "errors": [failure],
-            **{plan: message.item[link.name] for link, plan in LINKS if link.name in message.item},
-        }
-        yield from self._put_aside(message.id, _QUARANTINE, moment, arguments, reason="errors")
-
-    def _put_aside(
-        self, id: str, rule: Rule, moment: Moment, own: dict[str, Value], *, reason: str
-    ) -> Operation[WriteReply | None]:
-        """Write a transition whose refusal mostly means that somebody else has seen to it.
-
-        Where the item has no room for the reason, it goes without; where it has no room for a
-        token either, it must stay, and is passed over.
-        """
-        arguments = {**at(self._settings, moment.now), "token": moment.tokens[0], **own}
-        try:
-            return (yield from write(Write(id, rule, arguments)))
-        except RequestRejectedError:
-            pass
-        try:
-            return (yield from write(Write(id, rule, {**arguments, reason: []})))
-        except RequestRejectedError as error:
-            self._pass_over(id, error)
-            return None
-
-    def _checked(self, item: Item) -> Operation[Message[Any] | None]:
-        """Return a claimed message if its payload can be decoded, else dead-letter it.
-
-        In the dead-letter queue there is nowhere else to go: it is delivered as it is, and reading
-        its payload raises.
-        """
-        (state,) = _RECEIVE[self._source].destinations
-        message: Message[Any] = Message(item, state, self._settings.codec, self._settings.table)
-        if self._source is QueueType.DLQ:
-            return message
-        try:
-            message.data  # noqa: B018 - decoded here for what it may raise, and kept
-        except PayloadError as error:
-            with suppress(DynamoMQError):  # it stays claimed; after its deadline we try again
-                yield from move_to_dlq(self._settings, message, error=error)
-            return None
-        return message
-
-
-def _distinct(page: Page) -> list[Item]:
+def distinct(page: Page) -> list[Item]:
     """Return a page's entries, each message once: a stale index may repeat one."""
-    return list({_id(entry): entry for entry in page.entries}.values())
-
-
-def _id(entry: Item) -> str:
-    return str(entry[ID.name])
-
-
-def _may_be_ours(failed: Failed) -> bool:
-    """Tell whether a claim that failed may have been executed all the same."""
-    return not isinstance(failed.error, ThrottledError | ConflictError)
-
-
-def _items_behind(
-    unclear: Sequence[tuple[Write, Refused | Failed]],
-) -> Operation[Mapping[str, Item | None]]:
-    """Return the items of claims that did not succeed: as the reply shows them, or read."""
-    shown = {
-        request.id: reply.item
-        for request, reply in unclear
-        if isinstance(reply, Refused) and reply.shown
-    }
-    ids = tuple(request.id for request, _ in unclear if request.id not in shown)
-    read = (yield from persistently(GetMany(ids))) if ids else {}
-    return {**shown, **read}
-
-
-def _unreceivable(id: str, cause: RequestRejectedError) -> RequestRejectedError:
-    """Return the error for a message that no claim can be written to: too large, or too odd."""
-    error = RequestRejectedError(
-        f"Message {id!r} is due, but can't be received: {cause.message}",
-        code=cause.code,
-        remedy="Repair or remove the item; other messages are received all the same.",
-    )
-    error.__cause__ = cause
-    return error
-
-
-def _raise_if_all_failed(replies: Sequence[BatchReply]) -> None:
-    """Raise the first error of a batch in which nothing could be carried out."""
-    failed = [reply.error for reply in replies if isinstance(reply, Failed)]
-    if len(failed) == len(replies) and failed[0].retryable:
-        raise failed[0]
+    return list({id_of(entry): entry for entry in page.entries}.values())

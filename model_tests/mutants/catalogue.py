@@ -19,7 +19,7 @@ from dynamomq.attributes import (
 )
 from dynamomq.effects import Remove, Set
 from dynamomq.expressions import Arg, Constant, IfNotExists, Plus
-from dynamomq.operations import holding, operating, receiving, sending
+from dynamomq.operations import claims, holding, operating, sending
 from model_tests.mutants import defects
 from model_tests.mutants.altering import (
     Mutant,
@@ -57,7 +57,7 @@ def _fenced() -> Iterable[Mutant]:
     yield mutant(
         "receipt-of-the-first",
         "A delivery has the receipt of the one before, if there was one.",
-        Place(receiving, "_RECEIVE", rules(instead=[Set(RECEIPT, IfNotExists(RECEIPT, _TOKEN))])),
+        Place(claims, "_RECEIVE", rules(instead=[Set(RECEIPT, IfNotExists(RECEIPT, _TOKEN))])),
     )
     yield mutant(
         "update-keeps-receipt",
@@ -102,12 +102,12 @@ def _no_double() -> Iterable[Mutant]:
     yield mutant(
         "receive-what-the-index-shows",
         "receive claims what the index shows, without a condition.",
-        Place(receiving, "_RECEIVE", rules(unasked=[DUE, RECEIVE_COUNT], any_state=True)),
+        Place(claims, "_RECEIVE", rules(unasked=[DUE, RECEIVE_COUNT], any_state=True)),
     )
     yield mutant(
         "receive-what-is-held",
         "receive leaves it to the reader's clock whether a delivery has expired.",
-        Place(receiving, "_RECEIVE", rules(also_from=["PROCESSING"])),
+        Place(claims, "_RECEIVE", rules(also_from=["PROCESSING"])),
     )
     yield mutant(
         "extend-shortens",
@@ -117,7 +117,7 @@ def _no_double() -> Iterable[Mutant]:
     yield mutant(
         "receive-takes-all-for-its-own",
         "receive takes the message that refused its claim for its own, whoever holds it.",
-        Place(receiving._Claim, "_second_look", defects.takes_all_for_its_own),
+        Place(claims.Claim, "_second_look", defects.takes_all_for_its_own),
     )
     yield mutant(
         "cancel-what-is-held",
@@ -135,7 +135,7 @@ def _not_early() -> Iterable[Mutant]:
     yield mutant(
         "receive-before-due",
         "receive leaves it to the index whether a message is due.",
-        Place(receiving, "_RECEIVE", rules(unasked=[DUE])),
+        Place(claims, "_RECEIVE", rules(unasked=[DUE])),
     )
     yield mutant(
         "retry-at-once",
@@ -158,7 +158,7 @@ def _max_receives() -> Iterable[Mutant]:
     yield mutant(
         "receive-beyond-the-limit",
         "receive leaves it to the index whether deliveries are left.",
-        Place(receiving, "_RECEIVE", rules(unasked=[RECEIVE_COUNT])),
+        Place(claims, "_RECEIVE", rules(unasked=[RECEIVE_COUNT])),
     )
     for trigger in ("retry", "extend"):
         yield mutant(
@@ -169,7 +169,7 @@ def _max_receives() -> Iterable[Mutant]:
     yield mutant(
         "receive-forgets-deliveries",
         "receive counts each delivery as the first.",
-        Place(receiving, "_RECEIVE", rules(instead=[Set(RECEIVE_COUNT, Constant(1))])),
+        Place(claims, "_RECEIVE", rules(instead=[Set(RECEIVE_COUNT, Constant(1))])),
     )
     yield mutant(
         "release-counts",
@@ -206,7 +206,7 @@ def _no_loss() -> Iterable[Mutant]:
     yield mutant(
         "exhaust-removes",
         "A message that has used up its deliveries is removed.",
-        Place(receiving, "_EXHAUST", rules(kind="delete")),
+        Place(claims, "_EXHAUST", rules(kind="delete")),
     )
 
 
@@ -239,7 +239,7 @@ def _dedup() -> Iterable[Mutant]:
     yield mutant(
         "receive-overwrites-send-token",
         "receive overwrites the token of the send.",
-        Place(receiving, "_RECEIVE", rules(instead=[Set(SEND_TOKEN, _TOKEN)])),
+        Place(claims, "_RECEIVE", rules(instead=[Set(SEND_TOKEN, _TOKEN)])),
     )
     yield mutant(
         "send-believes-refusals",
@@ -272,12 +272,12 @@ def _repeatable() -> Iterable[Mutant]:
     yield mutant(
         "receive-believes-refusals",
         "A refusal counts as one, though it is the echo of the receiver's own success.",
-        Place(receiving, "write", defects.without(RECEIPT)),
+        Place(claims, "write", defects.without(RECEIPT)),
     )
     yield mutant(
         "batch-believes-refusals",
         "In a batch, the items behind refused claims are not looked at.",
-        Place(receiving, "_items_behind", replaced_by(defects.looks_at_nothing)),
+        Place(claims, "_items_behind", replaced_by(defects.looks_at_nothing)),
     )
 
 
@@ -300,13 +300,13 @@ def _others() -> Iterable[Mutant]:
         "receive-only-what-is-ready",
         "receive does not claim messages whose delivery has expired.",
         "PROGRESS",
-        (Place(receiving, "_RECEIVE", only_from("READY")),),
+        (Place(claims, "_RECEIVE", only_from("READY")),),
     )
     yield Mutant(
         "exhaust-never",
         "A message that has used up its deliveries stays where it is.",
         "PROGRESS",
-        (Place(receiving._Claim, "_exhaust", replaced_by(defects.leaves_it)),),
+        (Place(claims.Claim, "_exhaust", replaced_by(defects.leaves_it)),),
     )
     yield Mutant(
         "extend-begins-anew",
@@ -323,7 +323,7 @@ def _others() -> Iterable[Mutant]:
 
 
 _TOKEN = Arg("token")
-_WRITING = (sending, receiving, holding, operating)
+_WRITING = (sending, claims, holding, operating)
 
 MUTANTS: tuple[Mutant, ...] = (
     *_no_loss(),

@@ -17,7 +17,7 @@ from dynamomq.attributes import (
 from dynamomq.effects import Remove, Set
 from dynamomq.expressions import Constant
 from dynamomq.message import Message
-from dynamomq.operations import holding, operating, receiving
+from dynamomq.operations import claims, holding, operating
 from model_tests.mutants import defects
 from model_tests.mutants.altering import Mutant, Place, replaced_by, rules
 from model_tests.mutants.defects import among_operations
@@ -90,7 +90,7 @@ def _times() -> Iterable[Mutant]:
         "exhaust-ahead",
         "A message is put aside by a clock that is a minute ahead.",
         "NOT-EARLY",
-        (Place(receiving._Claim, "_put_aside", defects.puts_aside_ahead),),
+        (Place(claims.Claim, "_put_aside", defects.puts_aside_ahead),),
     )
     yield Mutant(
         "holders-turn-back-time",
@@ -172,7 +172,7 @@ def _items() -> Iterable[Mutant]:
         "receive-keeps-time",
         "receive does not say when it was.",
         "TRACE",
-        Place(receiving, "_RECEIVE", rules(unchanged=[UPDATED])),
+        Place(claims, "_RECEIVE", rules(unchanged=[UPDATED])),
     )
 
 
