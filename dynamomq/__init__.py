@@ -37,7 +37,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import QueueType
 from dynamomq.message import Failure, Message
-from dynamomq.operations import QueueStats, Stats
+from dynamomq.operations import ConsumerInfo, QueueStats, Stats
 from dynamomq.queue import Queue
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "CallerError",
     "ClosedError",
     "ConflictError",
+    "ConsumerInfo",
     "ContentionError",
     "CredentialsError",
     "DuplicateMessageError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
@@ -24,7 +25,7 @@ from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.operations import MAX_RECEIVE, Settings, Stats
+from dynamomq.operations import MAX_RECEIVE, ConsumerInfo, Settings, Stats
 from dynamomq.payload import codec_for
 from dynamomq.requests import Operation
 from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
@@ -421,6 +422,14 @@ class Queue(Generic[T]):
         """
         check_count("limit", limit, at_least=1, at_most=_MOST_COUNTED)
         return self._run(operations.stats(self._settings, limit=limit))
+
+    def consumers(self) -> builtins.list[ConsumerInfo]:
+        """Return the consumers that are at work, the longest-serving first (spec: CONSUMER-1).
+
+        What they say of themselves is up to ten seconds old; one that died is listed until its
+        lease ends, half a minute at most.
+        """
+        return self._run(operations.consumers())
 
     def _run(self, operation: Operation[R]) -> R:
         return self._driver.run(operation)

@@ -49,7 +49,7 @@ RETRY_HORIZON: Final = 300
 FORGOTTEN_EPOCH: Final = _NOW // SECOND + RETRY_HORIZON
 VISIBILITY_TIMEOUT: Final = 30
 GROUP_ITEM: Final = "$group#customer-7"
-CONSUMER_ITEM: Final = f"$consumer#{NOW}#consumer-1"
+CONSUMER_ITEM: Final = f"$consumer#STANDARD#{NOW}#consumer-1"
 
 
 def at(seconds: int, nanoseconds: int = 0, *, since: str = NOW) -> str:

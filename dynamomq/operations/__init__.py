@@ -7,7 +7,9 @@ tests; it knows no clock, no randomness and no network.
 
 from __future__ import annotations
 
+from dynamomq.operations.claiming import Claimer
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
+from dynamomq.operations.membership import ConsumerInfo, Load, consumers
 from dynamomq.operations.operating import bury, redrive
 from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
 from dynamomq.operations.receiving import MAX_RECEIVE, receive
@@ -19,10 +21,14 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "MAX_RECEIVE",
     "RETRY_HORIZON",
+    "Claimer",
+    "ConsumerInfo",
+    "Load",
     "QueueStats",
     "Settings",
     "Stats",
     "bury",
+    "consumers",
     "create_table",
     "delete",
     "extend",

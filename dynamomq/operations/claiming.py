@@ -1,0 +1,260 @@
+"""Claim together with other consumers: agree, as a hint, on who goes first (spec: CONSUMER-2, -3).
+
+Every consumer ranks all of them for each message by a hash of both ids. It claims those for which
+it comes first, and so mostly what nobody else tries for. Where it finds none of these, it takes
+over what it has itself seen unclaimed for a while: longer, the lower it ranks. A consumer that is
+dead, frozen or busy so costs its messages a moment, and nothing else.
+
+All of that may be wrong without harm: the condition of the claim decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from attrs import define, field
+
+from dynamomq.attributes import DUE
+from dynamomq.errors import ContentionError, DynamoMQError, ServiceError
+from dynamomq.machine import QueueType
+from dynamomq.message import Message
+from dynamomq.operations.claims import Claim, id_of
+from dynamomq.operations.membership import Load, Member, join, leave, members, renew
+from dynamomq.operations.receiving import distinct
+from dynamomq.operations.writing import Settings, persistently
+from dynamomq.requests import MAX_BATCH, Operation, Query, Tick, ask
+from dynamomq.timestamps import SECOND, format_instant
+from dynamomq.values import Item
+
+__all__ = ["RENEWAL", "SETTLING", "Claimer"]
+
+RENEWAL = 10 * SECOND
+"""How often a consumer renews its lease and looks who else is there, in nanoseconds."""
+
+SETTLING = 12 * SECOND
+"""How long after its beginning a consumer counts: longer than a renewal, so that all know it."""
+
+_QUICK_RENEWAL = SECOND  # while somebody settles
+_INTRODUCTION = 3 * SECOND // 2  # longer than that: others who settle know the newcomer by then
+_REST = 10 * SECOND  # how long a candidate that was tried for is left alone
+_SPARE = 1.25  # candidates to read for each one wanted, times the number of consumers
+_LEAST, _MOST = 10, 1000  # candidates; ten cost no more than one
+_LOOKS = 3  # queries in one call, each for four times as many candidates
+_WIDER = 4
+
+_Key = tuple[str, str]
+"""A message and its due time: a claim, or anything else that frees it again, changes that."""
+
+
+@define(eq=False)
+class Claimer:
+    """One consumer's claiming: what it knows of the others, and of messages that are due.
+
+    It is a hint in memory: lost with the process, and never trusted. Use it from one thread.
+
+    Attributes:
+        settings: the queue's.
+        source: the queue to receive from.
+        timeout: how long deliveries last, in nanoseconds.
+        steal_after: how long to leave a message to each consumer that ranks higher, in nanoseconds.
+        host: the machine that the consumer runs on.
+        pid: its process.
+        trouble: why the others could not be asked or told the last time; ``None``: they could.
+        me: its own entry.
+        others: the other consumers, as last seen.
+    """
+
+    settings: Settings
+    source: QueueType
+    timeout: int
+    steal_after: int
+    host: str
+    pid: int
+    trouble: DynamoMQError | None = None
+    me: Member | None = None
+    others: tuple[Member, ...] = ()
+    _renews_at: int = 0
+    _begins_at: int = 0
+    _counts_from: int = 0
+    _was_full: bool = False
+    _candidates: dict[str, Item] = field(factory=dict)
+    _first_seen: dict[_Key, int] = field(factory=dict)
+    _tried: dict[_Key, int] = field(factory=dict)
+    _ranks: dict[str, int] = field(factory=dict)
+    _ranked: tuple[str, ...] = ()
+    _steals_at: int | None = None
+
+    # --- with others -------------------------------------------------------------------------
+
+    def attend(self, load: Load) -> Operation[None]:
+        """Renew the lease and look who else is there, if it is time to."""
+        moment = yield from ask(Tick())
+        if moment.now < self._renews_at and self._renews_at - moment.now <= RENEWAL:
+            return
+        self._renews_at = moment.now + RENEWAL
+        began = self.me is None
+        try:
+            yield from self._show(load)
+            known = yield from members(self.source, moment.now)
+        except (ServiceError, ContentionError) as error:
+            self.trouble = error  # we go on with what we know
+            return
+        self.trouble = None
+        me = self.me
+        self.others = tuple(one for one in known if me is None or one.id != me.id)
+        settling = [*self.others, *([me] if me else [])]
+        if any(one.since + SETTLING > moment.now for one in settling):
+            self._renews_at = moment.now + _QUICK_RENEWAL
+        if began and any(one.since + SETTLING > moment.now for one in self.others):
+            self._begins_at = moment.now + _INTRODUCTION
+
+    def _show(self, load: Load) -> Operation[None]:
+        """Show oneself, or renew that."""
+        if self.me is not None and not (yield from renew(self.me, load)):
+            self.me = None  # frozen for so long that storage has removed the entry
+        if self.me is None:
+            self.me = yield from join(self.source, self.host, self.pid)
+            self._counts_from = self.me.since + SETTLING
+        elif self._was_full and not load.full:
+            moment = yield from ask(Tick())  # some have not read yet that it is available again
+            self._counts_from = moment.now + SETTLING
+        self._was_full = load.full
+
+    def leave(self) -> Operation[None]:
+        """Tell the others that this consumer ends, if they can be told."""
+        me, self.me = self.me, None
+        if me is not None:
+            try:
+                yield from leave(me)
+            except (ServiceError, ContentionError) as error:
+                self.trouble = error  # its lease ends by itself
+
+    def looks_again(self, now: int) -> int:
+        """Return in how many nanoseconds there may be something to do that no message announces."""
+        reasons = [self._renews_at, *([self._begins_at] if self._begins_at > now else [])]
+        if self._steals_at is not None:
+            reasons.append(self._steals_at)
+        return max(0, min(reasons) - now)
+
+    # --- claiming ----------------------------------------------------------------------------
+
+    def claim(self, wanted: int, load: Load) -> Operation[list[Message[Any]]]:
+        """Claim up to ``wanted`` messages, the oldest first; none if none is there for us now.
+
+        Raises:
+            ServiceError: nothing could be claimed. What was claimed before a failure is returned.
+        """
+        yield from self.attend(load)
+        moment = yield from ask(Tick())
+        if moment.now < self._begins_at <= moment.now + _INTRODUCTION:
+            return []
+        claim = Claim(self.settings, self.source, self.timeout)
+        found: list[Message[Any]] = []
+        chosen = self._choose(wanted, moment.now)
+        if len(chosen) == wanted:
+            yield from self._try(chosen, claim, found)
+        window = wanted * (1 + len(self._rivals(moment.now))) * _SPARE
+        for _ in range(_LOOKS):
+            if found:
+                break
+            more = yield from self._look(min(max(round(window), _LEAST), _MOST))
+            moment = yield from ask(Tick())
+            yield from self._try(self._choose(wanted, moment.now), claim, found)
+            window *= _WIDER
+            if not more:
+                break
+        if not found and claim.hindrance is not None:
+            raise claim.hindrance
+        return found
+
+    def _look(self, limit: int) -> Operation[bool]:
+        """Read what is due; tell whether there is more than was read."""
+        moment = yield from ask(Tick())
+        query = Query(self.source.value, format_instant(moment.now), limit)
+        page = yield from persistently(query)
+        self._tried = {key: when for key, when in self._tried.items() if _rests(when, moment.now)}
+        entries = [one for one in distinct(page) if _key(one) not in self._tried]
+        self._candidates = {id_of(one): one for one in entries}
+        known = self._first_seen
+        self._first_seen = {key: known.get(key, moment.now) for key in map(_key, entries)}
+        return page.cursor is not None
+
+    def _try(
+        self, chosen: Sequence[Item], claim: Claim, found: list[Message[Any]]
+    ) -> Operation[None]:
+        """Claim what was chosen; a failure must not lose what was won before it."""
+        for start in range(0, len(chosen), MAX_BATCH):
+            batch = chosen[start : start + MAX_BATCH]
+            moment = yield from ask(Tick())
+            try:
+                yield from claim.batch(batch, found)
+            except DynamoMQError:
+                if not found:
+                    raise
+                return
+            for candidate in batch:
+                self._candidates.pop(id_of(candidate), None)
+                self._tried[_key(candidate)] = moment.now
+        if claim.lost:  # to whom?
+            self._renews_at = min(self._renews_at, moment.now + _QUICK_RENEWAL)
+
+    def _choose(self, wanted: int, now: int) -> list[Item]:
+        """Return the oldest candidates that are ours; if there are none, those left by others."""
+        self._rank(now)
+        ours: list[Item] = []
+        left: list[Item] = []
+        self._steals_at = None
+        for id, candidate in self._candidates.items():
+            rank = self._rank_for(id)
+            if rank == 0:
+                ours.append(candidate)
+                if len(ours) == wanted:
+                    break
+                continue
+            free_at = self._first_seen[_key(candidate)] + rank * self.steal_after
+            if free_at <= now:
+                left.append(candidate)
+            elif self._steals_at is None or free_at < self._steals_at:
+                self._steals_at = free_at
+        return ours or left[:wanted]
+
+    # --- ranks -------------------------------------------------------------------------------
+
+    def _rivals(self, now: int) -> tuple[str, ...]:
+        """Return the others that count: those who have been there for a while, if there are any."""
+        available = [one for one in self.others if one.available]
+        settled = tuple(one.id for one in available if one.since + SETTLING <= now)
+        if settled or (self.me is not None and self._counts_from <= now):
+            return settled
+        return tuple(one.id for one in available)
+
+    def _rank(self, now: int) -> None:
+        """Note who is ranked; forget ranks that were made of others."""
+        rivals = self._rivals(now)
+        settled = any(one.since + SETTLING <= now for one in self.others if one.available)
+        counts = self.me is not None and (self._counts_from <= now or not settled)
+        ranked = (*rivals, self.me.id) if self.me is not None and counts else (*rivals, "")
+        if ranked != self._ranked:
+            self._ranked, self._ranks = ranked, {}
+
+    def _rank_for(self, id: str) -> int:
+        """Return how many come before us for a message."""
+        if id not in self._ranks:
+            *rivals, me = self._ranked
+            mine = _score(me, id) if me else b""  # who does not count comes last
+            self._ranks[id] = sum(_score(rival, id) > mine for rival in rivals)
+        return self._ranks[id]
+
+
+def _score(consumer: str, id: str) -> bytes:
+    return sha256(f"{consumer}\0{id}".encode()).digest()[:8]
+
+
+def _key(entry: Item) -> _Key:
+    return id_of(entry), str(entry[DUE.name])
+
+
+def _rests(tried: int, now: int) -> bool:
+    return tried <= now < tried + _REST
