@@ -12,6 +12,7 @@ from dynamomq.drivers.local import LocalEngine
 from dynamomq.errors import (
     AccessDeniedError,
     CallerError,
+    ClockError,
     ClosedError,
     ConflictError,
     ContentionError,
@@ -43,6 +44,7 @@ from dynamomq.queue import Queue
 __all__ = [
     "AccessDeniedError",
     "CallerError",
+    "ClockError",
     "ClosedError",
     "ConflictError",
     "ConsumerInfo",

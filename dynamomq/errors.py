@@ -14,6 +14,7 @@ from __future__ import annotations
 __all__ = [
     "AccessDeniedError",
     "CallerError",
+    "ClockError",
     "ClosedError",
     "ConflictError",
     "ContentionError",
@@ -315,6 +316,30 @@ class InternalError(UnavailableError):
 
 class AccessDeniedError(ServiceError):
     """The credentials in use do not allow the request."""
+
+
+class ClockError(ServiceError):
+    """The time is not known well enough to claim messages; nothing was claimed by this request.
+
+    The local clock was set while a request was under way, or the service took very long to answer.
+    The next reply of the service mends it.
+
+    Attributes:
+        uncertainty: how far the time may be off, in seconds.
+        limit: how far it may be, in seconds.
+    """
+
+    retryable = True
+
+    def __init__(self, uncertainty: float, limit: float) -> None:
+        """Compare what is known of the time with what is needed."""
+        super().__init__(
+            f"Nothing is received while the time is known to {uncertainty:.1f} s only "
+            f"(clock_limit: {limit:g} s).",
+            remedy="Call again: each reply of the service tells its time.",
+        )
+        self.uncertainty = uncertainty
+        self.limit = limit
 
 
 class RequestRejectedError(ServiceError):

@@ -78,16 +78,19 @@ class Moment:
     """The time, and randomness for one step.
 
     Attributes:
-        now: nanoseconds since the epoch, by the driver's clock.
+        now: nanoseconds since the epoch, by the driver's clock, corrected where the driver can.
         tokens: as many fresh tokens as were asked for; 22 URL-safe characters each.
         id: a fresh UUIDv7, where one was asked for.
         chance: a random number in [0, 1).
+        uncertainty: how far ``now`` may be from the service's time, in nanoseconds; ``None``: that
+            is not known, or the storage has no other clock than ours.
     """
 
     now: int
     tokens: tuple[str, ...]
     id: str
     chance: float
+    uncertainty: int | None = None
 
 
 @frozen
@@ -97,10 +100,13 @@ class Tick(Request[Moment]):
     Attributes:
         tokens: how many fresh tokens are needed.
         new_id: whether a fresh message id is needed.
+        claims: whether messages are to be claimed by this time. The driver then raises
+            :class:`~dynamomq.errors.ClockError` where it can't tell the time well enough.
     """
 
     tokens: int = 0
     new_id: bool = False
+    claims: bool = False
 
 
 @frozen

@@ -12,11 +12,17 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
-from dynamomq.errors import ClosedError, DynamoMQError
+from dynamomq.drivers.skew import UNKNOWN, Offset
+from dynamomq.errors import ClockError, ClosedError, DynamoMQError
 from dynamomq.requests import Moment, Operation, Request, Sleep, Tick
 from dynamomq.table import TableDefinition
+from dynamomq.timestamps import SECOND
 
-__all__ = ["Driver", "Engine", "Surroundings"]
+__all__ = ["CLOCK_LIMIT", "Driver", "Engine", "Surroundings"]
+
+CLOCK_LIMIT = 15 * SECOND
+"""How uncertain the time may be for a claim, unless said otherwise: one reply tells it to about a
+second, so this is exceeded only where a reply took very long."""
 
 R = TypeVar("R")
 
@@ -33,6 +39,10 @@ def _uuid7(now: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def _uncorrected(_now: int) -> Offset:
+    return UNKNOWN
+
+
 @frozen
 class Surroundings:
     """Where time and chance come from; tests put their own here.
@@ -43,6 +53,9 @@ class Surroundings:
         token: returns a fresh token that nobody can guess.
         chance: returns a random number in [0, 1).
         new_id: returns a fresh message id for an instant; a UUIDv7.
+        offset: returns what is to be added to the clock when that shows so much. Nothing, unless
+            an engine puts its estimate of the service's clock here.
+        clock_limit: how uncertain the time may be for a claim, in nanoseconds.
     """
 
     clock: Callable[[], int] = time.time_ns
@@ -50,12 +63,23 @@ class Surroundings:
     token: Callable[[], str] = _token
     chance: Callable[[], float] = random.random
     new_id: Callable[[int], str] = _uuid7
+    offset: Callable[[int], Offset] = _uncorrected
+    clock_limit: int = CLOCK_LIMIT
 
     def moment(self, tick: Tick) -> Moment:
-        """Answer a ``Tick``."""
-        now = self.clock()
+        """Answer a ``Tick``.
+
+        Raises:
+            ClockError: messages are to be claimed, and the time is not known well enough for that.
+        """
+        local = self.clock()
+        offset = self.offset(local)
+        uncertainty, now = offset.uncertainty, local + offset.nanoseconds
+        if tick.claims and uncertainty is not None and uncertainty > self.clock_limit:
+            raise ClockError(uncertainty / SECOND, self.clock_limit / SECOND)
         fresh = tuple(self.token() for _ in range(tick.tokens))
-        return Moment(now, fresh, self.new_id(now) if tick.new_id else "", self.chance())
+        id = self.new_id(now) if tick.new_id else ""
+        return Moment(now, fresh, id, self.chance(), uncertainty)
 
 
 class Driver(ABC):

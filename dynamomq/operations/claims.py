@@ -105,7 +105,7 @@ class Claim:
                 live.append(candidate)
         if not live:
             return
-        moment = yield from ask(Tick(tokens=len(live)))
+        moment = yield from ask(Tick(tokens=len(live), claims=True))
         requests = [
             self._request(candidate, moment.now, token)
             for candidate, token in zip(live, moment.tokens, strict=True)

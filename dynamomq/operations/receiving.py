@@ -104,7 +104,7 @@ class _Search:
                 pick = int(moment.chance * len(candidates)) if self._claim.lost else 0
                 candidate = candidates.pop(pick)
                 tried.add(id_of(candidate))
-                moment = yield from ask(Tick(tokens=1))
+                moment = yield from ask(Tick(tokens=1, claims=True))
                 claimed = yield from self._claim.one(candidate, moment)
                 if claimed is not None:
                     return [claimed]
