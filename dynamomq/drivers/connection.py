@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, TypeAlias, TypeGuard
+from typing import Any, Final, Protocol, TypeAlias
 
 from botocore.exceptions import ClientError
 
 from dynamomq.drivers.failures import SDK_ERRORS, Attempt, stem, translated
 from dynamomq.drivers.meter import Capacity, Meter
+from dynamomq.drivers.service_clock import ServiceClock
 from dynamomq.errors import ClosedError
 from dynamomq.table import TableDefinition
 
@@ -77,8 +78,13 @@ class Connection:
         region_name: str | None,
         endpoint_url: str | None,
         profile_name: str | None,
+        clock: ServiceClock | None = None,
     ) -> None:
-        """Note what to connect to; see :class:`~dynamomq.drivers.dynamodb.DynamoDBEngine`."""
+        """Note what to connect to; see :class:`~dynamomq.drivers.dynamodb.DynamoDBEngine`.
+
+        ``clock`` is to learn the service's time from all answers.
+        """
+        self._clock = clock
         self._session = session
         self._region_name = region_name
         self._endpoint_url = endpoint_url
@@ -113,16 +119,20 @@ class Connection:
         if meter is not None and operation in _METERED:
             parameters["ReturnConsumedCapacity"] = "INDEXES"
         answer: Answer = {}
+        sent = self._clock.local() if self._clock is not None else 0
         try:
             client = self._client
             if client is None:
                 client = self._connected()
             answer = getattr(client, _METHODS[operation])(**parameters)
         except SDK_ERRORS as error:
+            if isinstance(error, ClientError):
+                answer = error.response
             if not _is_refusal(error):
                 raise translated(error, self.attempt(operation, table)) from error
-            answer = error.response
         finally:
+            if self._clock is not None:
+                self._clock.heed(answer, sent)
             if meter is not None:
                 capacity = _capacity(answer, reads=operation in _READS)
                 meter.count(operation, refused=_refusals(answer), capacity=capacity)
@@ -216,7 +226,7 @@ def _version() -> str:
         return "source"
 
 
-def _is_refusal(error: Exception) -> TypeGuard[ClientError]:
+def _is_refusal(error: Exception) -> bool:
     """Tell whether the condition of a single write did not hold."""
     return (
         isinstance(error, ClientError)

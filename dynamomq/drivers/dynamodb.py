@@ -8,17 +8,20 @@ than boto3 itself; ``connection.py`` makes the call, and what boto3 raises becom
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attrs import evolve
 
 from dynamomq.attributes import DUE, ID, QUEUE_TYPE
+from dynamomq.checks import Duration, check_duration
 from dynamomq.drivers import wire
-from dynamomq.drivers.base import Driver, Surroundings
+from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings
 from dynamomq.drivers.connection import REFUSED, Answer, Client, Connection, Session
 from dynamomq.drivers.failures import from_code, stem
 from dynamomq.drivers.meter import Meter
+from dynamomq.drivers.service_clock import ServiceClock
 from dynamomq.errors import (
     AccessDeniedError,
     DynamoMQError,
@@ -47,10 +50,12 @@ from dynamomq.requests import (
     Written,
 )
 from dynamomq.table import TableDefinition, TableDescription
+from dynamomq.timestamps import SECOND
 from dynamomq.values import Item, item_from_wire, item_to_wire
 
 __all__ = ["DynamoDBDriver", "DynamoDBEngine"]
 
+_MAX_LIMIT: Final = timedelta(days=1)
 _BATCH_GET: Final = 100
 _FRUITLESS: Final = 6
 _BACKOFF: Final = 0.05  # seconds; doubled with each fruitless attempt
@@ -76,7 +81,8 @@ class DynamoDBEngine:
             operation.
         meter: counts requests where there is one; attached, it makes DynamoDB report the capacity
             units of each request.
-        surroundings: where time and chance come from.
+        surroundings: where time and chance come from; with the service's time, if that corrects
+            the clock.
     """
 
     def __init__(
@@ -89,6 +95,8 @@ class DynamoDBEngine:
         profile_name: str | None = None,
         batches: bool | None = None,
         meter: Meter | None = None,
+        clock_correction: bool | None = None,
+        clock_limit: Duration = CLOCK_LIMIT / SECOND,
         surroundings: Surroundings | None = None,
     ) -> None:
         """Note where to connect to; nothing is read or sent yet.
@@ -104,10 +112,16 @@ class DynamoDBEngine:
             batches: false for an endpoint that gets ``BatchExecuteStatement`` wrong (moto does),
                 or a role that may not use PartiQL: then each write is a request of its own.
             meter: counts requests.
+            clock_correction: whether the local clock is corrected by the service's time, which
+                each reply tells. By default it is, unless ``surroundings`` bring their own clock:
+                that is for tests, and shows what it is meant to show.
+            clock_limit: how far off the time may be for messages to be received; else ``receive``
+                raises ``ClockError``. One reply tells it to about a second.
             surroundings: another source of time and chance, for tests.
 
         Raises:
-            InvalidArgumentError: ``client`` or ``session`` together with what it already decides.
+            InvalidArgumentError: ``client`` or ``session`` together with what it already decides;
+                or ``clock_limit`` is no duration.
         """
         if endpoint_url is not None:
             _check_url(endpoint_url)
@@ -126,13 +140,20 @@ class DynamoDBEngine:
             _refuse({"profile_name": profile_name}, "a session is given, which has its own")
         self.batches = batches
         self.meter = meter
+        limit = check_duration("clock_limit", clock_limit, at_most=_MAX_LIMIT, zero=False)
+        if clock_correction is None:
+            clock_correction = surroundings is None
         self.surroundings = surroundings or Surroundings()
+        clock = ServiceClock(self.surroundings.clock) if clock_correction else None
+        if clock is not None:
+            self.surroundings = evolve(self.surroundings, offset=clock.offset, clock_limit=limit)
         self._connection = Connection(
             session=session,
             client=client,
             region_name=region_name,
             endpoint_url=endpoint_url,
             profile_name=profile_name,
+            clock=clock,
         )
 
     def __repr__(self) -> str:

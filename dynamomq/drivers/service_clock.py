@@ -1,0 +1,90 @@
+"""The service's time as its replies tell it: read off them, estimated, and a warning if we differ.
+
+:mod:`dynamomq.drivers.skew` has the arithmetic. This is what connects it with a client: where in an
+answer the header is, and what a person should be told.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
+from typing import Any, Final
+
+from dynamomq.drivers.skew import ClockOffset, Offset
+from dynamomq.timestamps import SECOND
+
+__all__ = ["ServiceClock"]
+
+_LOGGER: Final = logging.getLogger("dynamomq.clock")
+
+_WRONG: Final = SECOND
+"""By how much, at the least, a clock must be off to be worth a warning."""
+
+_RIGHT: Final = SECOND // 2
+"""By how much, at the most, it may be off to count as right again: less, or one that is off by
+about ``_WRONG`` would be warned of again and again."""
+
+
+class ServiceClock:
+    """What the time is at the service, by the replies of a connection; safe to share among threads.
+
+    Attributes:
+        local: returns what our clock shows, in nanoseconds since the epoch.
+    """
+
+    def __init__(self, local: Callable[[], int]) -> None:
+        """Know our own clock, and nothing of the service's."""
+        self.local = local
+        self._estimate = ClockOffset()
+        self._lock = threading.Lock()
+        self._wrong = False
+
+    def offset(self, now: int) -> Offset:
+        """Return what is to be added to our clock when it shows ``now``."""
+        return self._estimate.at(now)
+
+    def heed(self, answer: Mapping[str, Any], sent: int) -> None:
+        """Learn from an answer that has just come, if it says when it was made.
+
+        Args:
+            answer: what the client returned, or the response of the error that it raised.
+            sent: what our clock showed before the request was sent.
+        """
+        header = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        date = _instant(header) if isinstance(header, str) else None
+        if date is None:
+            return
+        received = self.local()
+        self._estimate.observe(date, sent=sent, received=received)
+        self._judge(self._estimate.at(received))
+
+    def _judge(self, offset: Offset) -> None:
+        """Warn, once, of a clock that is wrong; and say when it is right again."""
+        off = abs(offset.nanoseconds)
+        if not (off <= _RIGHT if self._wrong else off > _WRONG):
+            return
+        with self._lock:  # of several threads that notice it, one tells it
+            was_wrong, self._wrong = self._wrong, off > _WRONG
+        if self._wrong and not was_wrong:
+            _LOGGER.warning(
+                "The local clock is at least %.1f s %s the service's. DynamoMQ corrects for that, "
+                "to within %.1f s; other programs do not: set the clock (NTP).",
+                off / SECOND,
+                "behind" if offset.nanoseconds > 0 else "ahead of",
+                (offset.uncertainty or 0) / SECOND,
+            )
+        elif was_wrong and not self._wrong:
+            _LOGGER.info("The local clock agrees with the service's again.")
+
+
+@lru_cache(maxsize=16)  # all replies of one second say the same
+def _instant(date: str) -> int | None:
+    """Return the instant that a ``Date`` header names; ``None``: it is none."""
+    try:
+        parsed = parsedate_tz(date)
+        return None if parsed is None else mktime_tz(parsed) * SECOND
+    except (ValueError, OverflowError):
+        return None
