@@ -13,6 +13,8 @@ from model_tests.history.plan import Place, Plan, Tally
 from model_tests.history.process import Process
 from model_tests.history.worker import Assignment
 
+_WORKER = "model_tests.history.worker"
+
 
 @define
 class Crew:
@@ -29,10 +31,10 @@ class Crew:
     plan: Plan
     place: Place
     epoch: int = field(factory=epoch_of_this_machine)
-    members: list[Process] = field(factory=list)
+    members: list[Process[Assignment]] = field(factory=list)
     tally: Tally = field(factory=Tally)
 
-    def start(self, role: str, **duties: Any) -> Process:
+    def start(self, role: str, **duties: Any) -> Process[Assignment]:
         """Start one more, with a clock of its own."""
         number = sum(one.assignment.role == role for one in self.members) + 1
         name = f"{role}-{number}"
@@ -49,12 +51,12 @@ class Crew:
             max_receives=self.plan.max_receives,
             **duties,
         )
-        process = Process(assignment)
+        process = Process(_WORKER, assignment)
         self.members.append(process)
         self.tally.started += 1
         return process
 
-    def look(self) -> list[Process]:
+    def look(self) -> list[Process[Assignment]]:
         """Notice what has happened; return who was killed since the last look."""
         killed = []
         for process in [one for one in self.members if not one.has_ended]:
@@ -66,7 +68,7 @@ class Crew:
         self.tally.killed += len(killed)
         return killed
 
-    def of(self, role: str) -> list[Process]:
+    def of(self, role: str) -> list[Process[Assignment]]:
         """Those in a role that have not ended."""
         return [one for one in self.members if one.assignment.role == role and not one.has_ended]
 

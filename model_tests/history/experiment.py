@@ -47,7 +47,7 @@ def experiment(plan: Plan, place: Place) -> Verdict:
         WorkerError: a process failed by itself.
     """
     tally = run(plan, place)
-    keep(place.folder, plan, tally, _scan(place.client, place.table))
+    keep(place.folder, plan, tally, scan(place.client, place.table))
     return judge(place.folder)
 
 
@@ -72,8 +72,8 @@ def judge(folder: Path) -> Verdict:
     return Verdict(plan, tally, len(history.messages), figures(history, tally), violations)
 
 
-def _scan(client: Any, table: str) -> dict[str, Item]:
-    """All items by id, read consistently; there is nothing in them that JSON has no form for."""
+def scan(client: Any, table: str) -> dict[str, Item]:
+    """All items of a table by id, read consistently; JSON has a form for all that is in them."""
     pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     items = [item_from_wire(item) for page in pages for item in page["Items"]]
     return {str(item["id"]): item for item in items}

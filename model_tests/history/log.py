@@ -25,6 +25,7 @@ anything else
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -113,13 +114,13 @@ def payload_digest(payload: object) -> str:
 
 
 class Log:
-    """The file that one process appends to."""
+    """The file that one process appends to; safe to share among threads."""
 
     def __init__(self, folder: Path, process: str, clock: SkewedClock) -> None:
         """Open the process's file in the folder of the run."""
         self.process = process
         self._clock = clock
-        self._calls = 0
+        self._calls = itertools.count(1)
         path = folder / f"{process}{_SUFFIX}"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -134,15 +135,21 @@ class Log:
     ) -> None:
         os.close(self._file)
 
+    def now(self) -> Moment:
+        """The moment that an event would get."""
+        return self._clock.moment()
+
     def write(self, name: str, **details: Detail) -> None:
         """Append an event that happened now."""
-        event = Event(self.process, self._clock.moment(), name, details)
-        os.write(self._file, encode(event))
+        self.write_at(self.now(), name, **details)
+
+    def write_at(self, moment: Moment, name: str, **details: Detail) -> None:
+        """Append an event that happened at a moment that was noted before."""
+        os.write(self._file, encode(Event(self.process, moment, name, details)))
 
     def new_call(self) -> int:
-        """A number that tells a call from the process's others."""
-        self._calls += 1
-        return self._calls
+        """A number that tells a call from the process's others, in other threads, too."""
+        return next(self._calls)
 
 
 def encode(event: Event) -> bytes:

@@ -7,18 +7,39 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-
-from model_tests.history.worker import Assignment
+from typing import Generic, Protocol, TypeVar
 
 _CHANGES = os.WSTOPPED | os.WEXITED | os.WNOWAIT  # WNOWAIT: Popen is the one to clear away
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+class Assignment(Protocol):
+    """What a worker is to do; its text is the worker's argument."""
+
+    @property
+    def role(self) -> str:
+        """What kind of worker it is."""
+
+    @property
+    def name(self) -> str:
+        """The worker's name in the logs."""
+
+    @property
+    def folder(self) -> Path:
+        """Where what it prints goes."""
+
+    def to_json(self) -> str:
+        """As an argument of a command line."""
 
 
 class WorkerError(Exception):
     """A worker failed by itself; the message holds what it printed."""
 
 
-class Process:
+A = TypeVar("A", bound=Assignment)
+
+
+class Process(Generic[A]):
     """A worker process, started afresh: nothing is inherited from its parent's memory.
 
     Attributes:
@@ -27,15 +48,15 @@ class Process:
         status: how it had ended when it was last looked at; ``None``: it had not.
     """
 
-    def __init__(self, assignment: Assignment) -> None:
-        """Start it."""
+    def __init__(self, module: str, assignment: A) -> None:
+        """Start a module as a program, with its assignment as the argument."""
         self.assignment = assignment
         self.is_paused = False
         self.status: int | None = None
         self._errors = assignment.folder / f"{assignment.name}.stderr"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "model_tests.history.worker", assignment.to_json()],
+                [sys.executable, "-m", module, assignment.to_json()],
                 cwd=_ROOT,
                 stdin=subprocess.PIPE,  # closing it, or dying, tells the worker to end
                 stdout=errors,
@@ -97,6 +118,10 @@ class Process:
         """Tell it to end after what it has in hand."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    def terminate(self) -> None:
+        """Ask it to end, as whoever deploys it would."""
+        os.kill(self._process.pid, signal.SIGTERM)
 
     def bury(self) -> None:
         """Kill it unless it has ended, and release what it leaves behind."""

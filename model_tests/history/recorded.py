@@ -69,18 +69,7 @@ class RecordedQueue:
             self.log.write("receive unknown", error=type(error).__name__)
             return []
         for message in messages:
-            self.log.write(
-                "delivered",
-                id=message.id,
-                receipt=digest(message.receipt or ""),
-                queue=str(message.queue),
-                version=message.version,
-                receive_count=message.receive_count,
-                payload=payload_digest(message.data),
-                timeout=round(self.timeout * SECOND),
-                claimed=instant(message, "queue_peek_timestamp"),
-                deadline=deadline_of(message),
-            )
+            note_delivery(self.log, message, timeout=self.timeout)
         self.log.write("receive done", messages=len(messages))
         return messages
 
@@ -139,6 +128,22 @@ class RecordedQueue:
             self.log.write(f"{operation} done", call=call, **learned(result))
             return result
         return None
+
+
+def note_delivery(log: Log, message: Message[Any], *, timeout: float) -> None:
+    """Write down that a message was received, with the visibility timeout that was asked for."""
+    log.write(
+        "delivered",
+        id=message.id,
+        receipt=digest(message.receipt or ""),
+        queue=str(message.queue),
+        version=message.version,
+        receive_count=message.receive_count,
+        payload=payload_digest(message.data),
+        timeout=round(timeout * SECOND),
+        claimed=instant(message, "queue_peek_timestamp"),
+        deadline=deadline_of(message),
+    )
 
 
 def instant(message: Message[Any], attribute: str) -> int:

@@ -25,7 +25,7 @@ from model_tests.history.crew import Crew, hired
 from model_tests.history.plan import KILL, Place, Plan, Tally
 from model_tests.history.process import Process
 from model_tests.history.watch import Watch
-from model_tests.history.worker import id_of
+from model_tests.history.worker import Assignment, id_of
 
 _LOOK = 0.02  # seconds between two looks at what the run waits for
 _TIME_LIMIT = 120.0  # seconds for a run, and so many more for each message:
@@ -125,7 +125,7 @@ class _Run:
             one.name == holder and one.has_ended for one in self._crew.members
         )
 
-    def _replace(self, killed: list[Process]) -> None:
+    def _replace(self, killed: list[Process[Assignment]]) -> None:
         """Start successors of producers, and as many consumers as are missing."""
         for process in killed:
             if process.assignment.role == "producer":
@@ -142,7 +142,7 @@ class _Run:
             if process.is_paused and not process.has_ended and self._is_overtaken(process):
                 process.resume()
 
-    def _is_overtaken(self, process: Process) -> bool:
+    def _is_overtaken(self, process: Process[Assignment]) -> bool:
         held = self._watch.open[process.name]
         for id, version in list(held.items()):
             if self._place.version_of(id) == version:

@@ -1,0 +1,180 @@
+"""An engine that writes down what operations ask for, and what they are told.
+
+It sits beneath the queue, so that it sees all that a consumer does, whichever way the consumer runs
+its operations. To an operation, what is recorded is what it asks the storage to write, and how it
+ends: its result, or its error.
+
+Beside the events that the history's log describes there are
+
+``claim begun``
+    id, receipt (the digest of the one that a claim asks for), told with the moment at which the
+    operation began. Claims that nobody was told of may have taken place all the same.
+``exhaust begun``, ``exhaust done``
+    id: a message whose deliveries are used up is dead-lettered by whoever finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from attrs import define, field
+
+from dynamomq import DynamoMQError, Message, StaleReceiptError
+from dynamomq.drivers.base import Driver, Engine
+from dynamomq.requests import Operation, Request, Write, WriteBatch, Written
+from dynamomq.table import TableDefinition
+from dynamomq.timestamps import parse_instant
+from model_tests.history.log import Detail, Log, Moment, digest
+from model_tests.history.recorded import deadline_of, note_delivery
+from model_tests.history.records import HOLDERS_CALLS
+
+R = TypeVar("R")
+
+
+class RecordingEngine:
+    """Another engine, with a log of what is done with it."""
+
+    def __init__(self, engine: Engine, log: Log, *, timeout: float) -> None:
+        """Record what is done with an engine.
+
+        Args:
+            engine: the one to record.
+            log: where to.
+            timeout: the visibility timeout that all receive with; seconds.
+        """
+        self._engine = engine
+        self._log = log
+        self._timeout = timeout
+
+    def open(self, table: TableDefinition) -> Driver:
+        """A driver for a table, with a log of what is done with it."""
+        return _RecordingDriver(self._engine.open(table), self._log, self._timeout)
+
+    def close(self) -> None:
+        """Release connections."""
+        self._engine.close()
+
+
+class _RecordingDriver(Driver):
+    def __init__(self, driver: Driver, log: Log, timeout: float) -> None:
+        super().__init__(driver.table, driver.surroundings)
+        self._driver = driver
+        self._log = log
+        self._timeout = timeout
+
+    def run(self, operation: Operation[R]) -> R:
+        return self._driver.run(recorded(operation, self._log, timeout=self._timeout))
+
+    def execute(self, request: Request[R]) -> R:
+        return self._driver.execute(request)
+
+    def store(self, request: Request[Any]) -> Any:
+        return self._driver.store(request)
+
+
+def recorded(operation: Operation[R], log: Log, *, timeout: float) -> Operation[R]:
+    """The same operation, with a log of what it asks for and of how it ends."""
+    notes = _Notes(log, timeout)
+    try:
+        request = next(operation)
+        while True:
+            notes.asked(request)
+            try:
+                reply = yield request
+            except DynamoMQError as error:
+                request = operation.throw(error)
+            else:
+                notes.answered(request, reply)
+                request = operation.send(reply)
+    except StopIteration as stop:
+        notes.returned(stop.value)
+        result: R = stop.value
+        return result
+    except DynamoMQError as error:
+        notes.raised(error)
+        raise
+
+
+@define
+class _Notes:
+    """What one operation leaves in the log.
+
+    Attributes:
+        log: where to write.
+        timeout: the visibility timeout that was asked for; seconds.
+        begun: when the operation began; it has asked for nothing before.
+        call: the number of the holder's call that it is; ``None`` as long as it is none.
+        name: that call's.
+        claimed: the digests of the receipts that it has asked for.
+    """
+
+    log: Log
+    timeout: float
+    begun: Moment = field()
+    call: int | None = None
+    name: str = ""
+    claimed: set[str] = field(factory=set)
+
+    @begun.default
+    def _now(self) -> Moment:
+        return self.log.now()
+
+    def asked(self, request: Request[Any]) -> None:
+        """Note what the storage is about to be asked for."""
+        if isinstance(request, WriteBatch):
+            for write in request.writes:
+                self._asked_to_write(write, alone=False)
+        elif isinstance(request, Write):
+            self._asked_to_write(request, alone=True)
+
+    def _asked_to_write(self, write: Write, *, alone: bool) -> None:
+        trigger = write.rule.trigger
+        if trigger == "receive":
+            receipt = digest(str(write.arguments["token"]))
+            self.claimed.add(receipt)
+            self.log.write_at(self.begun, "claim begun", id=write.id, receipt=receipt)
+        elif trigger == "exhaust":
+            self.log.write("exhaust begun", id=write.id)
+        elif trigger in HOLDERS_CALLS and self.call is None:
+            if not alone:
+                raise NotImplementedError(f"a batch of {trigger}: its outcomes are not recorded")
+            self._call(write)
+
+    def _call(self, write: Write) -> None:
+        self.call, self.name = self.log.new_call(), write.rule.trigger
+        details: dict[str, Detail] = {"receipt": digest(str(write.arguments["receipt"]))}
+        if self.name == "retry":
+            details["delay"] = _lasts(write.arguments)
+        if self.name == "extend":
+            details["timeout"] = _lasts(write.arguments)
+        self.log.write_at(self.begun, f"{self.name} begun", call=self.call, id=write.id, **details)
+
+    def answered(self, request: Request[Any], reply: Any) -> None:
+        """Note an answer that is an outcome by itself."""
+        if isinstance(request, Write) and request.rule.trigger == "exhaust":
+            told = "done" if isinstance(reply, Written) else "refused"
+            self.log.write(f"exhaust {told}", id=request.id)
+
+    def returned(self, result: object) -> None:
+        """Note the result: a holder's call is done, or messages were received."""
+        if self.call is not None:
+            details: dict[str, Detail] = {}
+            if isinstance(result, Message):
+                details["deadline"] = deadline_of(result)
+            self.log.write(f"{self.name} done", call=self.call, **details)
+        else:
+            for message in result if isinstance(result, list | tuple) else ():
+                if isinstance(message, Message) and digest(message.receipt or "") in self.claimed:
+                    note_delivery(self.log, message, timeout=self.timeout)
+
+    def raised(self, error: DynamoMQError) -> None:
+        """Note the error: a holder's call came too late, or its outcome is unknown."""
+        if self.call is not None:
+            told = "stale" if isinstance(error, StaleReceiptError) else "unknown"
+            self.log.write(f"{self.name} {told}", call=self.call, error=type(error).__name__)
+
+
+def _lasts(arguments: Mapping[str, Any]) -> int:
+    """How long, from the time of the write, a message is to be left alone; nanoseconds."""
+    return parse_instant(str(arguments["due"])) - parse_instant(str(arguments["now"]))
