@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from email.utils import mktime_tz, parsedate_tz
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -84,7 +85,8 @@ class ServiceClock:
 def _instant(date: str) -> int | None:
     """Return the instant that a ``Date`` header names; ``None``: it is none."""
     try:
-        parsed = parsedate_tz(date)
-        return None if parsed is None else mktime_tz(parsed) * SECOND
+        moment = parsedate_to_datetime(date)
+        # Without a time zone it would be taken for the local one; in HTTP there is but GMT.
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * SECOND
     except (ValueError, OverflowError):
         return None
