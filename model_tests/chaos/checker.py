@@ -27,7 +27,7 @@ from attrs import define, field, frozen
 from dynamomq.values import Item
 from model_tests.chaos.plan import Course
 from model_tests.history.checker import DLQ, STANDARD, Violation
-from model_tests.history.log import Event, Moment
+from model_tests.history.log import Event, LogError, Moment
 from model_tests.history.records import GIVING_UP, Call, Delivery, History, MessageHistory
 from model_tests.history.timeline import Timeline
 
@@ -113,6 +113,8 @@ def _handlings(events: list[Event]) -> dict[tuple[str, str], _Handling]:
     for event in events:
         if event.name not in ("handler begun", "handler ended", "lease lost"):
             continue
+        if "receipt" not in event.details:
+            raise LogError(f"{event.process}: {event.name} lacks a receipt")
         key = event.process, str(event.details["receipt"])
         handling = handlings.setdefault(key, _Handling())
         if event.name == "handler begun":

@@ -1,0 +1,144 @@
+"""The recording engine writes down what operations ask for, and what they are told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define
+
+from dynamomq import LocalEngine, Message, Queue, StaleReceiptError, UnavailableError
+from dynamomq.testing import Clock, FaultyEngine
+from model_tests.chaos.recording import RecordingEngine
+from model_tests.history.log import Log, SkewedClock, digest, payload_digest, read_logs
+from model_tests.history.records import MessageHistory, Outcome, assemble
+
+DATA = {"number": 7}
+
+
+@define
+class Recording:
+    """A queue, of which one process's use is recorded, and another one's is not."""
+
+    folder: Path
+    clock: Clock
+    engine: FaultyEngine
+    queue: Queue[Any]
+    other: Queue[Any]
+
+    def receive(self, queue: Queue[Any] | None = None) -> Message[Any]:
+        """Receive the message."""
+        (message,) = (queue or self.queue).receive()
+        return message
+
+    def history(self) -> MessageHistory:
+        """What is known of the message by now."""
+        (message,) = assemble(read_logs(self.folder)).messages.values()
+        return message
+
+    def names(self) -> list[str]:
+        """The names of the message's events."""
+        return [event.name for event in self.history().events]
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[Recording]:
+    """A queue with one message in it."""
+    clock = Clock()
+    engine = FaultyEngine(LocalEngine(surroundings=clock.surroundings()))
+    with Log(tmp_path, "anna", SkewedClock(0)) as log, engine:
+        other: Queue[Any] = Queue("recorded", engine=engine.engine, max_receives=2)
+        other.create_table()
+        other.send(DATA)
+        recorded = RecordingEngine(engine, log, timeout=30)
+        queue: Queue[Any] = Queue("recorded", engine=recorded, max_receives=2)
+        yield Recording(tmp_path, clock, engine, queue, other)
+        recorded.close()
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+def test_a_delivery_is_recorded(recording: Recording, batch: int) -> None:
+    """Claims are noted before they are asked for, single or in a batch, and then what came."""
+    (message,) = recording.queue.receive(batch)
+    assert recording.names() == ["claim begun", "delivered"]
+    (delivery,) = recording.history().deliveries
+    assert delivery.receipt == digest(message.receipt or "")
+    assert delivery.payload == payload_digest(DATA)
+    assert (delivery.version, delivery.receive_count, delivery.queue) == (2, 1, "STANDARD")
+    assert delivery.first_deadline == delivery.claimed + delivery.timeout
+    claim, _ = recording.history().events
+    assert claim.details["receipt"] == delivery.receipt
+
+
+def test_reading_is_no_delivery(recording: Recording) -> None:
+    """Who lists messages is not their holder, whoever is."""
+    message = recording.receive(recording.other)
+    recording.clock.advance(60)
+    recording.receive()
+    names = recording.names()
+    assert [one.id for one in recording.queue.list()] == [message.id]
+    assert recording.names() == names
+
+
+@pytest.mark.parametrize("operation", ["retry", "release", "delete", "move_to_dlq"])
+def test_giving_up_is_recorded(recording: Recording, operation: str) -> None:
+    """What a holder asks for is noted before, and its outcome afterwards."""
+    getattr(recording.queue, operation)(recording.receive())
+    (call,) = recording.history().deliveries[0].calls
+    assert (call.operation, call.outcome) == (operation, Outcome.DONE)
+    assert recording.names()[-2:] == [f"{operation} begun", f"{operation} done"]
+
+
+def test_the_delay_of_a_retry_is_recorded(recording: Recording) -> None:
+    """NOT-EARLY needs to know after how long a message is to be due again."""
+    recording.queue.retry(recording.receive(), delay=5)
+    (call,) = recording.history().deliveries[0].calls
+    assert call.delay == 5_000_000_000
+
+
+def test_an_extension_is_recorded(recording: Recording) -> None:
+    """Both how much longer was asked for, and the deadline that was granted."""
+    message = recording.receive()
+    recording.clock.advance(10)
+    recording.queue.extend(message, 60)
+    (call,) = recording.history().deliveries[0].calls
+    assert (call.operation, call.timeout) == ("extend", 60_000_000_000)
+    assert call.deadline == recording.clock.now + 60_000_000_000
+
+
+def test_a_stale_call_is_recorded(recording: Recording) -> None:
+    """FENCED needs to know that it was told to have come too late."""
+    message = recording.receive()
+    recording.clock.advance(60)
+    recording.receive(recording.other)
+    with pytest.raises(StaleReceiptError):
+        recording.queue.delete(message)
+    assert recording.history().deliveries[0].calls[0].outcome is Outcome.REFUSED
+
+
+def test_a_failed_call_is_of_unknown_outcome(recording: Recording) -> None:
+    """No reply ever came; whether the deletion has taken place is not known."""
+    message = recording.receive()
+    with (
+        recording.engine.faults.time_out("delete", executed=True),
+        pytest.raises(UnavailableError),
+    ):
+        recording.queue.delete(message)
+    assert recording.history().deliveries[0].calls[0].outcome is Outcome.UNKNOWN
+
+
+def test_a_repeated_call_is_one_call(recording: Recording) -> None:
+    """An operation that repeats its request asks for one thing, and is told one outcome."""
+    message = recording.receive()
+    with recording.engine.faults.throttle("delete"):
+        recording.queue.delete(message)
+    assert recording.names()[-2:] == ["delete begun", "delete done"]
+
+
+def test_an_exhausted_message_is_recorded(recording: Recording) -> None:
+    """A receive that finds the deliveries used up dead-letters the message."""
+    for _ in range(2):
+        recording.receive(recording.other)
+        recording.clock.advance(60)
+    assert not recording.queue.receive()
+    assert recording.names() == ["exhaust begun", "exhaust done"]
