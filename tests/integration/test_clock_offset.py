@@ -27,7 +27,6 @@ AHEAD, BEHIND = 5 * HOUR, -3 * HOUR
 pytestmark = pytest.mark.engine("dynamodb-local")
 
 
-
 @frozen
 class Place:
     """Where there is a queue, and a clock."""
@@ -36,7 +35,39 @@ class Place:
     engine: DynamoDBEngine
 
     @property
-    def is_between(moment: datetime | None, since: int, until: int, off: int) -> bool:
+    def uncertainty(self) -> int:
+        """How far its time may be off by now, in nanoseconds; some are added for drift."""
+        found = self.engine.surroundings.moment(Tick()).uncertainty
+        assert found is not None, "replies have dates"
+        return found + SECOND // 10
+
+
+Open = Callable[..., Place]
+
+
+@pytest.fixture
+def place(dynamodb_endpoint: str, table_name: str) -> Iterator[Open]:
+    """Opens the test's queue under a clock that is wrong by so many seconds."""
+    with ExitStack() as stack:
+
+        def opened(wrong: float, **options: Any) -> Place:
+            def clock() -> int:
+                return time.time_ns() + round(wrong * SECOND)
+
+            engine = DynamoDBEngine(
+                endpoint_url=dynamodb_endpoint,
+                surroundings=Surroundings(clock=clock),
+                **{"clock_correction": True, **options},
+            )
+            stack.enter_context(closing(engine))
+            queue: Queue[Any] = Queue(table_name, engine=engine, visibility_timeout=60)
+            queue.create_table()  # and so the first replies are there
+            return Place(queue, engine)
+
+        yield opened
+
+
+def is_between(moment: datetime | None, since: int, until: int, off: int) -> bool:
     """Whether it is an instant that was asked for in between, by a clock that is off by so much."""
     assert moment is not None
     instant = parse_instant(moment.isoformat())
