@@ -31,12 +31,13 @@ LAYERS = (
     "queue",
     "testing",
     "consumer",
+    "worker",
     "bench",
     "demo",
     "cli",
 )
 # Programs: they use the library as a user does, measure time, and need not be imported by anyone.
-PROGRAMS = ("bench", "demo", "cli")
+PROGRAMS = ("worker", "bench", "demo", "cli")
 # Where users come in, by importing it or by naming it to pytest.
 FRONT_DOORS = (PACKAGE, f"{PACKAGE}.testing.plugin")
 # What each engine's driver must do without.

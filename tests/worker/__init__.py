@@ -1,0 +1,1 @@
+"""The worker: policy under virtual time, and real processes."""
