@@ -6,6 +6,20 @@ and small deployments.
 
 from __future__ import annotations
 
+from dynamomq.consumer import (
+    BatchConsumer,
+    Constant,
+    Consumer,
+    DecorrelatedJitter,
+    Delivery,
+    FullJitter,
+    Hooks,
+    Lease,
+    Reject,
+    RetryAfter,
+    Setback,
+    Summary,
+)
 from dynamomq.drivers.base import Engine
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.drivers.local import LocalEngine
@@ -43,21 +57,29 @@ from dynamomq.queue import Queue
 
 __all__ = [
     "AccessDeniedError",
+    "BatchConsumer",
     "CallerError",
     "ClockError",
     "ClosedError",
     "ConflictError",
+    "Constant",
+    "Consumer",
     "ConsumerInfo",
     "ContentionError",
     "CredentialsError",
+    "DecorrelatedJitter",
+    "Delivery",
     "DuplicateMessageError",
     "DynamoDBEngine",
     "DynamoMQError",
     "Engine",
     "Failure",
+    "FullJitter",
+    "Hooks",
     "IllegalTransitionError",
     "InternalError",
     "InvalidArgumentError",
+    "Lease",
     "LocalEngine",
     "MalformedItemError",
     "Message",
@@ -67,12 +89,16 @@ __all__ = [
     "Queue",
     "QueueStats",
     "QueueType",
+    "Reject",
     "RequestRejectedError",
+    "RetryAfter",
     "ServiceError",
+    "Setback",
     "SetupError",
     "StaleReceiptError",
     "Stats",
     "StoreError",
+    "Summary",
     "TableMismatchError",
     "TableNotFoundError",
     "ThrottledError",

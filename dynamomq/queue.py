@@ -195,7 +195,7 @@ class Queue(Generic[T]):
         Raises:
             TableMismatchError: a table of this name exists and can't hold a queue.
         """
-        self._run(operations.create_table(self._driver.table))
+        self.run(operations.create_table(self._driver.table))
 
     # --- the life of a message ---
 
@@ -236,7 +236,7 @@ class Queue(Generic[T]):
                 "there is no such choice",
                 remedy="Pass 'raise' or 'return'.",
             )
-        return self._run(
+        return self.run(
             operations.send(
                 self._settings,
                 self._settings.codec.encode(data),
@@ -271,7 +271,7 @@ class Queue(Generic[T]):
             InvalidArgumentError: an argument is out of range.
         """
         timeout = None if visibility_timeout is None else _visibility(visibility_timeout)
-        return self._run(
+        return self.run(
             operations.receive(
                 self._settings,
                 source=check_source(source),
@@ -294,7 +294,7 @@ class Queue(Generic[T]):
             InvalidArgumentError: the timeout is out of range, or the message was not received.
         """
         longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
-        return self._run(operations.extend(self._settings, message, longer))
+        return self.run(operations.extend(self._settings, message, longer))
 
     def retry(
         self,
@@ -316,7 +316,7 @@ class Queue(Generic[T]):
             InvalidArgumentError: the delay is out of range, or the message was not received.
         """
         later = check_duration("delay", delay, at_most=MAX_DELAY)
-        self._run(operations.retry(self._settings, message, delay=later, error=error))
+        self.run(operations.retry(self._settings, message, delay=later, error=error))
 
     def release(self, message: Message[T]) -> None:
         """Give back a message that was not started; the delivery does not count (spec: HOLD-5).
@@ -326,7 +326,7 @@ class Queue(Generic[T]):
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
             InvalidArgumentError: the message was not received.
         """
-        self._run(operations.release(self._settings, message))
+        self.run(operations.release(self._settings, message))
 
     def delete(self, message: Message[T]) -> None:
         """Acknowledge the message: it is done, and leaves the queue (spec: HOLD-6).
@@ -335,7 +335,7 @@ class Queue(Generic[T]):
             StaleReceiptError: the delivery is over, and the message is still there for others.
             InvalidArgumentError: the message was not received.
         """
-        self._run(operations.delete(self._settings, message))
+        self.run(operations.delete(self._settings, message))
 
     def move_to_dlq(self, message: Message[T], *, error: BaseException | str | None = None) -> None:
         """Put the message into the dead-letter queue, with the reason (spec: HOLD-7).
@@ -346,7 +346,7 @@ class Queue(Generic[T]):
             IllegalTransitionError: it was received from the dead-letter queue.
             InvalidArgumentError: the message was not received.
         """
-        self._run(operations.move_to_dlq(self._settings, message, error=error))
+        self.run(operations.move_to_dlq(self._settings, message, error=error))
 
     # --- for operators ---
 
@@ -359,7 +359,7 @@ class Queue(Generic[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        return self._run(operations.bury(self._settings, check_id(id), reason=reason))
+        return self.run(operations.bury(self._settings, check_id(id), reason=reason))
 
     def redrive(self, id: str) -> Message[T]:
         """Bring a message back from the dead-letter queue, due at once (spec: OPERATOR-2).
@@ -370,7 +370,7 @@ class Queue(Generic[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        return self._run(operations.redrive(self._settings, check_id(id)))
+        return self.run(operations.redrive(self._settings, check_id(id)))
 
     def get(self, id: str) -> Message[T]:
         """Read a message; it conveys no right to acknowledge it (spec: READ-2).
@@ -378,7 +378,7 @@ class Queue(Generic[T]):
         Raises:
             MessageNotFoundError: there is no such message.
         """
-        return self._run(operations.get(self._settings, check_id(id)))
+        return self.run(operations.get(self._settings, check_id(id)))
 
     def list(
         self, source: QueueType | Literal["STANDARD", "DLQ"] | None = QueueType.STANDARD
@@ -403,7 +403,7 @@ class Queue(Generic[T]):
         again = 0  # messages in a row that were listed before
         cursor: Item | None = None
         while True:
-            page, cursor = self._run(operations.list_page(self._settings, source, cursor))
+            page, cursor = self.run(operations.list_page(self._settings, source, cursor))
             new = [message for message in page if message.id not in listed]
             listed.update(message.id for message in new)
             yield from new
@@ -421,7 +421,7 @@ class Queue(Generic[T]):
                 one read unit for 60 messages). Where there are more, the result says so.
         """
         check_count("limit", limit, at_least=1, at_most=_MOST_COUNTED)
-        return self._run(operations.stats(self._settings, limit=limit))
+        return self.run(operations.stats(self._settings, limit=limit))
 
     def consumers(self) -> builtins.list[ConsumerInfo]:
         """Return the consumers that are at work, the longest-serving first (spec: CONSUMER-1).
@@ -429,9 +429,19 @@ class Queue(Generic[T]):
         What they say of themselves is up to ten seconds old; one that died is listed until its
         lease ends, half a minute at most.
         """
-        return self._run(operations.consumers())
+        return self.run(operations.consumers())
 
-    def _run(self, operation: Operation[R]) -> R:
+    @property
+    def settings(self) -> Settings:
+        """What the queue's operations need to know."""
+        return self._settings
+
+    def run(self, operation: Operation[R]) -> R:
+        """Carry out an operation on the queue's table; methods do, and so do runtimes.
+
+        Raises:
+            DynamoMQError: what the operation raises.
+        """
         return self._driver.run(operation)
 
 

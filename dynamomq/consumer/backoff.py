@@ -1,0 +1,118 @@
+"""How long a message rests after a failed delivery, so that what fails does not fail in a storm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TypeAlias
+
+from attrs import frozen
+
+from dynamomq.checks import MAX_DELAY, Duration, check_duration
+from dynamomq.timestamps import SECOND
+
+__all__ = ["Backoff", "Constant", "DecorrelatedJitter", "FullJitter", "Setback"]
+
+_MOST_DOUBLINGS = 64  # of a float; the cap comes long before
+
+
+@frozen
+class Setback:
+    """A failed delivery, as far as the length of the rest may depend on it.
+
+    Attributes:
+        id: the message.
+        failures: how many deliveries there were since it entered its queue; 1 for the first.
+        error: what the handler raised.
+        chance: a random number in [0, 1).
+    """
+
+    id: str
+    failures: int
+    error: BaseException
+    chance: float
+
+
+Backoff: TypeAlias = Callable[[Setback], float]
+"""Returns the rest in seconds: one of the classes here, or any function of your own."""
+
+
+def _seconds(argument: str, value: Duration) -> float:
+    return check_duration(argument, value, at_most=MAX_DELAY) / SECOND
+
+
+class FullJitter:
+    """Anything between ``floor`` and a bound that doubles with each failure, up to ``cap``.
+
+    Spreads best what fails together (AWS Architecture Blog, "Exponential Backoff And Jitter").
+
+    Args:
+        base: the bound after the first failure, in seconds or as a ``timedelta``.
+        cap: the highest bound.
+        floor: the shortest rest.
+    """
+
+    def __init__(self, base: Duration = 1, cap: Duration = 300, floor: Duration = 0.1) -> None:
+        """Check the bounds.
+
+        Raises:
+            InvalidArgumentError: one of them is no duration.
+        """
+        self.base = _seconds("base", base)
+        self.cap = _seconds("cap", cap)
+        self.floor = _seconds("floor", floor)
+
+    def __call__(self, setback: Setback) -> float:
+        """Return the rest in seconds."""
+        doublings = min(setback.failures - 1, _MOST_DOUBLINGS)
+        bound = min(self.cap, self.base * 2.0**doublings)
+        return max(self.floor, setback.chance * bound)
+
+
+class DecorrelatedJitter:
+    """Anything between ``base`` and three times the rest before, up to ``cap``.
+
+    A message does not carry its last rest with it; so the rests of a message are drawn from its id,
+    and each delivery draws the same ones again up to its own.
+
+    Args:
+        base: the shortest rest, in seconds or as a ``timedelta``.
+        cap: the longest.
+    """
+
+    def __init__(self, base: Duration = 1, cap: Duration = 300) -> None:
+        """Check the bounds.
+
+        Raises:
+            InvalidArgumentError: one of them is no duration.
+        """
+        self.base = _seconds("base", base)
+        self.cap = _seconds("cap", cap)
+
+    def __call__(self, setback: Setback) -> float:
+        """Return the rest in seconds."""
+        draw = Random(setback.id)
+        rest = self.base
+        for _ in range(min(setback.failures, _MOST_DOUBLINGS)):
+            rest = min(self.cap, draw.uniform(self.base, 3 * rest))
+        return rest
+
+
+class Constant:
+    """Always the same.
+
+    Args:
+        delay: the rest, in seconds or as a ``timedelta``.
+    """
+
+    def __init__(self, delay: Duration) -> None:
+        """Check the delay.
+
+        Raises:
+            InvalidArgumentError: it is no duration.
+        """
+        self.delay = _seconds("delay", delay)
+
+    def __call__(self, setback: Setback) -> float:
+        """Return the rest in seconds."""
+        return self.delay

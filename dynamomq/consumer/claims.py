@@ -1,0 +1,203 @@
+"""The thread that claims messages, gives back what is not started, and shows the consumer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from time import monotonic
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from attrs import define, field, frozen
+
+from dynamomq import operations
+from dynamomq.errors import DynamoMQError
+from dynamomq.machine import QueueType
+from dynamomq.message import Message
+from dynamomq.operations import Claimer, Load
+from dynamomq.queue import Queue
+from dynamomq.requests import Operation, Tick, ask
+from dynamomq.timestamps import SECOND
+
+__all__ = ["Alone", "ClaimFailed", "Claimed", "Claims", "Released", "Strategy", "together"]
+
+T = TypeVar("T")
+
+LOG = logging.getLogger("dynamomq.consumer")
+
+
+class Strategy(Protocol):
+    """How messages are found and claimed."""
+
+    def claim(self, wanted: int, load: Load) -> Operation[list[Message[Any]]]:
+        """Claim up to so many messages."""
+
+    def attend(self, load: Load) -> Operation[None]:
+        """Do what has to be done now and then, even where nothing is wanted."""
+
+    def leave(self) -> Operation[None]:
+        """End."""
+
+    def looks_again(self, now: int) -> int:
+        """Return in how many nanoseconds there may be something that no message announces."""
+
+
+@frozen
+class Alone:
+    """Claims without regard to other consumers: the oldest first."""
+
+    settings: operations.Settings
+    source: QueueType
+    timeout: int
+
+    def claim(self, wanted: int, load: Load) -> Operation[list[Message[Any]]]:
+        """Claim up to so many messages."""
+        return operations.receive(
+            self.settings,
+            source=self.source,
+            max_messages=wanted,
+            visibility_timeout=self.timeout,
+        )
+
+    def attend(self, load: Load) -> Operation[None]:
+        """Do nothing."""
+        yield from ()
+
+    def leave(self) -> Operation[None]:
+        """Do nothing."""
+        yield from ()
+
+    def looks_again(self, now: int) -> int:
+        """Return an hour: nothing happens that no message announces."""
+        return 3600 * SECOND
+
+
+def together(
+    settings: operations.Settings, source: QueueType, timeout: int, steal_after: int
+) -> Claimer:
+    """Return the strategy of consumers that know of each other."""
+    return Claimer(settings, source, timeout, steal_after, socket.gethostname(), os.getpid())
+
+
+# --- what the thread is asked, and what it reports -------------------------------------------
+
+
+@frozen
+class Claimed:
+    """A claim has worked.
+
+    Attributes:
+        messages: what was claimed.
+        wanted: how many were asked for.
+        began: when the claim began.
+        news_in: in how many seconds there may be something more.
+    """
+
+    messages: Sequence[Message[Any]]
+    wanted: int
+    began: float
+    news_in: float
+
+
+@frozen
+class ClaimFailed:
+    """A claim has failed."""
+
+    error: BaseException
+
+
+@frozen
+class Released:
+    """Messages that were not started have been given back, so many of them successfully."""
+
+    count: int
+
+
+Report: TypeAlias = Claimed | ClaimFailed | Released
+
+
+@define(eq=False)
+class Claims(Generic[T]):
+    """Talks to the storage for the conductor, who must not wait for it.
+
+    Attributes:
+        queue: where the messages are.
+        strategy: how they are claimed.
+        load: tells how busy the consumer is.
+        report: is called with what came of it; from this thread.
+    """
+
+    queue: Queue[T]
+    strategy: Strategy
+    load: Callable[[], Load]
+    report: Callable[[Report], None]
+    _orders: SimpleQueue[int | Sequence[Message[T]] | None] = field(factory=SimpleQueue, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+    _trouble: bool = field(default=False, init=False)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._serve, name="dynamomq-claims", daemon=True)
+        self._thread.start()
+
+    def claim(self, wanted: int) -> None:
+        """Have up to so many messages claimed; with 0, only show that the consumer is there."""
+        self._orders.put(wanted)
+
+    def release(self, messages: Sequence[Message[T]]) -> None:
+        """Have messages given back that were not started."""
+        self._orders.put(messages)
+
+    def end(self, within: float) -> None:
+        """Let the thread end, and wait for that, but not longer than so many seconds."""
+        self._orders.put(None)
+        if self._thread is not None:
+            self._thread.join(max(0.0, within))
+
+    def _serve(self) -> None:
+        while (order := self._orders.get()) is not None:
+            try:
+                if isinstance(order, int):
+                    self._claim(order)
+                else:
+                    self.report(Released(self._release(order)))
+            except BaseException as error:  # noqa: BLE001 - the conductor judges what it means
+                self.report(ClaimFailed(error))
+        try:
+            self.queue.run(self.strategy.leave())
+        except DynamoMQError:
+            LOG.debug("The consumer's entry is left to expire.", exc_info=True)
+
+    def _claim(self, wanted: int) -> None:
+        if not wanted:
+            try:
+                self.queue.run(self.strategy.attend(self.load()))
+            except DynamoMQError:
+                LOG.debug("The consumer could not show itself.", exc_info=True)
+            return
+        began = monotonic()
+        messages = self.queue.run(self.strategy.claim(wanted, self.load()))
+        self._mention_trouble()
+        news_in = self.queue.run(_in_how_long(self.strategy)) / SECOND
+        self.report(Claimed(messages, wanted, began, news_in))
+
+    def _mention_trouble(self) -> None:
+        trouble = getattr(self.strategy, "trouble", None)
+        if trouble is not None and not self._trouble:
+            LOG.warning("Other consumers can't be asked or told; claiming goes on: %s", trouble)
+        self._trouble = trouble is not None
+
+    def _release(self, messages: Sequence[Message[T]]) -> int:
+        results = self.queue.release_batch(messages)
+        for result in results:
+            if result.error is not None:
+                LOG.warning("Not released: %s", result.error)
+        return sum(result.error is None for result in results)
+
+
+def _in_how_long(strategy: Strategy) -> Operation[int]:
+    moment = yield from ask(Tick())
+    return strategy.looks_again(moment.now)

@@ -1,0 +1,288 @@
+"""The threads that call handlers, and see each delivery to its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from attrs import define, field
+
+from dynamomq.consumer.delivery import Delivery
+from dynamomq.consumer.hooks import Hooks
+from dynamomq.consumer.leases import Leases
+from dynamomq.consumer.outcomes import Done, GiveBack, Judge, PutAside, Verdict
+from dynamomq.errors import (
+    ContentionError,
+    DynamoMQError,
+    OutcomeUnknownError,
+    ServiceError,
+    StaleReceiptError,
+)
+from dynamomq.queue import Queue
+from dynamomq.timestamps import SECOND
+
+__all__ = ["Crew", "Failures", "Job", "Tally"]
+
+T = TypeVar("T")
+
+LOG = logging.getLogger("dynamomq.consumer")
+
+Failures: TypeAlias = Mapping[str, BaseException]
+"""What went wrong in a handler, by the ids of the messages; the others are done."""
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 15.0
+
+
+@define(eq=False)
+class Job(Generic[T]):
+    """What one worker is given at once.
+
+    Attributes:
+        deliveries: the messages.
+        is_open: whether its end is still awaited.
+    """
+
+    deliveries: Sequence[Delivery[T]]
+    is_open: bool = True
+
+
+@define(eq=False)
+class Tally:
+    """What became of deliveries; counted by several threads.
+
+    Attributes:
+        succeeded: handled and acknowledged.
+        retried: given back, to be delivered again.
+        dead_lettered: put into the dead-letter queue.
+        lost: not acknowledged, because the time was over or the message in other hands.
+        released: claimed, and given back unstarted.
+    """
+
+    succeeded: int = 0
+    retried: int = 0
+    dead_lettered: int = 0
+    lost: int = 0
+    released: int = 0
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+
+    def count(self, name: str, more: int = 1) -> None:
+        """Add to one of the counts."""
+        with self._lock:
+            setattr(self, name, getattr(self, name) + more)
+
+    @property
+    def ended(self) -> int:
+        """How many deliveries have ended, in whatever way."""
+        return self.succeeded + self.retried + self.dead_lettered + self.lost
+
+
+@define(eq=False)
+class Crew(Generic[T]):
+    """Worker threads, each handling one job after the other.
+
+    They are daemons: a handler that never ends must not keep the process from its end. One that
+    dies, whatever kills it, is replaced; its job costs a delivery.
+
+    Attributes:
+        queue: where the messages came from.
+        handler: is called with a job's deliveries and returns what went wrong.
+        judge: decides what becomes of messages.
+        leases: those of all deliveries.
+        hooks: take part.
+        tally: what became of deliveries so far.
+        report: is called with a job that has ended; from the worker's thread.
+        chance: returns a random number in [0, 1).
+    """
+
+    queue: Queue[T]
+    handler: Callable[[Sequence[Delivery[T]]], Failures]
+    judge: Judge
+    leases: Leases
+    hooks: Sequence[Hooks]
+    report: Callable[[Job[T]], None]
+    chance: Callable[[], float]
+    tally: Tally = field(factory=Tally)
+    _jobs: SimpleQueue[Job[T] | None] = field(factory=SimpleQueue, init=False)
+    _threads: dict[threading.Thread, Job[T] | None] = field(factory=dict, init=False)
+    _gives_up: threading.Event = field(factory=threading.Event, init=False)
+
+    def start(self, workers: int) -> None:
+        """Start so many threads."""
+        for _ in range(workers):
+            self._hire()
+
+    def do(self, job: Job[T]) -> None:
+        """Have a job done by the next free worker."""
+        for delivery in job.deliveries:
+            self.leases.add(delivery, delivery.lease)
+        self._jobs.put(job)
+
+    def replace_the_dead(self) -> None:
+        """Replace threads that have died, and report their jobs as ended."""
+        for thread, job in list(self._threads.items()):
+            if not thread.is_alive():
+                del self._threads[thread]
+                LOG.error("A worker thread died; another one takes its place.")
+                self._hire()
+                if job is not None:
+                    self._end(job)
+
+    def dismiss(self) -> None:
+        """Let the workers end when they are free; what can't be acknowledged now is left."""
+        self._gives_up.set()
+        for _ in self._threads:
+            self._jobs.put(None)
+
+    def _hire(self) -> None:
+        thread = threading.Thread(target=self._work, name="dynamomq-worker", daemon=True)
+        self._threads[thread] = None
+        thread.start()
+
+    def _work(self) -> None:
+        me = threading.current_thread()
+        while (job := self._jobs.get()) is not None:
+            self._threads[me] = job
+            try:
+                self._handle(job)
+            except BaseException:
+                LOG.exception("A delivery ended in an error of the consumer itself.")
+            finally:
+                self._threads[me] = None
+                self._end(job)
+
+    def _end(self, job: Job[T]) -> None:
+        for delivery in job.deliveries:
+            self.leases.drop(delivery)
+        self.report(job)
+
+    # --- one job -----------------------------------------------------------------------------
+
+    def _handle(self, job: Job[T]) -> None:
+        for delivery in job.deliveries:
+            self.tell("before", delivery)
+        failures = self._call(job.deliveries)
+        for delivery in job.deliveries:
+            self.leases.settle(delivery)
+        done: list[Delivery[T]] = []
+        for delivery in job.deliveries:
+            error = failures.get(delivery.id)
+            verdict = self.judge.verdict(delivery, error, self.chance())
+            if error is not None:
+                _log_failure(delivery, error, verdict)
+                self.tell("failed", delivery, error, verdict)
+            if delivery.lease.lost.is_set():
+                self._note_lost(delivery)
+            elif isinstance(verdict, Done):
+                done.append(delivery)
+            elif self._persistently(delivery, partial(self._give_up, delivery, verdict)):
+                retried = isinstance(verdict, GiveBack)
+                self.tally.count("retried" if retried else "dead_lettered")
+        self._acknowledge(done)
+
+    def _call(self, deliveries: Sequence[Delivery[T]]) -> Failures:
+        try:
+            return self.handler(deliveries)
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is its failure too
+            return dict.fromkeys((delivery.id for delivery in deliveries), error)
+
+    def _give_up(self, delivery: Delivery[T], verdict: Verdict) -> None:
+        if isinstance(verdict, GiveBack):
+            self.queue.retry(delivery, delay=verdict.delay / SECOND, error=verdict.error)
+        elif isinstance(verdict, PutAside):
+            self.queue.move_to_dlq(delivery, error=verdict.error)
+
+    def _acknowledge(self, done: Sequence[Delivery[T]]) -> None:
+        """Delete what is done: several in batches, and again what could not be deleted."""
+        left = list(done)
+        if len(left) > 1:
+            left = []
+            for delivery, error in zip(done, self._delete_together(done), strict=True):
+                if error is None:
+                    self._note_done(delivery)
+                else:
+                    left.append(delivery)
+        for delivery in left:
+            if self._persistently(delivery, partial(self.queue.delete, delivery)):
+                self._note_done(delivery)
+
+    def _delete_together(self, done: Sequence[Delivery[T]]) -> list[DynamoMQError | None]:
+        try:
+            return [result.error for result in self.queue.delete_batch(done)]
+        except DynamoMQError as error:
+            return [error] * len(done)
+
+    def _persistently(self, delivery: Delivery[T], write: Callable[[], None]) -> bool:
+        """Settle a delivery, through outages, as long as it is ours; tell whether that worked."""
+        pause = _FIRST_PAUSE
+        while not delivery.lease.lost.is_set():
+            try:
+                write()
+                return True
+            except StaleReceiptError:
+                break
+            except OutcomeUnknownError as error:
+                LOG.warning("%s", error, extra=_about(delivery))
+                break
+            except (ServiceError, ContentionError) as error:
+                LOG.warning("Not settled yet: %s", error, extra=_about(delivery))
+                if self._gives_up.wait(self.chance() * pause):
+                    break  # its lease ends, and another delivery follows
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except DynamoMQError:
+                LOG.exception("Message %s can't be settled.", delivery.id, extra=_about(delivery))
+                break
+        self._note_lost(delivery)
+        return False
+
+    # --- notes -------------------------------------------------------------------------------
+
+    def _note_done(self, delivery: Delivery[T]) -> None:
+        self.tally.count("succeeded")
+        LOG.debug("Message %s is done.", delivery.id, extra=_about(delivery))
+        self.tell("after", delivery)
+
+    def _note_lost(self, delivery: Delivery[T]) -> None:
+        self.tally.count("lost")
+        if not delivery.lease.lost.is_set():
+            delivery.lease.lost.set()
+            self.tell("lost", delivery)
+        LOG.warning(
+            "Message %s was not acknowledged: its delivery was over. If handlers need more time, "
+            "raise the visibility timeout or max_lifetime.",
+            delivery.id,
+            extra=_about(delivery),
+        )
+
+    def tell(self, event: str, *about: Any) -> None:
+        """Tell all hooks of an event; what they raise is logged."""
+        for hooks in self.hooks:
+            try:
+                getattr(hooks, event)(*about)
+            except Exception:
+                LOG.exception("The hook %s.%s failed.", type(hooks).__name__, event)
+
+
+def _about(delivery: Delivery[Any]) -> dict[str, Any]:
+    """Return what a log record says of a delivery: never its payload, nor its receipt."""
+    return {"message_id": delivery.id, "receive_count": delivery.receive_count}
+
+
+def _log_failure(delivery: Delivery[Any], error: BaseException, verdict: Verdict) -> None:
+    if isinstance(verdict, GiveBack):
+        what = f"it is due again in {verdict.delay / SECOND:.1f} s"
+    else:
+        what = "it goes to the dead-letter queue"
+    LOG.warning(
+        "Delivery %d of message %s failed (%s): %s.",
+        delivery.receive_count,
+        delivery.id,
+        type(error).__name__,
+        what,
+        exc_info=error,
+        extra={**_about(delivery), "error_type": type(error).__name__},
+    )

@@ -1,0 +1,30 @@
+"""What a handler is given: a message, and the right to it."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from dynamomq.consumer.leases import Lease
+from dynamomq.message import Message
+
+__all__ = ["Delivery"]
+
+T = TypeVar("T")
+
+
+@frozen(repr=False, eq=False)
+class Delivery(Message[T]):
+    """A message that was claimed for a handler.
+
+    Attributes:
+        lease: the right to it; ``delivery.lease.lost`` tells when that is gone.
+    """
+
+    lease: Lease = field(kw_only=True)
+
+    @classmethod
+    def of(cls, message: Message[T], lease: Lease) -> Delivery[T]:
+        """Return a message with its lease."""
+        return cls(message.item, message.state, message.codec, message.table, lease=lease)

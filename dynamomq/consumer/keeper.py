@@ -1,0 +1,81 @@
+"""The thread that extends leases in time: the heartbeats of running handlers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+
+from dynamomq.consumer.delivery import Delivery
+from dynamomq.consumer.leases import Leases
+from dynamomq.errors import ContentionError, DynamoMQError, ServiceError
+from dynamomq.queue import Queue
+from dynamomq.requests import MAX_BATCH
+
+__all__ = ["Keeper"]
+
+T = TypeVar("T")
+
+LOG = logging.getLogger("dynamomq.consumer")
+
+_LONGEST_SLEEP = 1.0  # seconds: a lease may be added meanwhile
+
+
+@define(eq=False)
+class Keeper(Generic[T]):
+    """Extends the leases of all deliveries that take long, several in one request.
+
+    Attributes:
+        queue: where the messages are.
+        leases: those of all deliveries.
+        lost: is called with a delivery that turns out to be in other hands.
+    """
+
+    queue: Queue[T]
+    leases: Leases
+    lost: Callable[[Delivery[Any]], object]
+    _ends: threading.Event = field(factory=threading.Event, init=False)
+
+    def start(self) -> None:
+        """Start the thread, unless nothing is to be extended."""
+        if self.leases.terms.extends:
+            threading.Thread(target=self._keep, name="dynamomq-keeper", daemon=True).start()
+
+    def end(self) -> None:
+        """Extend nothing any more."""
+        self._ends.set()
+
+    def _keep(self) -> None:
+        sleep = min(_LONGEST_SLEEP, self.leases.terms.timeout / 10)
+        while not self._ends.wait(sleep):
+            due = [one for one in self.leases.due(monotonic()) if isinstance(one, Delivery)]
+            for start in range(0, len(due), MAX_BATCH):
+                self._extend(due[start : start + MAX_BATCH])
+
+    def _extend(self, due: Sequence[Delivery[T]]) -> None:
+        began = monotonic()
+        for delivery, error in zip(due, self._errors_of_extending(due), strict=True):
+            if error is None:
+                self.leases.extended(delivery, began)
+            elif isinstance(error, ServiceError) or error.retryable:
+                LOG.warning("Not extended yet: %s", error, extra={"message_id": delivery.id})
+                self.leases.put_off(delivery, monotonic())
+            elif self.leases.lose(delivery):
+                self.lost(delivery)
+
+    def _errors_of_extending(self, due: Sequence[Delivery[T]]) -> list[DynamoMQError | None]:
+        timeout = self.leases.terms.timeout
+        try:
+            if len(due) == 1:
+                self.queue.extend(due[0], timeout)
+                return [None]
+            return [result.error for result in self.queue.extend_batch(due, timeout)]
+        except DynamoMQError as error:
+            return [error] * len(due)
+        except Exception:
+            LOG.exception("Leases can't be extended.")
+            return [ContentionError("an error of the consumer itself")] * len(due)

@@ -1,0 +1,154 @@
+"""How long a delivery is ours: extended in time, or known to be lost; without any I/O.
+
+All times are seconds by one monotonic clock, counted from *before* the request that granted them:
+the lease that we believe in never lasts longer than the one that the table shows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+
+__all__ = ["Lease", "LeaseTerms", "Leases"]
+
+_SHARE = 1 / 3  # of the timeout: there is time for two more attempts
+_SOONER = 1 / 10  # after a failed attempt
+
+
+@frozen
+class LeaseTerms:
+    """On which terms deliveries are held.
+
+    Attributes:
+        timeout: how long a claim or an extension lasts, in seconds.
+        longest: how long a delivery may be extended in all, in seconds.
+        extends: whether deliveries are extended at all.
+    """
+
+    timeout: float
+    longest: float
+    extends: bool = True
+
+
+@define(eq=False)
+class Lease:
+    """The right to a message while a handler works on it.
+
+    Attributes:
+        lost: set when the right is gone, or can't be relied on: the timeout has passed, or the
+            message is in other hands. A handler that takes long should look at it (``is_set()``,
+            ``wait(seconds)``) and stop. What it returns is not acknowledged then.
+        deadline: until when it lasts, by :func:`time.monotonic`, in seconds.
+    """
+
+    lost: threading.Event = field(factory=threading.Event, init=False)
+    deadline: float
+    _ends_at: float
+    _extends_at: float
+    _is_settling: bool = field(default=False, init=False)
+
+    @classmethod
+    def granted(cls, at: float, terms: LeaseTerms) -> Lease:
+        """Return the lease of a claim that was asked for at a time."""
+        extends_at = at + terms.timeout * _SHARE if terms.extends else float("inf")
+        return cls(at + terms.timeout, at + terms.longest, extends_at)
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time to extend it."""
+        return self._extends_at <= now < self._ends_at and not self.lost.is_set()
+
+    def extended(self, at: float, terms: LeaseTerms) -> None:
+        """Note an extension that was asked for at a time."""
+        self.deadline = max(self.deadline, at + terms.timeout)
+        self._extends_at = at + terms.timeout * _SHARE
+
+    def put_off(self, now: float, terms: LeaseTerms) -> None:
+        """Note that an attempt to extend it failed for no fault of its own."""
+        self._extends_at = now + terms.timeout * _SOONER
+
+    @property
+    def next_look(self) -> float:
+        """When it has to be looked at again."""
+        extends = self._extends_at < self._ends_at
+        return min(self._extends_at, self.deadline) if extends else self.deadline
+
+
+@define(eq=False)
+class Leases:
+    """All leases of a consumer, by what was delivered under them; safe to share among threads.
+
+    Attributes:
+        terms: on which they are held.
+    """
+
+    terms: LeaseTerms
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _held: dict[object, Lease] = field(factory=dict, init=False)
+
+    def add(self, key: object, lease: Lease) -> None:
+        """Watch over a lease."""
+        with self._lock:
+            self._held[key] = lease
+
+    def drop(self, key: object) -> None:
+        """Forget a lease: the delivery is over."""
+        with self._lock:
+            self._held.pop(key, None)
+
+    def due(self, now: float) -> list[object]:
+        """Return whose leases are to be extended now, the most pressing first."""
+        with self._lock:
+            found = [
+                (lease.deadline, key) for key, lease in self._held.items() if lease.is_due(now)
+            ]
+        return [key for _, key in sorted(found, key=lambda one: one[0])]
+
+    def extended(self, key: object, at: float) -> None:
+        """Note an extension that was asked for at a time."""
+        self._change(key, lambda lease: lease.extended(at, self.terms))
+
+    def put_off(self, key: object, now: float) -> None:
+        """Note that an extension failed, and may succeed a little later."""
+        self._change(key, lambda lease: lease.put_off(now, self.terms))
+
+    def settle(self, key: object) -> None:
+        """Note that the delivery is about to be ended by us: refusals may be due to that."""
+        with self._lock:
+            lease = self._held.get(key)
+            if lease is not None:
+                lease._is_settling = True
+
+    def lose(self, key: object) -> bool:
+        """Note that a message is in other hands, unless we are ending the delivery ourselves."""
+        with self._lock:
+            lease = self._held.get(key)
+            if lease is None or lease._is_settling or lease.lost.is_set():
+                return False
+            lease.lost.set()
+            return True
+
+    def expire(self, now: float) -> list[object]:
+        """Set as lost the leases whose time has passed, and return whose they were."""
+        with self._lock:
+            found = [
+                key
+                for key, lease in self._held.items()
+                if lease.deadline <= now and not lease.lost.is_set()
+            ]
+            for key in found:
+                self._held[key].lost.set()
+        return found
+
+    def next_look(self) -> float | None:
+        """Return when a lease has to be extended or has passed; ``None``: there is none."""
+        with self._lock:
+            looks = [one.next_look for one in self._held.values() if not one.lost.is_set()]
+        return min(looks, default=None)
+
+    def _change(self, key: object, change: Callable[[Lease], None]) -> None:
+        with self._lock:
+            lease = self._held.get(key)
+            if lease is not None:
+                change(lease)

@@ -1,0 +1,540 @@
+"""``Consumer``: handlers around a queue, from the first claim to the last acknowledgement.
+
+Four kinds of threads share the work, so that none waits for another's I/O: this one decides
+(:class:`~dynamomq.consumer.conductor.Conductor`), one claims, one extends leases, and the workers
+call handlers and settle what they have done. All tell this one what has happened, through one
+mailbox, into which signal handlers may post too.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from queue import Empty, SimpleQueue
+from time import monotonic
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from dynamomq.checks import (
+    MAX_VISIBILITY_TIMEOUT,
+    MAX_WAIT,
+    Duration,
+    check_count,
+    check_duration,
+    check_source,
+)
+from dynamomq.consumer.backoff import Backoff, FullJitter
+from dynamomq.consumer.claims import Alone, Claimed, ClaimFailed, Claims, Released, Report, together
+from dynamomq.consumer.conductor import Conductor, Pace
+from dynamomq.consumer.crew import Crew, Failures, Job
+from dynamomq.consumer.delivery import Delivery
+from dynamomq.consumer.hooks import Hooks
+from dynamomq.consumer.keeper import Keeper
+from dynamomq.consumer.leases import Lease, Leases, LeaseTerms
+from dynamomq.consumer.outcomes import Judge
+from dynamomq.consumer.signals import obeyed
+from dynamomq.consumer.summary import Reason, Summary
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.machine import QueueType
+from dynamomq.message import Message
+from dynamomq.operations import MAX_RECEIVE, Load
+from dynamomq.queue import Queue
+from dynamomq.timestamps import SECOND
+
+__all__ = ["BatchConsumer", "Consumer"]
+
+T = TypeVar("T")
+
+LOG = logging.getLogger("dynamomq.consumer")
+
+_MOST_WORKERS = 1000
+_SHOWS_EVERY = 5.0  # seconds, while all workers are busy
+_LOOKS_EVERY = 1.0  # at leases and threads
+_FAREWELL = 1.0  # seconds for telling others, and for what is on its way
+
+
+@frozen
+class _Ended:
+    """A worker has ended a job."""
+
+    job: Job[Any]
+
+
+@frozen
+class _Stop:
+    """Somebody wants the consumer to end."""
+
+
+_Event: TypeAlias = Report | _Ended | _Stop
+
+
+class _Runtime(Generic[T]):
+    """What consumers of single messages and of batches share."""
+
+    def __init__(
+        self,
+        queue: Queue[T],
+        handler: Callable[[Sequence[Delivery[T]]], Failures],
+        *,
+        concurrency: int,
+        batch_size: int,
+        source: QueueType | Literal["STANDARD", "DLQ"],
+        visibility_timeout: Duration | None,
+        backoff: Backoff,
+        heartbeat: bool,
+        max_lifetime: Duration,
+        grace: Duration,
+        poll_interval: tuple[Duration, Duration],
+        cooperate: bool,
+        steal_after: Duration,
+        hooks: Sequence[Hooks],
+    ) -> None:
+        if not isinstance(queue, Queue):
+            raise InvalidArgumentError("queue", queue, "it is no queue", remedy="Pass a Queue.")
+        if not callable(backoff):
+            raise InvalidArgumentError(
+                "backoff", backoff, "it can't be called", remedy="Pass FullJitter(), or a function."
+            )
+        self.queue = queue
+        queue_type = check_source(source)
+        timeout = queue.settings.visibility_timeout
+        if visibility_timeout is not None:
+            timeout = _duration(
+                "visibility_timeout", visibility_timeout, MAX_VISIBILITY_TIMEOUT, zero=False
+            )
+        floor, ceiling = _poll_interval(poll_interval)
+        self._conductor = Conductor(
+            Pace(
+                workers=check_count("concurrency", concurrency, at_least=1, at_most=_MOST_WORKERS),
+                batch_size=check_count("batch_size", batch_size, at_least=1, at_most=MAX_RECEIVE),
+                floor=floor,
+                ceiling=ceiling,
+                grace=_duration("grace", grace, MAX_WAIT) / SECOND,
+            )
+        )
+        longest = _duration("max_lifetime", max_lifetime, MAX_VISIBILITY_TIMEOUT, zero=False)
+        self._terms = LeaseTerms(timeout / SECOND, longest / SECOND, extends=heartbeat)
+        self._leases = Leases(self._terms)
+        self._mailbox: SimpleQueue[_Event] = SimpleQueue()
+        judge = Judge(queue_type, queue.settings.max_receives, backoff)
+        self._crew = Crew(
+            queue, handler, judge, self._leases, tuple(hooks), self._report_end, random.random
+        )
+        self._keeper = Keeper(queue, self._leases, self._note_lost)
+        strategy = (
+            together(
+                queue.settings,
+                queue_type,
+                timeout,
+                _duration("steal_after", steal_after, MAX_WAIT, zero=False),
+            )
+            if cooperate
+            else Alone(queue.settings, queue_type, timeout)
+        )
+        self._claims = Claims(queue, strategy, self._load, self._mailbox.put)
+        self._open: dict[int, Job[T]] = {}
+        self._idle_since: float | None = None
+        self._shown_at = 0.0
+        self._load_before = (0.0, 0)
+        self._has_run = False
+
+    def __enter__(self) -> Self:
+        """Use the consumer as a context manager that stops it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the consumer; if it runs in another thread, this does not wait for its end."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End: nothing more is claimed, and handlers get their grace. Twice: give up at once.
+
+        It returns at once, and may be called from anywhere: another thread, a handler, or a signal
+        handler.
+        """
+        self._mailbox.put(_Stop())
+
+    def run(self, *, signals: bool = True) -> Summary:
+        """Consume until told to stop, or until an error that waiting does not mend.
+
+        Args:
+            signals: whether SIGTERM and SIGINT stop the consumer; only in the main thread.
+
+        Returns:
+            What was done and how it ended; ``exit_status`` is made of it.
+
+        Raises:
+            InvalidArgumentError: it has run before.
+        """
+        if self._has_run:
+            raise InvalidArgumentError(
+                "consumer", self, "it has run already", remedy="Make another one."
+            )
+        self._has_run = True
+        with obeyed(self.stop) if signals else nullcontext():
+            try:
+                self._crew.start(self._conductor.pace.workers)
+                self._keeper.start()
+                self._claims.start()
+                LOG.info("Consuming %s with %d workers.", self.queue.table, self._conductor.free)
+                self._conduct()
+            finally:
+                self._end()
+        return self._summary()
+
+    # --- conducting --------------------------------------------------------------------------
+
+    def _conduct(self) -> None:
+        """Decide, wait for news, decide again, until it is over."""
+        while not self._conductor.is_over(monotonic()):
+            now = monotonic()
+            wanted = self._conductor.wanted(now)
+            if wanted:
+                self._conductor.asked()
+                self._shown_at = now
+                self._claims.claim(wanted)
+            elif now >= self._shown_at + _SHOWS_EVERY and not self._conductor.is_claiming:
+                self._shown_at = now
+                self._claims.claim(0)
+            try:
+                self._hear(self._mailbox.get(timeout=self._patience(monotonic())))
+            except Empty:
+                self._crew.replace_the_dead()
+            for delivery in self._leases.expire(monotonic()):
+                self._note_lost(delivery)
+
+    def _patience(self, now: float) -> float:
+        """Return how long to wait for news, in seconds."""
+        looks = (self._conductor.wakes(), self._leases.next_look(), now + _LOOKS_EVERY)
+        return max(0.001, min(one for one in looks if one is not None) - now)
+
+    def _hear(self, event: _Event) -> None:
+        match event:
+            case Claimed():
+                self._hear_of_claim(event)
+            case ClaimFailed(error):
+                self._hear_of_failure(error)
+            case Released(count):
+                self._crew.tally.count("released", count)
+                self._conductor.released()
+            case _Ended(job):
+                if self._open.pop(id(job), None) is not None:
+                    self._conductor.finished(monotonic())
+            case _Stop():
+                self._conductor.stop(monotonic())
+                LOG.info("Stopping%s.", " at once" if self._conductor.is_forced else "")
+
+    def _hear_of_claim(self, claimed: Claimed) -> None:
+        now = monotonic()
+        outage = self._conductor.outage_since
+        if outage is not None:
+            LOG.warning("The storage can be used again, after %.1f s.", now - outage)
+        starts = self._conductor.claimed(
+            now, len(claimed.messages), claimed.wanted, random.random(), claimed.news_in
+        )
+        if claimed.messages:
+            self._idle_since = None
+            if starts:
+                self._start(claimed)
+            else:
+                self._claims.release(claimed.messages)
+            return
+        self._idle_since = self._idle_since or now
+        self._crew.tell("idle", now - self._idle_since)
+
+    def _start(self, claimed: Claimed) -> None:
+        deliveries = [
+            Delivery.of(message, Lease.granted(claimed.began, self._terms))
+            for message in claimed.messages
+        ]
+        size = self._conductor.pace.batch_size
+        for start in range(0, len(deliveries), size):
+            job = Job(deliveries[start : start + size])
+            self._open[id(job)] = job
+            self._conductor.started()
+            self._crew.do(job)
+
+    def _hear_of_failure(self, error: BaseException) -> None:
+        if self._conductor.claim_failed(monotonic(), error, random.random()):
+            LOG.warning("The storage can't be used; trying again: %s", error)
+        elif self._conductor.fatal is error:
+            LOG.error("The consumer ends: %s", error, exc_info=error)
+
+    # --- what others tell --------------------------------------------------------------------
+
+    def _report_end(self, job: Job[T]) -> None:
+        self._mailbox.put(_Ended(job))
+
+    def _note_lost(self, delivery: object) -> None:
+        if isinstance(delivery, Delivery):
+            about = {"message_id": delivery.id, "receive_count": delivery.receive_count}
+            LOG.warning("The lease of message %s is lost.", delivery.id, extra=about)
+            self._crew.tell("lost", delivery)
+
+    def _load(self) -> Load:
+        """Say how busy the consumer is; asked by the claiming thread."""
+        now, ended = monotonic(), self._crew.tally.ended
+        before, ended_before = self._load_before
+        if now - before >= _SHOWS_EVERY:
+            self._load_before = (now, ended)
+        rate = (ended - ended_before) / (now - before) if before else 0.0
+        in_flight = sum(len(job.deliveries) for job in list(self._open.values()))
+        return Load(in_flight, rate, full=self._conductor.free <= 0)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self._keeper.end()
+        self._crew.dismiss()
+        self._claims.end(0.0 if self._conductor.is_forced else _FAREWELL)
+
+    def _summary(self) -> Summary:
+        conductor, tally = self._conductor, self._crew.tally
+        abandoned = tuple(delivery.id for job in self._open.values() for delivery in job.deliveries)
+        summary = Summary(
+            reason=self._reason(bool(abandoned)),
+            error=conductor.fatal,
+            succeeded=tally.succeeded,
+            retried=tally.retried,
+            dead_lettered=tally.dead_lettered,
+            lost=tally.lost,
+            released=tally.released,
+            abandoned=abandoned,
+        )
+        if abandoned:
+            LOG.warning(
+                "%d messages are still being handled; they are delivered again when their "
+                "visibility timeouts have passed: %s",
+                len(abandoned),
+                ", ".join(abandoned),
+            )
+        LOG.info("Ended: %s.", summary.reason)
+        return summary
+
+    def _reason(self, abandoned: bool) -> Reason:
+        if self._conductor.fatal is not None:
+            return "failed"
+        if not abandoned and not self._conductor.is_claiming:
+            return "stopped"
+        return "forced" if self._conductor.is_forced else "grace ended"
+
+
+_DEFAULT_BACKOFF = FullJitter()
+
+
+class Consumer(_Runtime[T]):
+    """Receives messages and calls a handler for each, several at once, until told to stop.
+
+    What the handler does decides: if it returns, the message is deleted. If it raises, it is
+    delivered again after a rest, or goes to the dead-letter queue when ``max_receives`` deliveries
+    are used up. :class:`RetryAfter` and :class:`Reject` say so themselves. While a handler runs,
+    its message is held by extending the visibility timeout.
+
+    Delivery is at least once: a handler must bear to be called again for a message that it has
+    handled, for example when this process dies before it can acknowledge.
+
+    Args:
+        queue: what to consume.
+        handler: is called with a :class:`Delivery`, which is a message with a lease.
+        concurrency: how many handlers run at once, each in a thread; 1 to 1,000.
+        source: the queue to receive from: ``STANDARD`` or ``DLQ``.
+        visibility_timeout: how long a delivery lasts unless it is extended, in seconds or as a
+            ``timedelta``; ``None``: the queue's. After a crash, messages wait so long.
+        backoff: how long a failed message rests: an object of this package, or a function of a
+            :class:`Setback` that returns seconds.
+        heartbeat: whether deliveries are extended while their handlers run.
+        max_lifetime: how long one may be extended in all; so a handler that hangs does not hold
+            its message for ever. Up to 7 days.
+        grace: how long handlers may go on after the order to stop.
+        poll_interval: the shortest and the longest pause between looks at an empty queue.
+        cooperate: whether consumers agree on who goes first, which saves lost races.
+        steal_after: how long another consumer's share of messages is left to it.
+        hooks: what takes part in the work: metrics, tracing, logging.
+
+    Raises:
+        InvalidArgumentError: an argument is out of range.
+
+    Example:
+        >>> from dynamomq import Consumer, LocalEngine, Queue
+        >>> queue = Queue("orders", engine=LocalEngine())
+        >>> queue.create_table()
+        >>> sent = queue.send({"order": 17})
+        >>> def handle(message):
+        ...     print(message.data)
+        ...     consumer.stop()
+        >>> with Consumer(queue, handle, concurrency=4) as consumer:
+        ...     summary = consumer.run()
+        {'order': 17}
+        >>> summary.succeeded, summary.exit_status
+        (1, 0)
+    """
+
+    def __init__(
+        self,
+        queue: Queue[T],
+        handler: Callable[[Delivery[T]], object],
+        *,
+        concurrency: int = 8,
+        source: QueueType | Literal["STANDARD", "DLQ"] = QueueType.STANDARD,
+        visibility_timeout: Duration | None = None,
+        backoff: Backoff = _DEFAULT_BACKOFF,
+        heartbeat: bool = True,
+        max_lifetime: Duration = 12 * 3600,
+        grace: Duration = 30,
+        poll_interval: tuple[Duration, Duration] = (0.1, 5),
+        cooperate: bool = True,
+        steal_after: Duration = 1,
+        hooks: Sequence[Hooks] = (),
+    ) -> None:
+        _check_handler(handler)
+
+        def handle(deliveries: Sequence[Delivery[T]]) -> Failures:
+            for delivery in deliveries:
+                handler(delivery)
+            return {}
+
+        super().__init__(
+            queue,
+            handle,
+            concurrency=concurrency,
+            batch_size=1,
+            source=source,
+            visibility_timeout=visibility_timeout,
+            backoff=backoff,
+            heartbeat=heartbeat,
+            max_lifetime=max_lifetime,
+            grace=grace,
+            poll_interval=poll_interval,
+            cooperate=cooperate,
+            steal_after=steal_after,
+            hooks=hooks,
+        )
+
+
+class BatchConsumer(_Runtime[T]):
+    """Receives messages and calls a handler with several at once; otherwise as :class:`Consumer`.
+
+    The handler returns what went wrong: exceptions by the ids of their messages. The others are
+    done, and are deleted together. If it raises, all have failed.
+
+    Args:
+        queue: what to consume.
+        handler: is called with a sequence of :class:`Delivery`; returns a mapping, or ``None``.
+        batch_size: how many messages it is given at most; 1 to 250. It is given fewer where there
+            are not more: nobody waits until a batch is full.
+        concurrency: how many handlers run at once, each in a thread.
+        source: as in :class:`Consumer`, and so are all others.
+        visibility_timeout: how long deliveries last.
+        backoff: how long failed messages rest.
+        heartbeat: whether deliveries are extended.
+        max_lifetime: for how long.
+        grace: how long handlers may go on after the order to stop.
+        poll_interval: the shortest and the longest pause between looks at an empty queue.
+        cooperate: whether consumers agree on who goes first.
+        steal_after: how long another consumer's share is left to it.
+        hooks: what takes part in the work.
+
+    Raises:
+        InvalidArgumentError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        queue: Queue[T],
+        handler: Callable[[Sequence[Delivery[T]]], Mapping[str, BaseException] | None],
+        *,
+        batch_size: int = 25,
+        concurrency: int = 1,
+        source: QueueType | Literal["STANDARD", "DLQ"] = QueueType.STANDARD,
+        visibility_timeout: Duration | None = None,
+        backoff: Backoff = _DEFAULT_BACKOFF,
+        heartbeat: bool = True,
+        max_lifetime: Duration = 12 * 3600,
+        grace: Duration = 30,
+        poll_interval: tuple[Duration, Duration] = (0.1, 5),
+        cooperate: bool = True,
+        steal_after: Duration = 1,
+        hooks: Sequence[Hooks] = (),
+    ) -> None:
+        _check_handler(handler)
+
+        def handle(deliveries: Sequence[Delivery[T]]) -> Failures:
+            return _checked_failures(handler(deliveries), deliveries)
+
+        super().__init__(
+            queue,
+            handle,
+            concurrency=concurrency,
+            batch_size=batch_size,
+            source=source,
+            visibility_timeout=visibility_timeout,
+            backoff=backoff,
+            heartbeat=heartbeat,
+            max_lifetime=max_lifetime,
+            grace=grace,
+            poll_interval=poll_interval,
+            cooperate=cooperate,
+            steal_after=steal_after,
+            hooks=hooks,
+        )
+
+
+def _checked_failures(found: object, deliveries: Sequence[Message[Any]]) -> Failures:
+    """Return a handler's failures; what is no answer to what it was asked fails the batch.
+
+    A failure under an id that is not in the batch may be a mistyped one of a message that is: it
+    must not be acknowledged.
+    """
+    if found is None:
+        return {}
+    ids = {delivery.id for delivery in deliveries}
+    if (
+        not isinstance(found, Mapping)
+        or not found.keys() <= ids
+        or not all(isinstance(error, BaseException) for error in found.values())
+    ):
+        raise TypeError(
+            "A batch handler returns None, or exceptions by the ids of messages of its batch; "
+            f"this one returned {type(found).__name__}."
+        )
+    return found
+
+
+def _check_handler(handler: object) -> None:
+    if not callable(handler):
+        raise InvalidArgumentError(
+            "handler", handler, "it can't be called", remedy="Pass a function of a message."
+        )
+
+
+def _duration(argument: str, value: Duration, at_most: Any, *, zero: bool = True) -> int:
+    return check_duration(argument, value, at_most=at_most, zero=zero)
+
+
+def _poll_interval(value: tuple[Duration, Duration]) -> tuple[float, float]:
+    try:
+        floor, ceiling = (
+            check_duration("poll_interval", one, at_most=MAX_WAIT, zero=False) / SECOND
+            for one in value
+        )
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidArgumentError):
+            raise
+        floor, ceiling = 1.0, 0.0
+    if floor > ceiling:
+        raise InvalidArgumentError(
+            "poll_interval",
+            value,
+            "the shortest and the longest pause are needed",
+            remedy="Pass two durations, the shorter one first.",
+        )
+    return floor, ceiling
