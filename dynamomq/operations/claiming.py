@@ -154,14 +154,15 @@ class Claimer:
         found: list[Message[Any]] = []
         chosen = self._choose(wanted, moment.now)
         if len(chosen) == wanted:
-            yield from self._try(chosen, claim, found)
+            yield from self._try(chosen, claim, found, moment.now)
         window = wanted * (1 + len(self._rivals(moment.now))) * _SPARE
         for _ in range(_LOOKS):
             if found:
                 break
             more = yield from self._look(min(max(round(window), _LEAST), _MOST))
             moment = yield from ask(Tick())
-            yield from self._try(self._choose(wanted, moment.now), claim, found)
+            chosen = self._choose(wanted, moment.now)
+            yield from self._try(chosen, claim, found, moment.now)
             window *= _WIDER
             if not more:
                 break
@@ -182,12 +183,11 @@ class Claimer:
         return page.cursor is not None
 
     def _try(
-        self, chosen: Sequence[Item], claim: Claim, found: list[Message[Any]]
+        self, chosen: Sequence[Item], claim: Claim, found: list[Message[Any]], now: int
     ) -> Operation[None]:
         """Claim what was chosen; a failure must not lose what was won before it."""
         for start in range(0, len(chosen), MAX_BATCH):
             batch = chosen[start : start + MAX_BATCH]
-            moment = yield from ask(Tick())
             try:
                 yield from claim.batch(batch, found)
             except DynamoMQError:
@@ -196,9 +196,9 @@ class Claimer:
                 return
             for candidate in batch:
                 self._candidates.pop(id_of(candidate), None)
-                self._tried[_key(candidate)] = moment.now
+                self._tried[_key(candidate)] = now
         if claim.lost:  # to whom?
-            self._renews_at = min(self._renews_at, moment.now + _QUICK_RENEWAL)
+            self._renews_at = min(self._renews_at, now + _QUICK_RENEWAL)
 
     def _choose(self, wanted: int, now: int) -> list[Item]:
         """Return the oldest candidates that are ours; if there are none, those left by others."""
