@@ -120,9 +120,10 @@ class Run:
         return Run(chooser, self.world, self.steps, timeline).play()
 
 
-def command_of_seed(seed: int, steps: int = runs.STEPS) -> str:
+def command_of_seed(seed: int, steps: int = runs.STEPS, world: str = RANDOM) -> str:
     """Return the command that repeats the random run of a seed."""
-    options = f" --steps {steps}" * (steps != runs.STEPS)
+    options = f" --world {world}" * (world != RANDOM)
+    options += f" --steps {steps}" * (steps != runs.STEPS)
     return f"{PROGRAM} seed{options} {seed}"
 
 
@@ -153,8 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Repeat what the command line says; 1 if a property does not hold, otherwise 0."""
     given = _parser().parse_args(arguments)
     if given.kind == "seed":
-        run = Run(Seeded(given.seed), RANDOM, given.steps, timeline=True)
-        command = command_of_seed(given.seed, given.steps)
+        run = Run(Seeded(given.seed), given.world, given.steps, timeline=True)
+        command = command_of_seed(given.seed, given.steps, given.world)
     else:
         run = Run(Recorded(given.text), given.world, given.steps, timeline=True)
         command = None
@@ -186,8 +187,8 @@ def _parser() -> argparse.ArgumentParser:
     seed.add_argument("seed", type=int)
     schedule = kinds.add_parser("schedule", help="the run with these decisions")
     schedule.add_argument("text", type=_schedule, help="as a report's last line has it")
-    schedule.add_argument("--world", choices=WORLDS, default=RANDOM, help="where it takes place")
     for kind in (seed, schedule):
+        kind.add_argument("--world", choices=WORLDS, default=RANDOM, help="where it takes place")
         kind.add_argument(
             "--steps", type=int, default=runs.STEPS, help="before peace comes (%(default)s)"
         )

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from dynamomq.requests import Moment
+from dynamomq.timestamps import SECOND
 from model_tests.profiles import chosen, first_seed
 from model_tests.regressions import REGRESSIONS, WORLD, Regression
 from model_tests.replay import PROGRAM, Run, command_of_seed, report_of, shrunk
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.simulation import Simulation
+from model_tests.simulator.worlds import CORRECTED, RANDOM
 from model_tests.tally import Tally
 from tests.support.figures import MILLISECONDS, figures
 
@@ -28,17 +31,18 @@ def seeds(block: int) -> Iterator[int]:
         yield first_seed() + block + number * profile.blocks
 
 
-def checked(seed: int) -> Simulation:
+def checked(seed: int, world: str = RANDOM) -> Simulation:
     """Let the run of a seed take place; fail with a report if a property does not hold."""
-    run = Run(Seeded(seed))
+    run = Run(Seeded(seed), world, timeline=world == CORRECTED)
+    command = command_of_seed(seed, world=world)
     try:
         run.play()
     except Exception as error:
-        error.add_note(f"replay: {command_of_seed(seed)}")
+        error.add_note(f"replay: {command}")
         raise
     if run.error is not None:
         short = report_of(shrunk(run))
-        pytest.fail(f"{short}\n(found by: {command_of_seed(seed)})", pytrace=False)
+        pytest.fail(f"{short}\n(found by: {command})", pytrace=False)
     return run.simulation
 
 
@@ -57,6 +61,33 @@ def test_properties_hold_in_random_runs(block: int, record_property: RecordPrope
     speed = {"random runs": {"steps": tally.steps, MILLISECONDS: milliseconds}}
     record_property("figures", figures("speed", speed))
     assert not tally.lacks()
+
+
+def moments(simulation: Simulation) -> Iterator[tuple[int, Moment]]:
+    """The true time, and what an actor was told of it, as often as one asked."""
+    for moved in simulation.timeline or ():
+        if moved.answer is not None and isinstance(moved.answer.value, Moment):
+            yield moved.time, moved.answer.value
+
+
+def test_properties_hold_where_wrong_clocks_are_corrected(record_property: RecordProperty) -> None:
+    """Clocks are wrong by hours, and corrected by what the storage's answers say of the time.
+
+    Then all properties hold, PROGRESS too, which allows for clocks that differ by seconds only. And
+    nobody's time is further from the true one than the estimate says, which is never as much as three seconds.
+    """
+    tally, asked, wrong = Tally(), 0, 0
+    for seed in seeds(0):
+        simulation = checked(seed, CORRECTED)
+        tally.add(simulation)
+        wrong += sum(actor.offset != 0 for actor in simulation.actors.values())
+        for time_, moment in moments(simulation):
+            asked += 1
+            assert abs(moment.now - time_) <= (moment.uncertainty or 0) < 3 * SECOND
+    rows = {"clocks": {"wrong by hours": wrong, "readings": asked}}
+    record_property("figures", figures("corrected clocks", {**tally.rows, **rows}))
+    assert not tally.lacks()
+    assert wrong > tally.runs
 
 
 @pytest.mark.usefixtures("careless_sends")

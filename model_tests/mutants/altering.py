@@ -18,6 +18,7 @@ from dynamomq.effects import Effect
 from dynamomq.expressions import TRUE, Attr, Condition, Operand, all_of, conjuncts
 from dynamomq.machine import MESSAGE
 from dynamomq.rules import Kind, Rule, State, Transition
+from model_tests.simulator.worlds import RANDOM
 
 Alter = Callable[[Any], Any]
 """Makes the replacement from what is there."""
@@ -42,6 +43,7 @@ class Mutant:
         breaks: the property that must fail.
         places: where it is built in.
         scope: the scope in which it is hunted, if random runs would have to be too many.
+        world: where the random runs take place in which it is hunted.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Mutant:
     breaks: str
     places: tuple[Place, ...]
     scope: str | None = None
+    world: str = RANDOM
 
     @contextmanager
     def applied(self) -> Iterator[None]:

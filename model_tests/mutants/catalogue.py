@@ -29,6 +29,7 @@ from model_tests.mutants.altering import (
     rules,
     where,
 )
+from model_tests.mutants.clocks import CLOCKS
 from model_tests.mutants.promises import PROMISES
 from model_tests.simulator import calls
 
@@ -335,5 +336,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *_dedup(),
     *_others(),
     *PROMISES,
+    *CLOCKS,
 )
 """All of them."""

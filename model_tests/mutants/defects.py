@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve
 
 from dynamomq.attributes import ID, RECEIPT
+from dynamomq.drivers.skew import ClockOffset, Offset
 from dynamomq.errors import UnavailableError
 from dynamomq.expressions import Attr
 from dynamomq.machine import NO_MESSAGE
@@ -108,6 +109,7 @@ def leaves_it(_self: object, _id: str) -> Operation[None]:
 
 
 _MINUTE = 60 * SECOND
+_HOUR = 60 * _MINUTE
 
 
 def own_clock(_seen: Message[Any], now: int, **_options: int) -> int:
@@ -118,6 +120,30 @@ def own_clock(_seen: Message[Any], now: int, **_options: int) -> int:
 def expires_at_once(_settings: Settings, instant: int) -> int:
     """Return now as the end of a tombstone."""
     return instant // SECOND
+
+
+def uncorrected(at: Callable[[ClockOffset, int], Offset]) -> Callable[[ClockOffset, int], Offset]:
+    """Know the clock's offset, and do not add it."""
+    return lambda self, now: evolve(at(self, now), nanoseconds=0)
+
+
+def subtracted(at: Callable[[ClockOffset, int], Offset]) -> Callable[[ClockOffset, int], Offset]:
+    """Have the clock's offset with the wrong sign."""
+
+    def changed(self: ClockOffset, now: int) -> Offset:
+        offset = at(self, now)
+        return evolve(offset, nanoseconds=-offset.nanoseconds)
+
+    return changed
+
+
+def by_the_hour(observe: Callable[..., None]) -> Callable[..., None]:
+    """Learn from the hour of a date."""
+
+    def changed(self: ClockOffset, date: int, **clock: int) -> None:
+        observe(self, date // _HOUR * _HOUR, **clock)
+
+    return changed
 
 
 def ahead(at: Callable[[Settings, int], Any]) -> Callable[[Settings, int], Any]:

@@ -18,6 +18,7 @@ from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.scopes import SCOPES
 from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.trace import TRACE
+from model_tests.simulator.worlds import RANDOM, WORLDS
 
 SEEDS = range(300)
 """The runs with which mutants are hunted, and which the library itself passes."""
@@ -60,6 +61,7 @@ class RunStory:
     """A random run, shortened."""
 
     schedule: Schedule
+    world: str
 
     @property
     def steps(self) -> int:
@@ -67,7 +69,8 @@ class RunStory:
         return self.schedule.steps
 
     def _run(self) -> Run:
-        return Run(Recorded(self.schedule.choices), steps=self.steps, timeline=True).play()
+        choices = Recorded(self.schedule.choices)
+        return Run(choices, self.world, self.steps, timeline=True).play()
 
     def error(self) -> ViolationError | None:
         """Repeat it, and return what fails."""
@@ -115,12 +118,14 @@ def hunt(mutant: Mutant) -> Kill | None:
 def _hunt_in_runs(mutant: Mutant) -> Kill | None:
     steps = 0
     for count, seed in enumerate(SEEDS, start=1):
-        run = Run(Seeded(seed)).play()
+        run = Run(Seeded(seed), mutant.world).play()
         steps += runs.steps_of(run.simulation)
         if run.error is not None and run.error.property_id == mutant.breaks:
             found = Schedule(tuple(run.chooser.taken))
-            story = RunStory(shortened(found, mutant.breaks, SHRINKING))
-            return Kill(f"run {count}", steps, story)
+            stage = WORLDS[mutant.world]
+            short = shortened(found, mutant.breaks, SHRINKING, stage=stage)
+            where = f"run {count}" + f" ({mutant.world})" * (mutant.world != RANDOM)
+            return Kill(where, steps, RunStory(short, mutant.world))
     return None
 
 

@@ -24,7 +24,9 @@ them. The table says in which of the runs the property failed. That run was then
 be left out of it was left out, and the last column says how many steps remain. A step is one
 request of one producer, consumer or operator, or one thing that happens to the world, such as a
 leap of a clock. A few defects do harm so seldom that they are hunted in one of the
-[scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance.
+[scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance. Those that are about
+the correction of clocks are hunted in runs of the same seeds in which all clocks are wrong by hours
+(*corrected*).
 
 Defects are named after the operation that has them. `python -m model_tests.mutants NAME` tells the
 shortest story of one: who did what when, and what became of the message.

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from attrs import define, frozen
 
+from dynamomq.drivers.skew import ClockOffset, Offset
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.requests import Query, Sleep, Tick
@@ -56,6 +57,8 @@ class Actor:
         done: the last ones that it has.
         calls: how many it has begun.
         ticks: how often the present call has asked for the time.
+        estimator: by what it corrects its clock, if it does; in worlds that are not copied.
+        since: what its clock showed when the present request was made, or earlier.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Actor:
     done: tuple[Message[Any], ...] = ()
     calls: int = 0
     ticks: int = 0
+    estimator: ClockOffset | None = None
+    since: int = 0
 
     def copy(self) -> Actor:
         """One like this, who goes its own way."""
@@ -104,6 +109,30 @@ class Actor:
     def is_looking(self) -> bool:
         """Whether it waits for the answer to a query."""
         return self.execution is not None and isinstance(self.execution.request, Query)
+
+    def correct_clock(self, time: int) -> None:
+        """Correct the clock from now on; the storage has just told what time it is."""
+        self.estimator, self.since = ClockOffset(), time + self.offset
+        self._told(time)
+
+    def reckoning(self, time: int) -> Offset:
+        """How far what it takes the time to be is ahead of the true time, which this is."""
+        if self.estimator is None:
+            return Offset(self.offset, None)
+        found = self.estimator.at(time + self.offset)
+        return Offset(self.offset + found.nanoseconds, found.uncertainty)
+
+    def answered(self, time: int, *, failed: bool) -> None:
+        """Have the answer to a request: one of the storage has a date, unless it has failed."""
+        if self.asks_storage and not failed:
+            self._told(time)
+        self.since = time + self.offset
+
+    def _told(self, time: int) -> None:
+        """Be told the true time in whole seconds."""
+        if self.estimator is not None:
+            date = time // SECOND * SECOND
+            self.estimator.observe(date, sent=self.since, received=time + self.offset)
 
     def fates(self) -> tuple[Sequence[int], Sequence[Fate]]:
         """What it could do next."""

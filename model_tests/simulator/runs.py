@@ -12,7 +12,7 @@ from model_tests.simulator.choices import Chooser
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.movers import KINDS
 from model_tests.simulator.oracle import Oracle, ViolationError
-from model_tests.simulator.simulation import Rules, Simulation
+from model_tests.simulator.simulation import START, Rules, Simulation
 from model_tests.simulator.storage import BaseTable
 
 IDS = ("a", "b", "c")
@@ -20,6 +20,7 @@ TIMEOUT = 10 * SECOND
 WINDOW = 300 * SECOND
 WINDOWS = tuple(seconds * SECOND for seconds in (300, 10, 600))
 OFFSETS = tuple(seconds * SECOND for seconds in (0, -1, 1, -4, 4))
+HOURS = tuple(hours * 3600 * SECOND for hours in (0, -7, 2, -1, 9))
 LEAPS = tuple(seconds * SECOND for seconds in (1, 5, 11, 60, 320))
 MAX_RECEIVES = (None, 1, 2, 3)
 STEPS = 150
@@ -31,8 +32,11 @@ _EDITS = ("bury", "bury", "redrive", "redrive", "redrive", "update", "cancel")
 _CLOCK_DIFFERENCE = max(OFFSETS) - min(OFFSETS)
 
 
-def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
-    """A world of producers, consumers and an operator, its settings and clocks drawn by chance."""
+def world(chooser: Chooser, *, timeline: bool = False, corrected: bool = False) -> Simulation:
+    """A world of producers, consumers and an operator, its settings and clocks drawn by chance.
+
+    Clocks are wrong by seconds, and jump; or by hours, and are corrected.
+    """
     roles: dict[str, Role] = {
         "producer-1": Producer(IDS[:2], delays=(0, 3 * SECOND)),
         "producer-2": Producer((*IDS[1:], None)),
@@ -43,13 +47,16 @@ def world(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     }
     most = MAX_RECEIVES[chooser.pick((4, 1, 2, 2))]
     window = WINDOWS[chooser.pick((1, 1, 1))]
+    offsets = HOURS if corrected else OFFSETS
     actors = {
-        name: Actor(name, role, OFFSETS[chooser.pick((4, 1, 1, 1, 1))])
+        name: Actor(name, role, offsets[chooser.pick((4, 1, 1, 1, 1))])
         for name, role in roles.items()
     }
+    for actor in actors.values() if corrected else ():
+        actor.correct_clock(START)
     return Simulation(
         Settings("simulated", codec_for(None), TIMEOUT, most, window),
-        Rules(leaps=LEAPS, offsets=OFFSETS),
+        Rules(leaps=LEAPS, offsets=() if corrected else OFFSETS),
         IndexView(lambda: LAGS[chooser.pick((40, 25, 17, 18))]),
         Oracle(most, max(window, RETRY_HORIZON), TIMEOUT),
         actors,
@@ -100,11 +107,17 @@ def steps_of(simulation: Simulation) -> int:
 def come_to_an_end(simulation: Simulation) -> None:
     """End all faults, let one sound consumer live, and demand that it finishes everything.
 
+    Where clocks are corrected, its own is the most wrong of all.
+
     Raises:
         ViolationError: it does not, within a bounded number of steps (PROGRESS).
     """
     role = Consumer(calls=10**6, batches=(10,), timeouts=(TIMEOUT,), ways=((1, "delete"),))
-    simulation.make_peace(Actor("survivor", role))
+    sound = Actor("survivor", role)
+    if any(actor.estimator is not None for actor in simulation.actors.values()):
+        sound.offset = min(HOURS)
+        sound.correct_clock(simulation.time)
+    simulation.make_peace(sound)
     limit = STEPS_TO_THE_END * (1 + len(simulation.items))
     for _ in range(limit):
         left = [item for item in simulation.items.values() if _is_unfinished(item)]
@@ -112,7 +125,7 @@ def come_to_an_end(simulation: Simulation) -> None:
         if not left and survivor.execution is None:
             return
         if survivor.execution is None and not survivor.held:
-            _wait_for(simulation, left)
+            _wait_for(simulation, left, survivor)
         if survivor.wakes > simulation.time:
             simulation.time = survivor.wakes
         _, fates = simulation.fates(survivor.mover)
@@ -125,7 +138,7 @@ def _is_unfinished(item: Item) -> bool:
     return item["status"] != "DELETED" and item.get("queue_type") != "DLQ"
 
 
-def _wait_for(simulation: Simulation, items: list[Item]) -> None:
+def _wait_for(simulation: Simulation, items: list[Item], survivor: Actor) -> None:
     """Let time pass until the next message is due, which a clock far ahead may have put off."""
     found = {parse_instant(str(item["queue_add_timestamp"])): str(item["id"]) for item in items}
     latest, earliest = max(found), min(found)
@@ -133,4 +146,6 @@ def _wait_for(simulation: Simulation, items: list[Item]) -> None:
     if wait > LONGEST + _CLOCK_DIFFERENCE:
         what = f"nobody lives who holds {found[latest]}, yet it is not due for {wait / SECOND:g} s"
         raise ViolationError("PROGRESS", what)
-    simulation.time = max(simulation.time, earliest)
+    behind = -survivor.reckoning(simulation.time).nanoseconds
+    by_its_clock = earliest + min(max(behind, 0), _CLOCK_DIFFERENCE)
+    simulation.time = max(simulation.time, by_its_clock)

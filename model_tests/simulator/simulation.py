@@ -141,7 +141,7 @@ class Simulation:
 
     def __attrs_post_init__(self) -> None:
         for actor in self.actors.values():
-            self.oracle.clock(actor.name, actor.offset)
+            self.oracle.clock(actor.name, actor.reckoning(self.time).nanoseconds)
 
     def copy(self) -> Simulation:
         """A world like this one, which goes its own way; for searches only."""
@@ -357,7 +357,7 @@ class Simulation:
         self._own_index().catch_up()
         self.rules = evolve(self.rules, faults=0, leaps=(), offsets=())
         self.actors = {**self.actors, survivor.name: survivor}
-        self._own_oracle().clock(survivor.name, survivor.offset)
+        self._own_oracle().clock(survivor.name, survivor.reckoning(self.time).nanoseconds)
 
     # --- actors ------------------------------------------------------------------------------
 
@@ -383,7 +383,7 @@ class Simulation:
         actor.calls += 1
         call = Call(actor.name, actor.calls, plan)
         self._own_oracle().began(call, self.time)
-        actor.call, actor.ticks = call, 0
+        actor.call, actor.ticks, actor.since = call, 0, self.time + actor.offset
         if self.rules.search:
             key = (call, id(plan.message))
             if key not in self._begun:
@@ -423,11 +423,15 @@ class Simulation:
         actor.ticks += 1
         if actor.removes and actor.in_doubt_since is None:
             actor.in_doubt_since = self.time  # its tombstone's time counts from here
-        now = self.time + actor.offset
+        reckoning = actor.reckoning(self.time)
+        if actor.estimator is not None:
+            self._own_oracle().clock(actor.name, reckoning.nanoseconds)
+        now = self.time + reckoning.nanoseconds
         name = f"{actor.name}.{actor.calls}.{actor.ticks}"
         tokens = tuple(f"{name}.{n}" for n in range(tick.tokens))
         chance = (actor.calls * 7 + actor.ticks * 3) % 10 / 10
-        return Answer(Moment(now, tokens, f"{actor.name}.{actor.calls}", chance), key=now)
+        id = f"{actor.name}.{actor.calls}"
+        return Answer(Moment(now, tokens, id, chance, reckoning.uncertainty), key=now)
 
     def _write(self, actor: Actor, writes: Sequence[Write], fate: Fate) -> None:
         """One attempt of the SDK to have one write, or a batch of them, carried out."""
@@ -489,6 +493,7 @@ class Simulation:
         self._answer = answer
         assert actor.execution is not None, "only a call is answered"
         actor.attempts = 0
+        actor.answered(self.time, failed=answer.error is not None)
         if answer.error is not None and actor.call is not None:
             self._own_oracle().failed(actor.call)
         actor.execution = actor.execution.answered(answer)

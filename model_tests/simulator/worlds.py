@@ -3,6 +3,8 @@
 ``RANDOM`` is that of random runs, in which there is much to do. ``SMALL`` has fewer actors with
 less to do, so that a schedule can be drawn and shrunk as a whole. In ``USERS`` everyone may call
 anything that the machine has a trigger for: there rules decide, one call and one step at a time.
+``CORRECTED`` is ``RANDOM`` with clocks that are wrong by hours, and corrected by the dates that the
+storage's answers have, by the very estimator of the DynamoDB driver.
 """
 
 from __future__ import annotations
@@ -132,5 +134,15 @@ def _world(
     )
 
 
-RANDOM, SMALL, USERS = "random", "small", "users"
-WORLDS: Mapping[str, World] = {RANDOM: runs.world, SMALL: small, USERS: users}
+def corrected(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """The world of random runs, but with clocks that are wrong by hours, and corrected."""
+    return runs.world(chooser, timeline=timeline, corrected=True)
+
+
+RANDOM, SMALL, USERS, CORRECTED = "random", "small", "users", "corrected"
+WORLDS: Mapping[str, World] = {
+    RANDOM: runs.world,
+    SMALL: small,
+    USERS: users,
+    CORRECTED: corrected,
+}
