@@ -21,6 +21,7 @@ from dynamomq import (
     CallerError,
     Consumer,
     DynamoDBEngine,
+    DynamoMQError,
     Engine,
     InvalidArgumentError,
     LocalEngine,
@@ -28,7 +29,7 @@ from dynamomq import (
     SetupError,
 )
 from dynamomq.consumer import Summary
-from dynamomq.worker.resolving import resolve, resolve_handler
+from dynamomq.worker.resolving import check_handler, resolve
 from dynamomq.worker.settings import Settings
 from dynamomq.worker.statuses import ChildStatus, ExitStatus
 from dynamomq.worker.supervisor import MARGIN, Word
@@ -37,6 +38,7 @@ __all__ = ["configure_logging", "main"]
 
 _log = logging.getLogger("dynamomq.worker")
 
+_CRASHED = 70
 _STATUSES = {
     ExitStatus.DRAINED: ChildStatus.FINISHED,
     ExitStatus.SETUP: ChildStatus.SETUP,
@@ -95,9 +97,7 @@ class _Assignment:
 
 def _consume(settings: Settings, orders: _Orders) -> int:
     with ExitStack() as stack:
-        handler = resolve_handler(settings.handler)
-        queue = _queue(settings, stack)
-        consumer = _consumer(settings, queue, handler)
+        consumer = _consumer(settings, stack)
         control = _Control(consumer.stop)
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda _number, _frame: control.stop())
@@ -109,8 +109,8 @@ def _consume(settings: Settings, orders: _Orders) -> int:
 
 
 def _conclude(summary: Summary) -> int:
-    if summary.error is not None:
-        _log.error("%s", summary.error)
+    if summary.error is not None and not isinstance(summary.error, DynamoMQError):
+        return _CRASHED  # a defect, or a lack of memory: the next process may fare better
     status = _STATUSES[ExitStatus(summary.exit_status)]
     if status in (ChildStatus.LEFT, ChildStatus.FORCED):
         # Handlers still run in threads, which Python would wait for, or pull the rug from under.
@@ -121,6 +121,21 @@ def _conclude(summary: Summary) -> int:
 
 
 # --- what to consume -------------------------------------------------------------------------
+
+
+def _consumer(settings: Settings, stack: ExitStack) -> Consumer[Any] | BatchConsumer[Any]:
+    found = resolve("handler", settings.handler)
+    if isinstance(found, Consumer | BatchConsumer):
+        settings.check_beside_consumer()
+        return found
+    handler = check_handler(settings.handler, found)
+    queue = _queue(settings, stack)
+    options = settings.given(
+        *("concurrency", "batch_size", "source", "visibility_timeout", "grace", "cooperate")
+    )
+    if settings.batch_size is not None:
+        return BatchConsumer(queue, handler, **options)
+    return Consumer(queue, handler, **options)
 
 
 def _queue(settings: Settings, stack: ExitStack) -> Queue[Any]:
@@ -156,17 +171,6 @@ def _engine(settings: Settings) -> Engine:
         region_name=settings.region,
         profile_name=settings.profile,
     )
-
-
-def _consumer(
-    settings: Settings, queue: Queue[Any], handler: Callable[[Any], Any]
-) -> Consumer[Any] | BatchConsumer[Any]:
-    options = settings.given(
-        "concurrency", "source", "visibility_timeout", "grace", "cooperate", "batch_size"
-    )
-    if settings.batch_size is not None:
-        return BatchConsumer(queue, handler, **options)
-    return Consumer(queue, handler, **options)
 
 
 # --- being told ------------------------------------------------------------------------------

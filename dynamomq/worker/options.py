@@ -54,20 +54,20 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         nargs="?",
         metavar="HANDLER",
         default=environment.get(f"{_PREFIX}HANDLER"),
-        help="package.module:function, which takes a message; modules in the current directory "
-        "are found",
+        help="package.module:function, which takes a message, or package.module:name of a "
+        "Consumer; modules in the current directory are found",
     )
     add = _adder(parser, environment)
     _add_queue(add)
     _add_consumer(add)
-    cooperate = environment.get(f"{_PREFIX}COOPERATE", "yes").lower()
-    if cooperate not in (*_YES, *_NO):
+    cooperate = environment.get(f"{_PREFIX}COOPERATE", "").lower()
+    if cooperate not in (*_YES, *_NO, ""):
         parser.error(f"{_PREFIX}COOPERATE={cooperate!r} is neither yes nor no")
     parser.add_argument(
         "--cooperate",
         action=argparse.BooleanOptionalAction,
-        default=cooperate in _YES,
-        help="whether consumers agree on who claims what",
+        default=cooperate in _YES if cooperate else None,
+        help="whether consumers agree on who claims what (default: yes)",
     )
     return parser
 

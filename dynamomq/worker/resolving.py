@@ -13,7 +13,7 @@ from typing import Any
 
 from dynamomq.errors import InvalidArgumentError, shorten
 
-__all__ = ["add_current_directory", "resolve", "resolve_handler"]
+__all__ = ["add_current_directory", "check_handler", "resolve"]
 
 
 def add_current_directory() -> None:
@@ -50,13 +50,12 @@ def resolve(argument: str, text: str) -> Any:
     return found
 
 
-def resolve_handler(text: str) -> Callable[[Any], object]:
-    """Return the function, or other callable, that a text names.
+def check_handler(text: str, found: object) -> Callable[[Any], Any]:
+    """Return what a text names, if a consumer can call it.
 
     Raises:
-        InvalidArgumentError: it names none.
+        InvalidArgumentError: it is no function, nor anything like it.
     """
-    found = resolve("handler", text)
     if isinstance(found, type) or not callable(found):
         what = "a class" if isinstance(found, type) else f"{shorten(found)}, which can't be called"
         raise InvalidArgumentError(
@@ -69,8 +68,7 @@ def resolve_handler(text: str) -> Callable[[Any], object]:
             "it is an async function, and handlers run in threads",
             remedy="Name a plain function; it may call asyncio.run().",
         )
-    handler: Callable[[Any], object] = found
-    return handler
+    return found
 
 
 def _import(argument: str, text: str, name: str) -> ModuleType:

@@ -45,7 +45,7 @@ def run(
     source: str | None = None,
     batch_size: int | None = None,
     grace: float = 30.0,
-    cooperate: bool = True,
+    cooperate: bool | None = None,
     log_level: str = "INFO",
 ) -> int:
     """Run a handler in processes with threads, until SIGTERM or SIGINT, and return a status.
@@ -55,7 +55,9 @@ def run(
 
     Args:
         handler: ``package.module:function``; the function takes a delivered message, or with
-            ``batch_size`` a sequence of them.
+            ``batch_size`` a sequence of them. It may also name a ``Consumer`` or ``BatchConsumer``
+            that is ready to run; then all settings but ``processes``, ``grace`` and ``log_level``
+            are its own, and ``grace`` should be no less than the consumer's.
         processes: how many processes.
         concurrency: how many threads each process has for handlers.
         queue: ``package.module:name`` of a ``Queue``, or of a function without parameters that

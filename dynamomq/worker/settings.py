@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Self
 
-from attrs import asdict, field, fields, frozen
+from attrs import asdict, fields, frozen
 
 from dynamomq.checks import MAX_WAIT, check_count, check_duration
 from dynamomq.errors import InvalidArgumentError
@@ -20,6 +20,10 @@ _QUEUE_DECIDES = (
     *("payload", "max_receives"),
 )
 _DYNAMODB_ONLY = ("endpoint_url", "region", "profile")
+_CONSUMER_DECIDES = (
+    *("queue", *_QUEUE_DECIDES),
+    *("concurrency", "visibility_timeout", "source", "batch_size", "cooperate"),
+)
 
 
 @frozen(kw_only=True)
@@ -47,8 +51,8 @@ class Settings:
     source: str | None = None
     batch_size: int | None = None
     grace: float = 30.0
-    cooperate: bool = True
-    log_level: str = field(default="INFO")
+    cooperate: bool | None = None
+    log_level: str = "INFO"
 
     def __attrs_post_init__(self) -> None:
         """Refuse what can be seen to be wrong without a queue."""
@@ -62,17 +66,25 @@ class Settings:
                 remedy=f"It is one of {', '.join(LOG_LEVELS)}.",
             )
         if self.queue is not None:
-            self._refuse_beside("queue", _QUEUE_DECIDES)
+            self._refuse_beside("queue", "where the queue is", _QUEUE_DECIDES)
         if self.file is not None:
-            self._refuse_beside("file", _DYNAMODB_ONLY)
+            self._refuse_beside("file", "where the queue is", _DYNAMODB_ONLY)
 
-    def _refuse_beside(self, decider: str, others: tuple[str, ...]) -> None:
+    def check_beside_consumer(self) -> None:
+        """Refuse what has no effect where the handler is a whole consumer.
+
+        Raises:
+            InvalidArgumentError: such a thing is set.
+        """
+        self._refuse_beside("handler", "how to consume and what", _CONSUMER_DECIDES)
+
+    def _refuse_beside(self, decider: str, what: str, others: tuple[str, ...]) -> None:
         given = [name for name in others if getattr(self, name) is not None]
         if given:
             raise InvalidArgumentError(
                 decider,
                 getattr(self, decider),
-                f"it decides where the queue is, so {', '.join(given)} would have no effect",
+                f"it decides {what}, so {', '.join(given)} would have no effect",
                 remedy="Give either.",
             )
 

@@ -211,9 +211,9 @@ class Supervisor:
             return None
         if self._failure is not None:
             return self._failure
-        if self._signals > 1:
-            return ExitStatus.FORCED
-        return ExitStatus.LEFT if self._left else ExitStatus.DRAINED
+        if not self._left:
+            return ExitStatus.DRAINED
+        return ExitStatus.FORCED if self._signals > 1 else ExitStatus.LEFT
 
     # --- steps -------------------------------------------------------------------------------
 

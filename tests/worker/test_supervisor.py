@@ -222,6 +222,15 @@ def test_the_second_signal_forces(world: World) -> None:
     assert world.status is ExitStatus.FORCED
 
 
+def test_forced_in_vain(world: World) -> None:
+    """If all was finished in spite of a second signal, nothing is left, and the status is 0."""
+    world.signal()
+    world.signal()
+    world.exit(1, ChildStatus.FINISHED)
+    world.exit(2, ChildStatus.FINISHED)
+    assert world.status is ExitStatus.DRAINED
+
+
 def test_the_second_signal_does_not_prolong(world: World) -> None:
     """Shortly before the children are killed, a second signal does not put that off."""
     world.signal()

@@ -1,0 +1,164 @@
+"""Real workers: processes that handle, die, are started again, drain, and say how it ended."""
+
+import os
+import select
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.worker.support import FILE, FOLDER, PATIENCE, TABLE, Place, eventually, on_file, started
+
+pytestmark = pytest.mark.engine("local-file")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty folder."""
+    return Place(tmp_path)
+
+
+def test_two_processes_share_the_work(place: Place) -> None:
+    """Each of two processes handles messages, all are handled once, and SIGTERM ends with 0."""
+    options = on_file(place.filled(20), "meet", "--processes", "2", "--concurrency", "2")
+    with started(place, *options) as worker:
+        eventually("all handled", lambda: len(place.notes("handled")) >= 20)
+        worker.signal(signal.SIGTERM)
+        assert worker.status() == 0, worker.log
+    handled = place.notes("handled")
+    assert len({note.id for note in handled}) == len(handled) == 20
+    assert len({note.pid for note in handled}) == 2
+    with place.queue() as queue:
+        assert queue.stats().standard.total == 0
+
+
+def test_a_killed_child_is_replaced(place: Place) -> None:
+    """After a kill -9 another process takes its place, and its message is delivered again."""
+    options = on_file(place.filled(1), "stick_at_first", "--visibility-timeout", "1")
+    with started(place, *options) as worker:
+        (first, *_) = eventually("the first delivery", lambda: place.notes("begun"))
+        os.kill(first.pid, signal.SIGKILL)
+        (second, *_) = eventually("the second delivery", lambda: place.notes("handled"))
+        worker.signal(signal.SIGTERM)
+        assert worker.status() == 0, worker.log
+        assert f"process 1 (pid {first.pid}) was killed by SIGKILL; starting it again" in worker.log
+    assert second.id == first.id
+    assert second.pid != first.pid
+    assert second.receive_count == 2
+
+
+@pytest.mark.parametrize("to_all", [False, True], ids=["to the worker", "to the process group"])
+def test_it_drains_under_load(place: Place, to_all: bool) -> None:
+    """SIGTERM in the midst: what was begun is finished, what was not is untouched, status 0.
+
+    Also where the children get the signal themselves, as systemd and terminals send it.
+    """
+    options = on_file(place.filled(400), "work", "--processes", "2", "--concurrency", "4")
+    with started(place, *options) as worker:
+        eventually("work", lambda: len(place.notes("handled")) >= 10)
+        if to_all:
+            os.killpg(worker.process.pid, signal.SIGTERM)
+        else:
+            worker.signal(signal.SIGTERM)
+        assert worker.status() == 0, worker.log
+    assert {note.id for note in place.notes("begun")} == {n.id for n in place.notes("handled")}
+    with place.queue() as queue:
+        stats = queue.stats().standard
+        assert stats.processing == 0, worker.log
+        assert stats.ready == 400 - len(place.notes("handled")) > 0
+        assert all(message.receive_count == 0 for message in queue.list("STANDARD"))
+
+
+def test_the_second_signal_gives_up(place: Place) -> None:
+    """A handler that never ends is left alone by a second signal; the status says so."""
+    with started(place, *on_file(place.filled(1), "stick")) as worker:
+        eventually("a handler", lambda: place.notes("begun"))
+        worker.signal(signal.SIGTERM)
+        worker.until_logged("stopping")
+        worker.signal(signal.SIGTERM)
+        assert worker.status() == 4, worker.log
+    with place.queue() as queue:
+        assert queue.stats().standard.processing == 1
+
+
+def test_grace_ends(place: Place) -> None:
+    """A handler that outlasts the grace is left alone; the status is another."""
+    with started(place, *on_file(place.filled(1), "stick", "--grace", "0.2")) as worker:
+        eventually("a handler", lambda: place.notes("begun"))
+        worker.signal(signal.SIGINT)
+        assert worker.status() == 3, worker.log
+
+
+def test_a_missing_table_ends_it(place: Place) -> None:
+    """There is no crash loop for a table that does not exist: status 1, and what to do."""
+    with started(place, *on_file(place, "handle", "--processes", "2")) as worker:
+        assert worker.status() == 1
+        assert f"There is no table '{TABLE}'. Create it with" in worker.log
+        assert "starting it again" not in worker.log
+
+
+def test_a_missing_handler_ends_it(place: Place) -> None:
+    """A handler that can't be found is a matter of usage: status 2, and what is there."""
+    with started(place, *on_file(place.filled(0), "handl")) as worker:
+        assert worker.status() == 2
+        assert "has no 'handl'. It has handle" in worker.log
+
+
+def test_children_do_not_outlive_it(place: Place) -> None:
+    """When the worker itself is killed, its children finish what they have begun, and end."""
+    place.filled(400)
+    read, write = os.pipe()
+    options = on_file(place, "work", "--concurrency", "4")
+    with started(place, *options, stdout=write) as worker:
+        os.close(write)
+        eventually("work", lambda: len(place.notes("handled")) >= 10)
+        worker.signal(signal.SIGKILL)
+        # Its end comes when nobody has the other side any more.
+        assert select.select([read], [], [], PATIENCE)[0], worker.log
+        assert os.read(read, 1) == b""
+        os.close(read)
+        with place.queue() as queue:
+            assert queue.stats().standard.processing == 0, worker.log
+
+
+def test_batches_of_a_queue_made_in_code(place: Place) -> None:
+    """A queue's factory and the batch size can be named; settings may come by the environment."""
+    place.filled(30)
+    settings = {"DYNAMOMQ_QUEUE": "tests.worker.handlers:make_queue", "DYNAMOMQ_BATCH_SIZE": "10"}
+    with started(place, "tests.worker.handlers:handle_all", environment=settings) as worker:
+        eventually("all handled", lambda: len(place.notes("handled")) >= 30)
+        worker.signal(signal.SIGTERM)
+        assert worker.status() == 0, worker.log
+
+
+def test_a_consumer_made_in_code(place: Place) -> None:
+    """A whole consumer can be named, with its hooks; options that are its own are refused."""
+    with started(place.filled(1), "tests.worker.handlers:consumer") as worker:
+        eventually("the acknowledgement", lambda: place.notes("acknowledged"))
+        worker.signal(signal.SIGTERM)
+        assert worker.status() == 0, worker.log
+    with started(place, *on_file(place, "consumer")) as worker:
+        assert worker.status() == 2
+        assert "so table, file would have no effect" in worker.log
+
+
+def test_run_from_a_program(place: Place, tmp_path: Path) -> None:
+    """``run`` finds modules where the program that calls it does, wherever it is started."""
+    program, elsewhere = tmp_path / "program", tmp_path / "elsewhere"
+    program.mkdir()
+    elsewhere.mkdir()
+    (program / "jobs.py").write_text(
+        f"import os, pathlib\n"
+        f"def handle(message):\n"
+        f"    pathlib.Path(os.environ[{FOLDER!r}], 'seen').write_text(message.id)\n"
+    )
+    (program / "main.py").write_text(
+        f"import sys\n"
+        f"from dynamomq.worker import run\n"
+        f"sys.exit(run('jobs:handle', file={str(place.folder / FILE)!r}, table={TABLE!r}))\n"
+    )
+    place.filled(1)
+    with started(place, command=[str(program / "main.py")], cwd=elsewhere) as worker:
+        eventually("the message", lambda: (place.folder / "seen").exists())
+        worker.signal(signal.SIGTERM)
+        assert worker.status() == 0, worker.log
