@@ -30,7 +30,7 @@ _log = logging.getLogger("dynamomq.worker")
 HEALTHY_AFTER = 60.0
 """How many seconds a child must live for its end to count as the first."""
 
-MARGIN = 2.0
+MARGIN = 1.5
 """How many seconds after the grace, or after a second signal, children are killed."""
 
 _BASE, _CAP = 1.0, 60.0  # seconds: bounds of the delay before a restart, first and last
