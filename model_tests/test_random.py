@@ -74,7 +74,8 @@ def test_properties_hold_where_wrong_clocks_are_corrected(record_property: Recor
     """Clocks are wrong by hours, and corrected by what the storage's answers say of the time.
 
     Then all properties hold, PROGRESS too, which allows for clocks that differ by seconds only. And
-    nobody's time is further from the true one than the estimate says, which is never as much as three seconds.
+    nobody's time is further from the true one than the estimate says: never as much as three
+    seconds.
     """
     tally, asked, wrong = Tally(), 0, 0
     for seed in seeds(0):

@@ -25,7 +25,7 @@ be left out of it was left out, and the last column says how many steps remain. 
 request of one producer, consumer or operator, or one thing that happens to the world, such as a
 leap of a clock. A few defects do harm so seldom that they are hunted in one of the
 [scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance. Those that are about
-the correction of clocks are hunted in runs of the same seeds in which all clocks are wrong by hours
+the correction of clocks are hunted in runs of the same seeds in which clocks are wrong by hours
 (*corrected*).
 
 Defects are named after the operation that has them. `python -m model_tests.mutants NAME` tells the
