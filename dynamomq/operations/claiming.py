@@ -37,9 +37,11 @@ SETTLING = 12 * SECOND
 """How long after its beginning a consumer counts: longer than a renewal, so that all know it."""
 
 _QUICK_RENEWAL = SECOND  # while somebody settles
-_INTRODUCTION = 3 * SECOND // 2  # longer than that: others who settle know the newcomer by then
+_INTRODUCTION = 5 * SECOND // 2  # longer than that: others who settle know the newcomer by then
 _REST = 10 * SECOND  # how long a candidate that was tried for is left alone
 _SPARE = 1.25  # candidates to read for each one wanted, times the number of consumers
+_FEW = 4  # so that among the candidates of a small claim there is one of ours, most likely
+_NEGLECTED = 10  # times steal_after
 _LEAST, _MOST = 10, 1000  # candidates; ten cost no more than one
 _LOOKS = 3  # queries in one call, each for four times as many candidates
 _WIDER = 4
@@ -77,13 +79,13 @@ class Claimer:
     others: tuple[Member, ...] = ()
     _renews_at: int = 0
     _begins_at: int = 0
-    _counts_from: int = 0
+    _defers_until: int = 0
     _was_full: bool = False
     _candidates: dict[str, Item] = field(factory=dict)
     _first_seen: dict[_Key, int] = field(factory=dict)
     _tried: dict[_Key, int] = field(factory=dict)
     _ranks: dict[str, int] = field(factory=dict)
-    _ranked: tuple[str, ...] = ()
+    _ranked: tuple[tuple[str, ...], tuple[str, ...], bool] = ((), (), False)
     _steals_at: int | None = None
 
     # --- with others -------------------------------------------------------------------------
@@ -116,10 +118,10 @@ class Claimer:
             self.me = None  # frozen for so long that storage has removed the entry
         if self.me is None:
             self.me = yield from join(self.source, self.host, self.pid)
-            self._counts_from = self.me.since + SETTLING
+            self._defers_until = 0
         elif self._was_full and not load.full:
             moment = yield from ask(Tick())  # some have not read yet that it is available again
-            self._counts_from = moment.now + SETTLING
+            self._defers_until = moment.now + SETTLING
         self._was_full = load.full
 
     def leave(self) -> Operation[None]:
@@ -152,20 +154,22 @@ class Claimer:
             return []
         claim = Claim(self.settings, self.source, self.timeout)
         found: list[Message[Any]] = []
-        chosen = self._choose(wanted, moment.now)
+        chosen, _ = self._choose(wanted, moment.now)
         if len(chosen) == wanted:
             yield from self._try(chosen, claim, found, moment.now)
-        window = wanted * (1 + len(self._rivals(moment.now))) * _SPARE
-        for _ in range(_LOOKS):
+        window = max(wanted, _FEW) * (1 + len(self.others)) * _SPARE
+        for look in range(1, _LOOKS + 1):
             if found:
                 break
             more = yield from self._look(min(max(round(window), _LEAST), _MOST))
             moment = yield from ask(Tick())
-            chosen = self._choose(wanted, moment.now)
-            yield from self._try(chosen, claim, found, moment.now)
-            window *= _WIDER
-            if not more:
+            chosen, left = self._choose(wanted, moment.now)
+            # Before taking from others, see whether there is something of our own further on.
+            is_all = not more or look == _LOOKS or window >= _MOST
+            yield from self._try(chosen or (left if is_all else []), claim, found, moment.now)
+            if is_all:
                 break
+            window *= _WIDER
         if not found and claim.hindrance is not None:
             raise claim.hindrance
         return found
@@ -200,52 +204,66 @@ class Claimer:
         if claim.lost:  # to whom?
             self._renews_at = min(self._renews_at, now + _QUICK_RENEWAL)
 
-    def _choose(self, wanted: int, now: int) -> list[Item]:
-        """Return the oldest candidates that are ours; if there are none, those left by others."""
+    def _choose(self, wanted: int, now: int) -> tuple[list[Item], list[Item]]:
+        """Return the oldest candidates that are ours, and what others have left for so long.
+
+        Of the latter the last comes first: who is entitled begins at the other end, and may be
+        about to. Only what has been neglected for long is taken in order.
+        """
         self._rank(now)
         ours: list[Item] = []
         left: list[Item] = []
+        neglected: list[Item] = []
         self._steals_at = None
         for id, candidate in self._candidates.items():
             rank = self._rank_for(id)
+            free_at = self._first_seen[_key(candidate)] + rank * self.steal_after
             if rank == 0:
                 ours.append(candidate)
                 if len(ours) == wanted:
                     break
-                continue
-            free_at = self._first_seen[_key(candidate)] + rank * self.steal_after
-            if free_at <= now:
+            elif free_at + _NEGLECTED * self.steal_after <= now:
+                neglected.append(candidate)
+            elif free_at <= now:
                 left.append(candidate)
             elif self._steals_at is None or free_at < self._steals_at:
                 self._steals_at = free_at
-        return ours or left[:wanted]
+        return ours, [*neglected, *reversed(left)][:wanted]
 
     # --- ranks -------------------------------------------------------------------------------
 
-    def _rivals(self, now: int) -> tuple[str, ...]:
-        """Return the others that count: those who have been there for a while, if there are any."""
-        available = [one for one in self.others if one.available]
-        settled = tuple(one.id for one in available if one.since + SETTLING <= now)
-        if settled or (self.me is not None and self._counts_from <= now):
-            return settled
-        return tuple(one.id for one in available)
-
     def _rank(self, now: int) -> None:
-        """Note who is ranked; forget ranks that were made of others."""
-        rivals = self._rivals(now)
-        settled = any(one.since + SETTLING <= now for one in self.others if one.available)
-        counts = self.me is not None and (self._counts_from <= now or not settled)
-        ranked = (*rivals, self.me.id) if self.me is not None and counts else (*rivals, "")
+        """Note who is ranked: first those who have been there for a while, then newcomers.
+
+        All that know of a newcomer count it from the same moment on; until then it comes after all
+        others, so it takes nothing from those who do not know of it yet. Those who begin together
+        count from the beginning, because all of them look often then.
+        """
+        me = [self.me] if self.me is not None else []
+        together = min((one.since for one in [*self.others, *me]), default=now) + SETTLING
+        newest = max(together, now - SETTLING + 1)  # who began before that counts
+        available = [one for one in self.others if one.available]
+        settled = tuple(one.id for one in available if one.since < newest)
+        settling = tuple(one.id for one in available if one.since >= newest)
+        counts = bool(me) and me[0].since < newest and self._defers_until <= now
+        ranked = (settled, settling, counts)
         if ranked != self._ranked:
             self._ranked, self._ranks = ranked, {}
 
     def _rank_for(self, id: str) -> int:
         """Return how many come before us for a message."""
         if id not in self._ranks:
-            *rivals, me = self._ranked
-            mine = _score(me, id) if me else b""  # who does not count comes last
-            self._ranks[id] = sum(_score(rival, id) > mine for rival in rivals)
+            settled, settling, is_settled = self._ranked
+            mine = _score(self.me.id, id) if self.me is not None else b""
+            if is_settled:
+                self._ranks[id] = _higher(settled, mine, id)
+            else:
+                self._ranks[id] = len(settled) + _higher(settling, mine, id)
         return self._ranks[id]
+
+
+def _higher(consumers: tuple[str, ...], score: bytes, id: str) -> int:
+    return sum(_score(one, id) > score for one in consumers)
 
 
 def _score(consumer: str, id: str) -> bytes:
