@@ -72,6 +72,10 @@ model-deep: $(READY) ## Run random simulations with fresh seeds for MINUTES=60
 		$(BIN)/python -m pytest $(PARALLEL) model_tests/test_random.py \
 		model_tests/test_schedules.py model_tests/test_rules.py -o faulthandler_timeout=0 $(ARGS)
 
+.PHONY: chaos
+chaos: $(READY) ## Run consumers while processes and network fail (minutes): ARGS="--seed 7 --seconds 600"
+	$(BIN)/python -m model_tests.chaos $(ARGS)
+
 .PHONY: replay
 replay: $(READY) ## Tell what happens in a simulated run: ARGS="seed 1234", or as a report says
 	$(BIN)/python -m model_tests.replay $(ARGS)

@@ -1,0 +1,59 @@
+"""What a run was like, in figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from dynamomq.values import Item
+from model_tests.chaos.proxy import FAILURES, Count
+from model_tests.chaos.run import Tally
+from model_tests.history import report as queues
+from model_tests.history.checker import DLQ
+from model_tests.history.plan import Tally as QueueTally
+from model_tests.history.records import HOLDERS_CALLS, History, Outcome
+
+Figures = Mapping[str, Mapping[str, int]]
+
+
+def figures(history: History, table: Mapping[str, Item], tally: Tally, count: Count) -> Figures:
+    """Rows of named counts: what was done to processes and requests, and what came of it."""
+    events = Counter(event.name for event in history.events)
+    courses = Counter(
+        str(event.details["course"]) for event in history.events if event.name == "handler ended"
+    )
+    rows = queues.figures(history, QueueTally())
+    messages = history.messages.values()
+    calls = [call for message in messages for call in message.calls(*HOLDERS_CALLS)]
+    return {
+        "messages": {"sent": len(messages)},
+        "processes": {
+            "started": tally.started,
+            "killed": tally.killed,
+            "stopped": tally.stopped,
+            "restarted": tally.restarted,
+        },
+        **{
+            f"{kind} that failed": {_NAMES[fate]: counts.get(fate, 0) for fate in FAILURES}
+            for kind, counts in (("writes", count.writes), ("reads", count.reads))
+        },
+        "outages": {"outages": tally.outages, "requests dropped": count.outage},
+        "deliveries": rows["deliveries"],
+        "handlers": {"begun": events["handler begun"], **courses},
+        "leases": {
+            "extended": rows["extend"]["done"],
+            "lost": events["lease lost"],
+        },
+        "answers": {
+            "done": sum(call.is_done for call in calls),
+            "stale": sum(call.outcome is Outcome.REFUSED for call in calls),
+            "unknown": sum(call.outcome is Outcome.UNKNOWN for call in calls),
+        },
+        "dead letters": {
+            "dead letters": sum(item.get("queue_type") == DLQ for item in table.values()),
+            "exhausted": events["exhaust done"],
+        },
+    }
+
+
+_NAMES = {"swallow": "swallowed", "drop": "dropped", "late": "late"}
