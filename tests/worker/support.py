@@ -52,7 +52,7 @@ class Place:
     @contextmanager
     def queue(self) -> Iterator[Queue[Any]]:
         """The queue."""
-        with LocalEngine(self.folder / FILE) as engine:
+        with LocalEngine(self.folder / FILE, durability="normal") as engine:
             yield Queue(TABLE, engine=engine)
 
     def filled(self, count: int) -> "Place":
