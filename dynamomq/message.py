@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
 from dynamomq import attributes
+from dynamomq.checks import Duration
 from dynamomq.errors import PayloadError
 from dynamomq.expressions import Attr
 from dynamomq.machine import QueueType
@@ -18,7 +20,7 @@ from dynamomq.payload import Codec
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["MAX_FAILURES", "Failure", "Message"]
+__all__ = ["MAX_FAILURES", "Entry", "Failure", "Message"]
 
 T = TypeVar("T")
 
@@ -32,6 +34,10 @@ MAX_FAILURES = 5
 _MAX_TEXT = 500
 """How many characters of a failure's message are kept; with MAX_FAILURES it bounds their size."""
 
+_MAX_NAME = 80  # characters of a class's name
+_MAX_TRACEBACK = 600  # bytes
+_MAX_FRAMES = 20
+
 
 @frozen
 class Failure:
@@ -42,12 +48,15 @@ class Failure:
         message: its text, at most 500 characters.
         delivery: which delivery failed; 0 where it was none.
         at: when; ``None`` where the stored text can't be read.
+        traceback: where it was raised: the last calls, the innermost last, a line each, at most 600
+            bytes. File names without folders, and no values. Empty where nothing was raised.
     """
 
     type: str
     message: str
     delivery: int
     at: datetime | None
+    traceback: str = ""
 
     @classmethod
     def record(cls, reason: BaseException | str, *, delivery: int, instant: int) -> Value:
@@ -58,13 +67,17 @@ class Failure:
             delivery: which delivery failed.
             instant: when, in nanoseconds since the epoch.
         """
-        named = isinstance(reason, BaseException)
-        return {
-            "type": type(reason).__name__ if named else "Rejected",
+        stored: dict[str, Value] = {
+            "type": "Rejected",
             "message": _text_of(reason)[:_MAX_TEXT],
             "delivery": delivery,
             "when": format_instant(instant),
         }
+        if isinstance(reason, BaseException):
+            stored["type"] = _storable(type(reason).__name__)[:_MAX_NAME]
+            if calls := _last_calls(reason.__traceback__):
+                stored["traceback"] = calls
+        return stored
 
     @classmethod
     def read(cls, stored: Value) -> Failure:
@@ -76,7 +89,25 @@ class Failure:
             message=str(fields.get("message", "")),
             delivery=delivery if isinstance(delivery, int) else 0,
             at=_moment(fields.get("when")),
+            traceback=str(fields.get("traceback", "")),
         )
+
+
+@frozen(repr=False)
+class Entry(Generic[T]):
+    """A message to be sent, with more to say than its payload.
+
+    Attributes:
+        data: the payload.
+        id: the message's id and deduplication key; ``None``: a fresh one.
+        delay: seconds, or a ``timedelta``, until it may be received.
+        headers: text beside the payload.
+    """
+
+    data: T
+    id: str | None = None
+    delay: Duration = 0
+    headers: Mapping[str, str] | None = None
 
 
 @frozen(repr=False)
@@ -240,9 +271,31 @@ class Message(Generic[T]):
 
 def _text_of(reason: BaseException | str) -> str:
     try:
-        return str(reason).encode("utf-8", "replace").decode()
+        return _storable(str(reason))
     except Exception:  # noqa: BLE001 - whatever a foreign __str__ does, the failure is recorded
         return "its text can't be had"
+
+
+def _storable(text: str) -> str:
+    """Return a text without what is no character, such as half a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _last_calls(trace: TracebackType | None) -> str:
+    """Return the last calls of a traceback as far as there is room for them, a line each."""
+    lines: deque[str] = deque(maxlen=_MAX_FRAMES)
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        file = code.co_filename.replace("\\", "/").rpartition("/")[2]
+        lines.append(f"{file}:{trace.tb_lineno} in {code.co_qualname}")
+        trace = trace.tb_next
+    text = ""
+    while lines:
+        longer = f"{_storable(lines.pop())}\n{text}" if text else _storable(lines.pop())
+        if len(longer.encode()) > _MAX_TRACEBACK:
+            break
+        text = longer
+    return text
 
 
 def _moment(text: Value) -> datetime | None:

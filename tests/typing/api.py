@@ -51,6 +51,7 @@ def typed(queue: Queue[Order]) -> None:
 def operators(queue: Queue[Order]) -> None:
     """What an operator calls."""
     assert_type(queue.get("order-1"), Message[Order])
+    assert_type([failure.traceback for failure in queue.get("order-1").errors], list[str])
     assert_type(queue.bury("order-1", reason="no"), Message[Order])
     assert_type(queue.redrive("order-1"), Message[Order])
     assert_type(queue.list(None), Iterator[Message[Order]])
