@@ -19,8 +19,9 @@ nitpicky = True
 # What has no page here: the standard library (its inventory would have to be fetched), type
 # variables, and the types of the inside that signatures mention.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|datetime|decimal|enum|pathlib|typing)\..*"),
+    ("py:.*", r"(collections|datetime|decimal|enum|pathlib|threading|time|typing)\..*"),
     ("py:.*", r"([\w.]*\.)?(T|R|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)"),
+    ("py:.*", r"([\w.]*\.)?(Backoff|Settings)"),
     ("py:.*", r"Client|Session|Meter|Path|Listener|dynamomq\.(drivers|requests|errors\._).*"),
 ]
 
