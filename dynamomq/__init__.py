@@ -51,13 +51,14 @@ from dynamomq.errors import (
     UnavailableError,
 )
 from dynamomq.machine import QueueType
-from dynamomq.message import Failure, Message
-from dynamomq.operations import ConsumerInfo, QueueStats, Stats
+from dynamomq.message import Entry, Failure, Message
+from dynamomq.operations import BatchResult, ConsumerInfo, QueueStats, SendResult, Stats
 from dynamomq.queue import Queue
 
 __all__ = [
     "AccessDeniedError",
     "BatchConsumer",
+    "BatchResult",
     "CallerError",
     "ClockError",
     "ClosedError",
@@ -73,6 +74,7 @@ __all__ = [
     "DynamoDBEngine",
     "DynamoMQError",
     "Engine",
+    "Entry",
     "Failure",
     "FullJitter",
     "Hooks",
@@ -92,6 +94,7 @@ __all__ = [
     "Reject",
     "RequestRejectedError",
     "RetryAfter",
+    "SendResult",
     "ServiceError",
     "Setback",
     "SetupError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
 
@@ -20,12 +20,19 @@ from dynamomq.checks import (
     check_name,
     check_source,
 )
-from dynamomq.drivers.base import Engine
+from dynamomq.drivers.base import Engine, Surroundings
 from dynamomq.drivers.dynamodb import DynamoDBEngine
-from dynamomq.errors import InvalidArgumentError
+from dynamomq.errors import DynamoMQError, InvalidArgumentError
 from dynamomq.machine import QueueType
-from dynamomq.message import Message
-from dynamomq.operations import MAX_RECEIVE, ConsumerInfo, Settings, Stats
+from dynamomq.message import Entry, Message
+from dynamomq.operations import (
+    MAX_RECEIVE,
+    BatchResult,
+    ConsumerInfo,
+    SendResult,
+    Settings,
+    Stats,
+)
 from dynamomq.payload import codec_for
 from dynamomq.requests import Operation
 from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
@@ -348,6 +355,149 @@ class Queue(Generic[T]):
         """
         self.run(operations.move_to_dlq(self._settings, message, error=error))
 
+    # --- many at once ---
+
+    def send_batch(self, entries: Iterable[T | Entry[T]]) -> builtins.list[SendResult[T]]:
+        """Send many messages, 25 a request (spec: BATCH-1).
+
+        Args:
+            entries: payloads, or an :class:`Entry` where there is more to say than the payload; any
+                number.
+
+        Returns:
+            What became of each, in order: a failure takes nothing back from the others. Look at
+            ``ok``, or at ``error``, which is what ``send`` would have raised: a
+            :class:`~dynamomq.errors.DuplicateMessageError` where the id is taken, by an earlier
+            entry too.
+
+        Raises:
+            SetupError: table or credentials are not right, and nothing has been sent.
+        """
+        outgoing = [self._outgoing(entry) for entry in entries]
+        return self.run(operations.send_batch(self._settings, outgoing))
+
+    def _outgoing(self, entry: T | Entry[T]) -> operations.Outgoing | DynamoMQError:
+        whole: Entry[T] = entry if isinstance(entry, Entry) else Entry(entry)
+        try:
+            return operations.Outgoing(
+                self._settings.codec.encode(whole.data),
+                None if whole.id is None else check_id(whole.id),
+                check_duration("delay", whole.delay, at_most=MAX_DELAY),
+                check_headers(whole.headers),
+            )
+        except DynamoMQError as error:
+            return error
+
+    def delete_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:
+        """Acknowledge many messages, 25 a request (spec: BATCH-2).
+
+        Args:
+            messages: as they were received; any number.
+
+        Returns:
+            What became of each, in order; ``error`` is what ``delete`` would have raised.
+
+        Raises:
+            SetupError: table or credentials are not right, and nothing has been changed.
+        """
+        return self.run(operations.delete_batch(self._settings, [*messages]))
+
+    def retry_batch(
+        self,
+        messages: Iterable[Message[T]],
+        *,
+        delay: Duration = 0,
+        error: BaseException | str | None = None,
+    ) -> builtins.list[BatchResult[T]]:
+        """Give many messages back after a failure, 25 a request (spec: BATCH-2).
+
+        Args:
+            messages: as they were received; any number.
+            delay: seconds, or a ``timedelta``, until they are due again.
+            error: what failed; its type and text travel with each of them.
+
+        Returns:
+            What became of each, in order; ``error`` is what ``retry`` would have raised.
+
+        Raises:
+            InvalidArgumentError: the delay is out of range.
+            SetupError: table or credentials are not right, and nothing has been changed.
+        """
+        later = check_duration("delay", delay, at_most=MAX_DELAY)
+        return self.run(
+            operations.retry_batch(self._settings, [*messages], delay=later, error=error)
+        )
+
+    def extend_batch(
+        self, messages: Iterable[Message[T]], timeout: Duration
+    ) -> builtins.list[BatchResult[T]]:
+        """Hold many messages longer, 25 a request (spec: BATCH-2).
+
+        Args:
+            messages: as they were received; any number.
+            timeout: until so long from now, never shorter than they are held already.
+
+        Returns:
+            Each message with its deadline, in order; ``error`` is what ``extend`` would have
+            raised.
+
+        Raises:
+            InvalidArgumentError: the timeout is out of range.
+            SetupError: table or credentials are not right, and nothing has been changed.
+        """
+        longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
+        return self.run(operations.extend_batch(self._settings, [*messages], longer))
+
+    def release_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:
+        """Give back many messages that were not started, 25 a request (spec: BATCH-2).
+
+        Returns:
+            What became of each, in order; ``error`` is what ``release`` would have raised.
+
+        Raises:
+            SetupError: table or credentials are not right, and nothing has been changed.
+        """
+        return self.run(operations.release_batch(self._settings, [*messages]))
+
+    def stream(
+        self,
+        max_messages: int = 10,
+        *,
+        visibility_timeout: Duration | None = None,
+        wait: Duration = 20,
+        source: QueueType | Literal["STANDARD", "DLQ"] = QueueType.STANDARD,
+        until_empty: bool = False,
+    ) -> Iterator[Message[T]]:
+        """Receive for ever: ``for message in queue.stream(): ...``, and delete each yourself.
+
+        Messages are claimed several at once, and the deadlines of all begin with that: what the
+        loop takes for ``max_messages`` of them must fit into the visibility timeout. What was
+        claimed and not yielded is released when the loop is left. For handlers that run at the
+        same time, and for heartbeats, use a :class:`~dynamomq.Consumer`.
+
+        Args:
+            max_messages: how many to claim at once.
+            visibility_timeout: how long the deliveries last; ``None``: the queue's.
+            wait: how long one look for messages goes on.
+            source: the queue to receive from.
+            until_empty: whether to end where there was nothing to receive for ``wait``.
+
+        Raises:
+            InvalidArgumentError: an argument is out of range.
+        """
+        while True:
+            batch = self.receive(
+                max_messages, visibility_timeout=visibility_timeout, wait=wait, source=source
+            )
+            if not batch and until_empty:
+                return
+            try:
+                while batch:
+                    yield batch.pop(0)
+            finally:
+                if batch:
+                    self.release_batch(batch)
+
     # --- for operators ---
 
     def bury(self, id: str, *, reason: str | None = None) -> Message[T]:
@@ -435,6 +585,11 @@ class Queue(Generic[T]):
     def settings(self) -> Settings:
         """What the queue's operations need to know."""
         return self._settings
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """Where the queue's time and chance come from."""
+        return self._driver.surroundings
 
     def run(self, operation: Operation[R]) -> R:
         """Carry out an operation on the queue's table; methods do, and so do runtimes.

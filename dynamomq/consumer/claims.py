@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from time import monotonic
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
@@ -22,11 +21,11 @@ from dynamomq.queue import Queue
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import SECOND
 
-__all__ = ["Alone", "ClaimFailed", "Claimed", "Claims", "Released", "Strategy", "together"]
+__all__ = ["ClaimFailed", "Claimed", "Claims", "Released", "Report", "Strategy", "strategy_of"]
 
 T = TypeVar("T")
 
-LOG = logging.getLogger("dynamomq.consumer")
+_LOG = logging.getLogger("dynamomq.consumer")
 
 
 class Strategy(Protocol):
@@ -46,7 +45,7 @@ class Strategy(Protocol):
 
 
 @frozen
-class Alone:
+class _Alone:
     """Claims without regard to other consumers: the oldest first."""
 
     settings: operations.Settings
@@ -75,10 +74,12 @@ class Alone:
         return 3600 * SECOND
 
 
-def together(
-    settings: operations.Settings, source: QueueType, timeout: int, steal_after: int
-) -> Claimer:
-    """Return the strategy of consumers that know of each other."""
+def strategy_of(
+    settings: operations.Settings, source: QueueType, timeout: int, steal_after: int | None
+) -> Strategy:
+    """Return how to claim: with regard to others that leave us ``steal_after``, or alone."""
+    if steal_after is None:
+        return _Alone(settings, source, timeout)
     return Claimer(settings, source, timeout, steal_after, socket.gethostname(), os.getpid())
 
 
@@ -169,16 +170,16 @@ class Claims(Generic[T]):
         try:
             self.queue.run(self.strategy.leave())
         except DynamoMQError:
-            LOG.debug("The consumer's entry is left to expire.", exc_info=True)
+            _LOG.debug("The consumer's entry is left to expire.", exc_info=True)
 
     def _claim(self, wanted: int) -> None:
         if not wanted:
             try:
                 self.queue.run(self.strategy.attend(self.load()))
             except DynamoMQError:
-                LOG.debug("The consumer could not show itself.", exc_info=True)
+                _LOG.debug("The consumer could not show itself.", exc_info=True)
             return
-        began = monotonic()
+        began = self.queue.surroundings.monotonic()
         messages = self.queue.run(self.strategy.claim(wanted, self.load()))
         self._mention_trouble()
         news_in = self.queue.run(_in_how_long(self.strategy)) / SECOND
@@ -187,14 +188,14 @@ class Claims(Generic[T]):
     def _mention_trouble(self) -> None:
         trouble = getattr(self.strategy, "trouble", None)
         if trouble is not None and not self._trouble:
-            LOG.warning("Other consumers can't be asked or told; claiming goes on: %s", trouble)
+            _LOG.warning("Other consumers can't be asked or told; claiming goes on: %s", trouble)
         self._trouble = trouble is not None
 
     def _release(self, messages: Sequence[Message[T]]) -> int:
         results = self.queue.release_batch(messages)
         for result in results:
             if result.error is not None:
-                LOG.warning("Not released: %s", result.error)
+                _LOG.warning("Not released: %s", result.error)
         return sum(result.error is None for result in results)
 
 

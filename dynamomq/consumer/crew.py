@@ -29,7 +29,7 @@ __all__ = ["Crew", "Failures", "Job", "Tally"]
 
 T = TypeVar("T")
 
-LOG = logging.getLogger("dynamomq.consumer")
+_LOG = logging.getLogger("dynamomq.consumer")
 
 Failures: TypeAlias = Mapping[str, BaseException]
 """What went wrong in a handler, by the ids of the messages; the others are done."""
@@ -127,7 +127,7 @@ class Crew(Generic[T]):
         for thread, job in list(self._threads.items()):
             if not thread.is_alive():
                 del self._threads[thread]
-                LOG.error("A worker thread died; another one takes its place.")
+                _LOG.error("A worker thread died; another one takes its place.")
                 self._hire()
                 if job is not None:
                     self._end(job)
@@ -149,8 +149,8 @@ class Crew(Generic[T]):
             self._threads[me] = job
             try:
                 self._handle(job)
-            except BaseException:
-                LOG.exception("A delivery ended in an error of the consumer itself.")
+            except BaseException:  # noqa: BLE001 - a defect of ours or of a hook costs a delivery
+                _LOG.exception("A delivery ended in an error of the consumer itself.")
             finally:
                 self._threads[me] = None
                 self._end(job)
@@ -226,15 +226,15 @@ class Crew(Generic[T]):
             except StaleReceiptError:
                 break
             except OutcomeUnknownError as error:
-                LOG.warning("%s", error, extra=_about(delivery))
+                _LOG.warning("%s", error, extra=_about(delivery))
                 break
             except (ServiceError, ContentionError) as error:
-                LOG.warning("Not settled yet: %s", error, extra=_about(delivery))
+                _LOG.warning("Not settled yet: %s", error, extra=_about(delivery))
                 if self._gives_up.wait(self.chance() * pause):
                     break  # its lease ends, and another delivery follows
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except DynamoMQError:
-                LOG.exception("Message %s can't be settled.", delivery.id, extra=_about(delivery))
+                _LOG.exception("Message %s can't be settled.", delivery.id, extra=_about(delivery))
                 break
         self._note_lost(delivery)
         return False
@@ -243,7 +243,7 @@ class Crew(Generic[T]):
 
     def _note_done(self, delivery: Delivery[T]) -> None:
         self.tally.count("succeeded")
-        LOG.debug("Message %s is done.", delivery.id, extra=_about(delivery))
+        _LOG.debug("Message %s is done.", delivery.id, extra=_about(delivery))
         self.tell("after", delivery)
 
     def _note_lost(self, delivery: Delivery[T]) -> None:
@@ -251,7 +251,7 @@ class Crew(Generic[T]):
         if not delivery.lease.lost.is_set():
             delivery.lease.lost.set()
             self.tell("lost", delivery)
-        LOG.warning(
+        _LOG.warning(
             "Message %s was not acknowledged: its delivery was over. If handlers need more time, "
             "raise the visibility timeout or max_lifetime.",
             delivery.id,
@@ -263,8 +263,8 @@ class Crew(Generic[T]):
         for hooks in self.hooks:
             try:
                 getattr(hooks, event)(*about)
-            except Exception:
-                LOG.exception("The hook %s.%s failed.", type(hooks).__name__, event)
+            except Exception:  # noqa: BLE001 - whatever a hook does, it is logged
+                _LOG.exception("The hook %s.%s failed.", type(hooks).__name__, event)
 
 
 def _about(delivery: Delivery[Any]) -> dict[str, Any]:
@@ -277,7 +277,7 @@ def _log_failure(delivery: Delivery[Any], error: BaseException, verdict: Verdict
         what = f"it is due again in {verdict.delay / SECOND:.1f} s"
     else:
         what = "it goes to the dead-letter queue"
-    LOG.warning(
+    _LOG.warning(
         "Delivery %d of message %s failed (%s): %s.",
         delivery.receive_count,
         delivery.id,

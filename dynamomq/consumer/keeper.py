@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field
@@ -20,7 +19,7 @@ __all__ = ["Keeper"]
 
 T = TypeVar("T")
 
-LOG = logging.getLogger("dynamomq.consumer")
+_LOG = logging.getLogger("dynamomq.consumer")
 
 _LONGEST_SLEEP = 1.0  # seconds: a lease may be added meanwhile
 
@@ -52,18 +51,19 @@ class Keeper(Generic[T]):
     def _keep(self) -> None:
         sleep = min(_LONGEST_SLEEP, self.leases.terms.timeout / 10)
         while not self._ends.wait(sleep):
-            due = [one for one in self.leases.due(monotonic()) if isinstance(one, Delivery)]
+            now = self.queue.surroundings.monotonic()
+            due = [one for one in self.leases.due(now) if isinstance(one, Delivery)]
             for start in range(0, len(due), MAX_BATCH):
                 self._extend(due[start : start + MAX_BATCH])
 
     def _extend(self, due: Sequence[Delivery[T]]) -> None:
-        began = monotonic()
+        began = self.queue.surroundings.monotonic()
         for delivery, error in zip(due, self._errors_of_extending(due), strict=True):
             if error is None:
                 self.leases.extended(delivery, began)
             elif isinstance(error, ServiceError) or error.retryable:
-                LOG.warning("Not extended yet: %s", error, extra={"message_id": delivery.id})
-                self.leases.put_off(delivery, monotonic())
+                _LOG.warning("Not extended yet: %s", error, extra={"message_id": delivery.id})
+                self.leases.put_off(delivery, self.queue.surroundings.monotonic())
             elif self.leases.lose(delivery):
                 self.lost(delivery)
 
@@ -76,6 +76,6 @@ class Keeper(Generic[T]):
             return [result.error for result in self.queue.extend_batch(due, timeout)]
         except DynamoMQError as error:
             return [error] * len(due)
-        except Exception:
-            LOG.exception("Leases can't be extended.")
+        except Exception:  # noqa: BLE001 - a defect of ours must not end the heartbeats
+            _LOG.exception("Leases can't be extended.")
             return [ContentionError("an error of the consumer itself")] * len(due)

@@ -9,49 +9,46 @@ mailbox, into which signal handlers may post too.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from queue import Empty, SimpleQueue
-from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from dynamomq.checks import (
-    MAX_VISIBILITY_TIMEOUT,
-    MAX_WAIT,
-    Duration,
-    check_count,
-    check_duration,
-    check_source,
-)
+from dynamomq.checks import Duration
 from dynamomq.consumer.backoff import Backoff, FullJitter
-from dynamomq.consumer.claims import Alone, Claimed, ClaimFailed, Claims, Released, Report, together
-from dynamomq.consumer.conductor import Conductor, Pace
+from dynamomq.consumer.claims import (
+    Claimed,
+    ClaimFailed,
+    Claims,
+    Released,
+    Report,
+    strategy_of,
+)
+from dynamomq.consumer.conductor import Conductor
 from dynamomq.consumer.crew import Crew, Failures, Job
 from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.hooks import Hooks
 from dynamomq.consumer.keeper import Keeper
-from dynamomq.consumer.leases import Lease, Leases, LeaseTerms
+from dynamomq.consumer.leases import Lease, Leases
+from dynamomq.consumer.options import Options
 from dynamomq.consumer.outcomes import Judge
 from dynamomq.consumer.signals import obeyed
 from dynamomq.consumer.summary import Reason, Summary
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.operations import MAX_RECEIVE, Load
+from dynamomq.operations import Load
 from dynamomq.queue import Queue
-from dynamomq.timestamps import SECOND
 
 __all__ = ["BatchConsumer", "Consumer"]
 
 T = TypeVar("T")
 
-LOG = logging.getLogger("dynamomq.consumer")
+_LOG = logging.getLogger("dynamomq.consumer")
 
-_MOST_WORKERS = 1000
 _SHOWS_EVERY = 5.0  # seconds, while all workers are busy
 _LOOKS_EVERY = 1.0  # at leases and threads
 _FAREWELL = 1.0  # seconds for telling others, and for what is on its way
@@ -79,62 +76,21 @@ class _Runtime(Generic[T]):
         self,
         queue: Queue[T],
         handler: Callable[[Sequence[Delivery[T]]], Failures],
-        *,
-        concurrency: int,
-        batch_size: int,
-        source: QueueType | Literal["STANDARD", "DLQ"],
-        visibility_timeout: Duration | None,
-        backoff: Backoff,
-        heartbeat: bool,
-        max_lifetime: Duration,
-        grace: Duration,
-        poll_interval: tuple[Duration, Duration],
-        cooperate: bool,
-        steal_after: Duration,
-        hooks: Sequence[Hooks],
+        options: Options,
     ) -> None:
-        if not isinstance(queue, Queue):
-            raise InvalidArgumentError("queue", queue, "it is no queue", remedy="Pass a Queue.")
-        if not callable(backoff):
-            raise InvalidArgumentError(
-                "backoff", backoff, "it can't be called", remedy="Pass FullJitter(), or a function."
-            )
         self.queue = queue
-        queue_type = check_source(source)
-        timeout = queue.settings.visibility_timeout
-        if visibility_timeout is not None:
-            timeout = _duration(
-                "visibility_timeout", visibility_timeout, MAX_VISIBILITY_TIMEOUT, zero=False
-            )
-        floor, ceiling = _poll_interval(poll_interval)
-        self._conductor = Conductor(
-            Pace(
-                workers=check_count("concurrency", concurrency, at_least=1, at_most=_MOST_WORKERS),
-                batch_size=check_count("batch_size", batch_size, at_least=1, at_most=MAX_RECEIVE),
-                floor=floor,
-                ceiling=ceiling,
-                grace=_duration("grace", grace, MAX_WAIT) / SECOND,
-            )
-        )
-        longest = _duration("max_lifetime", max_lifetime, MAX_VISIBILITY_TIMEOUT, zero=False)
-        self._terms = LeaseTerms(timeout / SECOND, longest / SECOND, extends=heartbeat)
-        self._leases = Leases(self._terms)
+        self._now = queue.surroundings.monotonic
+        self._chance = queue.surroundings.chance
+        self._conductor = Conductor(options.pace)
+        self._terms = options.terms
+        self._leases = Leases(options.terms)
         self._mailbox: SimpleQueue[_Event] = SimpleQueue()
-        judge = Judge(queue_type, queue.settings.max_receives, backoff)
+        judge = Judge(options.source, queue.settings.max_receives, options.backoff)
         self._crew = Crew(
-            queue, handler, judge, self._leases, tuple(hooks), self._report_end, random.random
+            queue, handler, judge, self._leases, options.hooks, self._report_end, self._chance
         )
         self._keeper = Keeper(queue, self._leases, self._note_lost)
-        strategy = (
-            together(
-                queue.settings,
-                queue_type,
-                timeout,
-                _duration("steal_after", steal_after, MAX_WAIT, zero=False),
-            )
-            if cooperate
-            else Alone(queue.settings, queue_type, timeout)
-        )
+        strategy = strategy_of(queue.settings, options.source, options.timeout, options.steal_after)
         self._claims = Claims(queue, strategy, self._load, self._mailbox.put)
         self._open: dict[int, Job[T]] = {}
         self._idle_since: float | None = None
@@ -185,7 +141,7 @@ class _Runtime(Generic[T]):
                 self._crew.start(self._conductor.pace.workers)
                 self._keeper.start()
                 self._claims.start()
-                LOG.info("Consuming %s with %d workers.", self.queue.table, self._conductor.free)
+                _LOG.info("Consuming %s with %d workers.", self.queue.table, self._conductor.free)
                 self._conduct()
             finally:
                 self._end()
@@ -195,8 +151,8 @@ class _Runtime(Generic[T]):
 
     def _conduct(self) -> None:
         """Decide, wait for news, decide again, until it is over."""
-        while not self._conductor.is_over(monotonic()):
-            now = monotonic()
+        while not self._conductor.is_over(self._now()):
+            now = self._now()
             wanted = self._conductor.wanted(now)
             if wanted:
                 self._conductor.asked()
@@ -206,10 +162,10 @@ class _Runtime(Generic[T]):
                 self._shown_at = now
                 self._claims.claim(0)
             try:
-                self._hear(self._mailbox.get(timeout=self._patience(monotonic())))
+                self._hear(self._mailbox.get(timeout=self._patience(self._now())))
             except Empty:
                 self._crew.replace_the_dead()
-            for delivery in self._leases.expire(monotonic()):
+            for delivery in self._leases.expire(self._now()):
                 self._note_lost(delivery)
 
     def _patience(self, now: float) -> float:
@@ -228,18 +184,18 @@ class _Runtime(Generic[T]):
                 self._conductor.released()
             case _Ended(job):
                 if self._open.pop(id(job), None) is not None:
-                    self._conductor.finished(monotonic())
+                    self._conductor.finished(self._now())
             case _Stop():
-                self._conductor.stop(monotonic())
-                LOG.info("Stopping%s.", " at once" if self._conductor.is_forced else "")
+                self._conductor.stop(self._now())
+                _LOG.info("Stopping%s.", " at once" if self._conductor.is_forced else "")
 
     def _hear_of_claim(self, claimed: Claimed) -> None:
-        now = monotonic()
+        now = self._now()
         outage = self._conductor.outage_since
         if outage is not None:
-            LOG.warning("The storage can be used again, after %.1f s.", now - outage)
+            _LOG.warning("The storage can be used again, after %.1f s.", now - outage)
         starts = self._conductor.claimed(
-            now, len(claimed.messages), claimed.wanted, random.random(), claimed.news_in
+            now, len(claimed.messages), claimed.wanted, self._chance(), claimed.news_in
         )
         if claimed.messages:
             self._idle_since = None
@@ -264,10 +220,10 @@ class _Runtime(Generic[T]):
             self._crew.do(job)
 
     def _hear_of_failure(self, error: BaseException) -> None:
-        if self._conductor.claim_failed(monotonic(), error, random.random()):
-            LOG.warning("The storage can't be used; trying again: %s", error)
+        if self._conductor.claim_failed(self._now(), error, self._chance()):
+            _LOG.warning("The storage can't be used; trying again: %s", error)
         elif self._conductor.fatal is error:
-            LOG.error("The consumer ends: %s", error, exc_info=error)
+            _LOG.error("The consumer ends: %s", error, exc_info=error)
 
     # --- what others tell --------------------------------------------------------------------
 
@@ -277,12 +233,12 @@ class _Runtime(Generic[T]):
     def _note_lost(self, delivery: object) -> None:
         if isinstance(delivery, Delivery):
             about = {"message_id": delivery.id, "receive_count": delivery.receive_count}
-            LOG.warning("The lease of message %s is lost.", delivery.id, extra=about)
+            _LOG.warning("The lease of message %s is lost.", delivery.id, extra=about)
             self._crew.tell("lost", delivery)
 
     def _load(self) -> Load:
         """Say how busy the consumer is; asked by the claiming thread."""
-        now, ended = monotonic(), self._crew.tally.ended
+        now, ended = self._now(), self._crew.tally.ended
         before, ended_before = self._load_before
         if now - before >= _SHOWS_EVERY:
             self._load_before = (now, ended)
@@ -311,13 +267,13 @@ class _Runtime(Generic[T]):
             abandoned=abandoned,
         )
         if abandoned:
-            LOG.warning(
+            _LOG.warning(
                 "%d messages are still being handled; they are delivered again when their "
                 "visibility timeouts have passed: %s",
                 len(abandoned),
                 ", ".join(abandoned),
             )
-        LOG.info("Ended: %s.", summary.reason)
+        _LOG.info("Ended: %s.", summary.reason)
         return summary
 
     def _reason(self, abandoned: bool) -> Reason:
@@ -402,9 +358,8 @@ class Consumer(_Runtime[T]):
                 handler(delivery)
             return {}
 
-        super().__init__(
+        options = Options.checked(
             queue,
-            handle,
             concurrency=concurrency,
             batch_size=1,
             source=source,
@@ -418,6 +373,7 @@ class Consumer(_Runtime[T]):
             steal_after=steal_after,
             hooks=hooks,
         )
+        super().__init__(queue, handle, options)
 
 
 class BatchConsumer(_Runtime[T]):
@@ -470,9 +426,8 @@ class BatchConsumer(_Runtime[T]):
         def handle(deliveries: Sequence[Delivery[T]]) -> Failures:
             return _checked_failures(handler(deliveries), deliveries)
 
-        super().__init__(
+        options = Options.checked(
             queue,
-            handle,
             concurrency=concurrency,
             batch_size=batch_size,
             source=source,
@@ -486,6 +441,7 @@ class BatchConsumer(_Runtime[T]):
             steal_after=steal_after,
             hooks=hooks,
         )
+        super().__init__(queue, handle, options)
 
 
 def _checked_failures(found: object, deliveries: Sequence[Message[Any]]) -> Failures:
@@ -514,27 +470,3 @@ def _check_handler(handler: object) -> None:
         raise InvalidArgumentError(
             "handler", handler, "it can't be called", remedy="Pass a function of a message."
         )
-
-
-def _duration(argument: str, value: Duration, at_most: Any, *, zero: bool = True) -> int:
-    return check_duration(argument, value, at_most=at_most, zero=zero)
-
-
-def _poll_interval(value: tuple[Duration, Duration]) -> tuple[float, float]:
-    try:
-        floor, ceiling = (
-            check_duration("poll_interval", one, at_most=MAX_WAIT, zero=False) / SECOND
-            for one in value
-        )
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        floor, ceiling = 1.0, 0.0
-    if floor > ceiling:
-        raise InvalidArgumentError(
-            "poll_interval",
-            value,
-            "the shortest and the longest pause are needed",
-            remedy="Pass two durations, the shorter one first.",
-        )
-    return floor, ceiling

@@ -49,6 +49,7 @@ class Surroundings:
 
     Attributes:
         clock: returns nanoseconds since the epoch.
+        monotonic: returns seconds by a clock that is never set; runtimes reckon with it.
         sleep: waits for so many seconds.
         token: returns a fresh token that nobody can guess.
         chance: returns a random number in [0, 1).
@@ -59,6 +60,7 @@ class Surroundings:
     """
 
     clock: Callable[[], int] = time.time_ns
+    monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     token: Callable[[], str] = _token
     chance: Callable[[], float] = random.random

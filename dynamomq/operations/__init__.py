@@ -7,6 +7,16 @@ tests; it knows no clock, no randomness and no network.
 
 from __future__ import annotations
 
+from dynamomq.operations.batching import (
+    BatchResult,
+    Outgoing,
+    SendResult,
+    delete_batch,
+    extend_batch,
+    release_batch,
+    retry_batch,
+    send_batch,
+)
 from dynamomq.operations.claiming import Claimer
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
 from dynamomq.operations.membership import ConsumerInfo, Load, consumers
@@ -21,24 +31,32 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "MAX_RECEIVE",
     "RETRY_HORIZON",
+    "BatchResult",
     "Claimer",
     "ConsumerInfo",
     "Load",
+    "Outgoing",
     "QueueStats",
+    "SendResult",
     "Settings",
     "Stats",
     "bury",
     "consumers",
     "create_table",
     "delete",
+    "delete_batch",
     "extend",
+    "extend_batch",
     "get",
     "list_page",
     "move_to_dlq",
     "receive",
     "redrive",
     "release",
+    "release_batch",
     "retry",
+    "retry_batch",
     "send",
+    "send_batch",
     "stats",
 ]

@@ -7,7 +7,7 @@ the item that refused: it may be the echo of our own success, whose reply was lo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import evolve
 
@@ -29,24 +29,50 @@ from dynamomq.operations.writing import (
     was_overtaken,
     write,
 )
-from dynamomq.requests import Operation, Refused, Tick, Write, Written, ask
+from dynamomq.requests import Operation, Refused, Tick, Write, WriteReply, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Value
 
-__all__ = ["delete", "extend", "move_to_dlq", "release", "retry"]
+__all__ = [
+    "DELETE",
+    "EXTEND",
+    "MOVE_TO_DLQ",
+    "RELEASE",
+    "RETRY",
+    "Extra",
+    "Rules",
+    "check_effect",
+    "check_held",
+    "delete",
+    "due_in",
+    "entombed",
+    "extend",
+    "extended",
+    "given_back",
+    "move_to_dlq",
+    "release",
+    "retry",
+    "write_of",
+]
 
 T = TypeVar("T")
-_Extra = Callable[[int], dict[str, Value]]
+Rules: TypeAlias = dict[QueueType, Rule]
+"""A trigger's rule for each queue in which there is one."""
+
+Extra: TypeAlias = Callable[[int], dict[str, Value]]
 """The arguments of one trigger beyond the common ones, for the time of the write."""
 
 
-def _by_queue(trigger: str) -> dict[QueueType, Rule]:
+def _by_queue(trigger: str) -> Rules:
     return {queue: MESSAGE.rule(trigger, queue=queue) for queue in QueueType}
 
 
-_EXTEND, _RETRY, _RELEASE, _DELETE = map(_by_queue, ("extend", "retry", "release", "delete"))
-_MOVE_TO_DLQ = MESSAGE.rule("move_to_dlq")
+EXTEND = _by_queue("extend")
+RETRY = _by_queue("retry")
+RELEASE = _by_queue("release")
+DELETE = _by_queue("delete")
+MOVE_TO_DLQ = MESSAGE.rule("move_to_dlq")
 
 
 def extend(settings: Settings, message: Message[T], timeout: int) -> Operation[Message[T]]:
@@ -59,16 +85,9 @@ def extend(settings: Settings, message: Message[T], timeout: int) -> Operation[M
         StaleReceiptError: the delivery is over.
         IllegalTransitionError: the message was given back with this very receipt.
     """
-
-    def extra(now: int) -> dict[str, Value]:
-        return {"due": format_instant(now + timeout)}
-
-    request, reply, now = yield from _finish(settings, _EXTEND, message, extra)
-    if isinstance(reply, Refused):  # already due later than that, by us
-        found = message_of(settings, reply.item, now)
-        return evolve(message, item=found.item, state=found.state)
-    item = request.specialised.apply(message.item, request.arguments) or {}
-    return evolve(message, item=item)
+    extra = due_in(timeout)
+    request, reply, now = yield from _finish(settings, EXTEND, message, extra)
+    return extended(settings, request, message, reply, now)
 
 
 def retry(
@@ -80,11 +99,8 @@ def retry(
         StaleReceiptError: the delivery is over.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-
-    def extra(now: int) -> dict[str, Value]:
-        return {"due": format_instant(now + delay), **_errors(message, error, now)}
-
-    yield from _finish(settings, _RETRY, message, extra)
+    extra = given_back(message, delay, error)
+    yield from _finish(settings, RETRY, message, extra)
 
 
 def release(settings: Settings, message: Message[T]) -> Operation[None]:
@@ -94,7 +110,7 @@ def release(settings: Settings, message: Message[T]) -> Operation[None]:
         StaleReceiptError: the delivery is over.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    yield from _finish(settings, _RELEASE, message, lambda now: {"due": format_instant(now)})
+    yield from _finish(settings, RELEASE, message, due_in(0))
 
 
 def delete(settings: Settings, message: Message[T]) -> Operation[None]:
@@ -105,11 +121,7 @@ def delete(settings: Settings, message: Message[T]) -> Operation[None]:
     Raises:
         StaleReceiptError: the delivery is over, and the message is still there for others.
     """
-
-    def extra(now: int) -> dict[str, Value]:
-        return {"expires_at": expiry(settings, now)}
-
-    yield from _finish(settings, _DELETE, message, extra)
+    yield from _finish(settings, DELETE, message, entombed(settings))
 
 
 def move_to_dlq(
@@ -122,8 +134,23 @@ def move_to_dlq(
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
         IllegalTransitionError: it was received from the dead-letter queue.
     """
-    rules = {QueueType.STANDARD: _MOVE_TO_DLQ}
+    rules = {QueueType.STANDARD: MOVE_TO_DLQ}
     yield from _finish(settings, rules, message, lambda now: _errors(message, error, now))
+
+
+def due_in(duration: int) -> Extra:
+    """Return the arguments of what moves the due time, so many nanoseconds from now."""
+    return lambda now: {"due": format_instant(now + duration)}
+
+
+def given_back(message: Message[T], delay: int, error: BaseException | str | None) -> Extra:
+    """Return the arguments of retry."""
+    return lambda now: {**due_in(delay)(now), **_errors(message, error, now)}
+
+
+def entombed(settings: Settings) -> Extra:
+    """Return the arguments of delete."""
+    return lambda now: {"expires_at": expiry(settings, now)}
 
 
 def _errors(message: Message[T], error: BaseException | str | None, now: int) -> dict[str, Value]:
@@ -131,31 +158,66 @@ def _errors(message: Message[T], error: BaseException | str | None, now: int) ->
 
 
 def _finish(
-    settings: Settings, rules: dict[QueueType, Rule], message: Message[T], extra: _Extra
+    settings: Settings, rules: Rules, message: Message[T], extra: Extra
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
-    _check_held(settings, message)
+    check_held(settings, message)
+    moment = yield from ask(Tick(tokens=1))
+    now = message.not_before(moment.now)
+    request = write_of(settings, rules, message, extra, now, moment.tokens[0])
+    reply = yield from write(request)
+    check_effect(settings, request, message, reply, now)
+    return request, reply, now
+
+
+def write_of(
+    settings: Settings, rules: Rules, message: Message[T], extra: Extra, now: int, token: str
+) -> Write:
+    """Return the write of a transition by its holder.
+
+    Raises:
+        IllegalTransitionError: there is no such transition from the message's queue.
+    """
     if message.queue not in rules:
         (trigger,) = {rule.trigger for rule in rules.values()}
         raise illegal(trigger, message, message.state)
-    moment = yield from ask(Tick(tokens=1))
-    now = message.not_before(moment.now)
     arguments: dict[str, Value] = {
         **at(settings, now),
-        "token": moment.tokens[0],
+        "token": token,
         "receipt": message.receipt,
         **extra(now),
     }
-    request = Write(message.id, rules[message.queue], arguments)
-    reply = yield from write(request)
+    return Write(message.id, rules[message.queue], arguments)
+
+
+def check_effect(
+    settings: Settings, request: Write, message: Message[T], reply: WriteReply, now: int
+) -> None:
+    """Do nothing if the write took effect, now or by an earlier attempt.
+
+    Raises:
+        StaleReceiptError: the delivery is over.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+        IllegalTransitionError: the message was given back with this very receipt.
+    """
     if isinstance(reply, Refused):
         found = message_of(settings, reply.item, now)
         if not _took_effect(request.rule, message, found):
             raise _refusal(request.rule.trigger, message, found, repeated=reply.repeated)
-    return request, reply, now
 
 
-def _check_held(settings: Settings, message: object) -> None:
+def extended(
+    settings: Settings, request: Write, message: Message[T], reply: WriteReply, now: int
+) -> Message[T]:
+    """Return a message whose extension took effect, with its deadline."""
+    if isinstance(reply, Refused):  # already due later than that, by us
+        found = message_of(settings, reply.item, now)
+        return evolve(message, item=found.item, state=found.state)
+    item = request.specialised.apply(message.item, request.arguments) or {}
+    return evolve(message, item=item)
+
+
+def check_held(settings: Settings, message: object) -> None:
     """Refuse what can't be acknowledged, before anything is sent."""
     remedy = "Only what receive() returned can be acknowledged, extended or given back."
     if not isinstance(message, Message):

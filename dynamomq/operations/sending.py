@@ -8,6 +8,7 @@ from typing import Any, Literal
 from dynamomq.errors import (
     ConflictError,
     DuplicateMessageError,
+    DynamoMQError,
     OutcomeUnknownError,
     PayloadError,
     ThrottledError,
@@ -16,11 +17,11 @@ from dynamomq.errors import (
 from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.writing import Settings, at, message_of, onlooker_view, write
-from dynamomq.requests import Operation, Tick, Write, Written, ask
+from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
 from dynamomq.timestamps import format_instant
 from dynamomq.values import MAX_ITEM_BYTES, Value, item_size
 
-__all__ = ["MAX_MESSAGE_BYTES", "ROOM_FOR_LIFE", "send"]
+__all__ = ["MAX_MESSAGE_BYTES", "ROOM_FOR_LIFE", "judged", "put_of", "send", "with_remedy"]
 
 ROOM_FOR_LIFE = 16 * 1024
 """What receipts and the last failures may add to an item during its life, in bytes."""
@@ -57,6 +58,29 @@ def send(
         PayloadError: the message would be larger than an item can be.
     """
     moment = yield from ask(Tick(tokens=1, new_id=id is None))
+    request = put_of(settings, moment, data, id=id, delay=delay, headers=headers)
+    try:
+        reply = yield from write(request)
+    except DynamoMQError as error:
+        with_remedy(error, request.id)
+        raise
+    return (yield from judged(settings, request, reply, moment, if_exists))
+
+
+def put_of(
+    settings: Settings,
+    moment: Moment,
+    data: Value,
+    *,
+    id: str | None,
+    delay: int,
+    headers: Mapping[str, str] | None,
+) -> Write:
+    """Return the write that sends a message.
+
+    Raises:
+        PayloadError: the message would be larger than an item can be.
+    """
     arguments: dict[str, Value] = {
         **at(settings, moment.now),
         "id": id or moment.id,
@@ -68,19 +92,37 @@ def send(
         arguments["headers"] = dict(headers)
     request = Write(id or moment.id, _SEND, arguments)
     _check_size(item_size(request.whole_item))
-    try:
-        reply = yield from write(request)
-    except (UnavailableError, ThrottledError, ConflictError) as error:
+    return request
+
+
+def with_remedy(error: DynamoMQError, id: str) -> DynamoMQError:
+    """Return an error that ended a send, saying what to do about it where that is known."""
+    if isinstance(error, UnavailableError | ThrottledError | ConflictError):
         error.remedy = (
-            f"Send again with id={request.id!r}: should an attempt have been executed, the next "
-            "one is refused as a duplicate."
+            f"Send again with id={id!r}: should an attempt have been executed, the next one is "
+            "refused as a duplicate."
         )
-        raise
+    return error
+
+
+def judged(
+    settings: Settings,
+    request: Write,
+    reply: WriteReply,
+    begun: Moment,
+    if_exists: Literal["raise", "return"],
+) -> Operation[Message[Any]]:
+    """Return the message that was sent, or that is there, by what the write was told.
+
+    Raises:
+        DuplicateMessageError: the id is taken, and ``if_exists`` is ``raise``.
+        OutcomeUnknownError: see :func:`send`.
+    """
     (state,) = request.specialised.destinations
     sent = Message(request.whole_item, state, settings.codec, settings.table)
     if isinstance(reply, Written):
         return sent
-    existing = message_of(settings, reply.item, moment.now)
+    existing = message_of(settings, reply.item, begun.now)
     if existing.send_token == sent.send_token:
         return sent  # the refusal echoes our own success, whatever has happened to it since
     if reply.repeated:

@@ -48,12 +48,12 @@ def _fenced() -> Iterable[Mutant]:
         yield mutant(
             f"{trigger}-unfenced",
             f"{trigger} does not ask for the receipt.",
-            Place(holding, f"_{trigger.upper()}", rules(unasked=[RECEIPT])),
+            Place(holding, trigger.upper(), rules(unasked=[RECEIPT])),
         )
     yield mutant(
         "delete-unconditional",
         "delete removes whatever is there.",
-        Place(holding, "_DELETE", rules(unasked=[RECEIPT], any_state=True)),
+        Place(holding, "DELETE", rules(unasked=[RECEIPT], any_state=True)),
     )
     yield mutant(
         "receipt-of-the-first",
@@ -113,7 +113,7 @@ def _no_double() -> Iterable[Mutant]:
     yield mutant(
         "extend-shortens",
         "extend moves the deadline to whenever it is asked to, earlier too.",
-        Place(holding, "_EXTEND", rules(unasked=[DUE])),
+        Place(holding, "EXTEND", rules(unasked=[DUE])),
     )
     yield mutant(
         "receive-takes-all-for-its-own",
@@ -141,7 +141,7 @@ def _not_early() -> Iterable[Mutant]:
     yield mutant(
         "retry-at-once",
         "retry forgets the delay.",
-        Place(holding, "_RETRY", rules(instead=[_DUE_AT_ONCE])),
+        Place(holding, "RETRY", rules(instead=[_DUE_AT_ONCE])),
     )
     yield mutant(
         "send-at-once",
@@ -165,7 +165,7 @@ def _max_receives() -> Iterable[Mutant]:
         yield mutant(
             f"{trigger}-forgets-deliveries",
             f"{trigger} sets the number of deliveries to 0.",
-            Place(holding, f"_{trigger.upper()}", rules(instead=[_UNCOUNTED])),
+            Place(holding, trigger.upper(), rules(instead=[_UNCOUNTED])),
         )
     yield mutant(
         "receive-forgets-deliveries",
@@ -175,14 +175,14 @@ def _max_receives() -> Iterable[Mutant]:
     yield mutant(
         "release-counts",
         "A released delivery counts.",
-        Place(holding, "_RELEASE", rules(unchanged=[RECEIVE_COUNT])),
+        Place(holding, "RELEASE", rules(unchanged=[RECEIVE_COUNT])),
     )
     yield mutant(
         "release-counts-twice",
         "A release takes off two deliveries.",
         Place(
             holding,
-            "_RELEASE",
+            "RELEASE",
             rules(instead=[Set(RECEIVE_COUNT, Plus(RECEIVE_COUNT, Constant(-2)))]),
         ),
     )
@@ -220,7 +220,7 @@ def _dedup() -> Iterable[Mutant]:
     yield mutant(
         "delete-without-tombstone",
         "delete removes the item.",
-        Place(holding, "_DELETE", rules(kind="delete")),
+        Place(holding, "DELETE", rules(kind="delete")),
     )
     yield mutant(
         "tombstone-expires-at-once",
@@ -284,7 +284,7 @@ def _repeatable() -> Iterable[Mutant]:
 
 def _others() -> Iterable[Mutant]:
     """Versions, progress, and the machine's own diagram."""
-    for name, trigger in (("extend", "_EXTEND"), ("release", "_RELEASE")):
+    for name, trigger in (("extend", "EXTEND"), ("release", "RELEASE")):
         yield Mutant(
             f"{name}-keeps-version",
             f"{name} does not raise the version.",
@@ -295,7 +295,7 @@ def _others() -> Iterable[Mutant]:
         "retry-leaves-the-queue",
         "retry takes the message out of the index.",
         "PROGRESS",
-        (Place(holding, "_RETRY", rules(instead=[Remove(QUEUE_TYPE)])),),
+        (Place(holding, "RETRY", rules(instead=[Remove(QUEUE_TYPE)])),),
     )
     yield Mutant(
         "receive-only-what-is-ready",
@@ -313,13 +313,13 @@ def _others() -> Iterable[Mutant]:
         "extend-begins-anew",
         "extend sets the beginning of the delivery.",
         "TRACE",
-        (Place(holding, "_EXTEND", rules(instead=[Set(PEEKED, Arg("now"))])),),
+        (Place(holding, "EXTEND", rules(instead=[Set(PEEKED, Arg("now"))])),),
     )
     yield Mutant(
         "release-to-nowhere",
         "A released message is as if it were held.",
         "TRACE",
-        (Place(holding, "_RELEASE", rules(unchanged=[STATUS])),),
+        (Place(holding, "RELEASE", rules(unchanged=[STATUS])),),
     )
 
 

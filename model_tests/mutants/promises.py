@@ -103,7 +103,7 @@ def _times() -> Iterable[Mutant]:
         "retry-in-2100",
         "A message that is given back is due in the year 2100.",
         "PROGRESS",
-        (Place(holding, "_RETRY", rules(instead=[_IN_2100])),),
+        (Place(holding, "RETRY", rules(instead=[_IN_2100])),),
     )
     yield Mutant(
         "tombstone-for-the-window-only",
@@ -128,19 +128,19 @@ def _items() -> Iterable[Mutant]:
         "retry-forgets-why",
         "retry does not keep the reason that it is given.",
         "NO-LOSS",
-        Place(holding, "_RETRY", rules(unchanged=[ERRORS])),
+        Place(holding, "RETRY", rules(unchanged=[ERRORS])),
     )
     yield mutant(
         "delete-keeps-data",
         "A tombstone keeps the payload.",
         "DEDUP",
-        Place(holding, "_DELETE", rules(unchanged=[DATA])),
+        Place(holding, "DELETE", rules(unchanged=[DATA])),
     )
     yield mutant(
         "delete-forgets-the-send",
         "A tombstone does not keep the token of the send.",
         "DEDUP",
-        Place(holding, "_DELETE", rules(instead=[Remove(SEND_TOKEN)])),
+        Place(holding, "DELETE", rules(instead=[Remove(SEND_TOKEN)])),
         scope="c",
     )
     yield mutant(
@@ -166,7 +166,7 @@ def _items() -> Iterable[Mutant]:
         "retry-keeps-token",
         "retry leaves the token of the write before.",
         "TRACE",
-        Place(holding, "_RETRY", rules(unchanged=[TOKEN])),
+        Place(holding, "RETRY", rules(unchanged=[TOKEN])),
     )
     yield mutant(
         "receive-keeps-time",
