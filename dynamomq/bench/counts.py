@@ -1,109 +1,97 @@
-"""Requests and capacity units: exact figures, the same on every machine.
+"""Requests and capacity units of a message's life: exact, the same on every machine.
 
-They are DynamoDB's own (``ConsumedCapacity``); beside them stands what the design allows.
+Beside them stands what the design allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from attrs import frozen
 
-from dynamomq import Message, Queue
-from dynamomq.bench.endpoint import Endpoint
-from dynamomq.bench.metered import PAYLOAD, Spent, metered_queue
+from dynamomq.bench.metered import PAYLOAD, UNREPORTED, MeteredQueue, Place, Spent
+from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
+from dynamomq.bench.traffic import Traffic, way
 
-__all__ = ["BATCH", "costs_of_a_message", "reads_behind_a_backlog"]
+__all__ = ["SIZES", "WAYS", "Life", "costs_by_size", "costs_of_steps", "life"]
 
-BATCH = 25
-_LIFE_BUDGET = Spent(requests=4, writes=7, reads=0.5)
-_BATCH_BUDGET = Spent(requests=2, writes=3 * BATCH, reads=0.5)
-_FILLERS = 8  # threads
-_DELAY = 3600  # seconds
+SIZES = {"200 B": 200, "1.5 KB": 1_500, "10 KB": 10_000}
+"""Payloads, in bytes."""
+
+WAYS = (1, 10, 25)
+"""How many messages go into one call."""
+
+_MESSAGES = 50  # in whole batches of any of the ways
+_BUDGETS = {
+    1: Spent(requests=4, writes=7, reads=0.5),
+    25: Spent(requests=0.16, writes=7, reads=0.02),
+}
+_COLUMNS = ("requests", "write units", "read units", "refused writes")
 
 
-def costs_of_a_message(endpoint: Endpoint, table: str | None = None) -> Table:
-    """Return what messages of 200 bytes cost, one at a time, and received 25 at once.
+@frozen
+class Life:
+    """What each step of a message's life costs, per message."""
+
+    send: Spent
+    receive: Spent
+    delete: Spent
+
+    @property
+    def whole(self) -> Spent:
+        """All steps together."""
+        return self.send + self.receive + self.delete
+
+
+def life(metered: MeteredQueue, payload: str, batch: int, *, messages: int = _MESSAGES) -> Life:
+    """Send, receive and delete messages, ``batch`` in each call, and return the cost of one.
 
     Args:
-        endpoint: where DynamoDB is.
-        table: a table to use, empty before and afterwards; ``None``: a temporary one.
+        metered: an empty queue; it is empty again afterwards.
+        payload: what each message carries.
+        batch: how many go into one call; 1: by the operations for one message.
+        messages: how many to average over, whole batches.
     """
-    with metered_queue(endpoint, table) as metered:
-        queue = metered.queue
-        held: list[Message[str]] = []
-        send = metered.cost(lambda: _fill(queue, BATCH))
-        receive = metered.cost(lambda: held.extend(queue.receive()[0] for _ in range(BATCH)))
-        delete = metered.cost(lambda: _delete(queue, held))
-        _fill(queue, BATCH)
-        batch = metered.cost(lambda: held.extend(queue.receive(BATCH)))
-        if len(held) != 2 * BATCH:
-            raise AssertionError(f"{len(held)} messages were received instead of {2 * BATCH}")
-    steps = {"send": send.each(BATCH), "receive": receive.each(BATCH), "delete": delete.each(BATCH)}
-    life = (send + receive + delete).each(BATCH)
-    return Table(
-        "Cost of a message of 200 bytes",
-        ("", "requests", "write units", "read units"),
-        (
-            *(_row(name, step) for name, step in steps.items()),
-            _row("together", life),
-            _row("  budget", _LIFE_BUDGET),
-            _row(f"receive {BATCH} at once", batch),
-            _row("  budget", _BATCH_BUDGET),
-        ),
-        () if batch.writes else ("–: DynamoDB Local does not report the write units of a batch.",),
+    traffic = Traffic(metered.queue, payload, batch)
+    spent = Life(
+        send=metered.cost(lambda: traffic.send(messages)).each(messages),
+        receive=metered.cost(lambda: traffic.receive(messages)).each(messages),
+        delete=metered.cost(traffic.delete).each(messages),
     )
+    traffic.check(messages)
+    return spent
+
+
+def costs_of_steps(place: Place) -> Table:
+    """Return what sending, receiving and deleting 200 bytes costs, one at a time and in batches."""
+    rows: list[tuple[Cell, ...]] = []
+    for batch in (WAYS[0], WAYS[-1]):
+        tell(f"{place.name}: steps, {way(batch)}")
+        with place.open() as metered:
+            spent = life(metered, PAYLOAD, batch)
+        steps = {"send": spent.send, "receive": spent.receive, "delete": spent.delete}
+        rows += [_row(f"{name}, {way(batch)}", step) for name, step in steps.items()]
+        rows += [_row(f"together, {way(batch)}", spent.whole), _row("  budget", _BUDGETS[batch])]
+    return _table(f"A message of 200 bytes, step by step, on {place.name}", rows, place)
+
+
+def costs_by_size(place: Place) -> Table:
+    """Return what a whole life costs, by payload and by how many messages share a call."""
+    rows = []
+    for size, length in SIZES.items():
+        for batch in WAYS:
+            tell(f"{place.name}: {size}, {way(batch)}")
+            with place.open() as metered:
+                spent = life(metered, "x" * length, batch)
+            rows.append(_row(f"{size}, {way(batch)}", spent.whole))
+    return _table(f"A message's life, by payload, on {place.name}", rows, place)
 
 
 def _row(name: str, spent: Spent) -> tuple[Cell, ...]:
-    unreported = spent.writes == 0 and name.startswith("receive")
-    return (name, spent.requests, None if unreported else spent.writes, spent.reads)
+    # Every step writes: no units mean that nobody said how many.
+    return (name, spent.requests, spent.writes or None, spent.reads, spent.refused)
 
 
-def reads_behind_a_backlog(
-    endpoint: Endpoint, table: str | None = None, *, backlog: int = 5000
-) -> Table:
-    """Return the read units of a receive that has many messages before it which are not due.
-
-    Args:
-        endpoint: where DynamoDB is.
-        table: a table to use, empty before and afterwards; ``None``: a temporary one.
-        backlog: how many messages are in flight, or delayed.
-    """
-    backlogs: dict[str, Callable[[Queue[str]], object]] = {
-        "no other message": lambda _: None,
-        f"{backlog:,} in flight": lambda queue: _hold(queue, backlog),
-        f"{backlog:,} delayed": lambda queue: _fill(queue, backlog, delay=_DELAY),
-    }
-    rows: list[tuple[Cell, ...]] = []
-    for name, prepare in backlogs.items():
-        with metered_queue(endpoint, table) as metered:
-            prepare(metered.queue)
-            metered.queue.send(PAYLOAD)
-            one = metered.cost(metered.queue.receive)
-            _fill(metered.queue, BATCH)
-            many = metered.cost(partial(metered.queue.receive, BATCH))
-            rows.append((name, one.reads, many.reads))
-    return Table(
-        "Read units of a receive, by what else is in the queue",
-        ("", "one", f"{BATCH} at once"),
-        tuple(rows),
-    )
-
-
-def _fill(queue: Queue[str], count: int, *, delay: float = 0) -> None:
-    with ThreadPoolExecutor(_FILLERS) as pool:
-        list(pool.map(lambda _: queue.send(PAYLOAD, delay=delay), range(count)))
-
-
-def _hold(queue: Queue[str], count: int) -> None:
-    _fill(queue, count)
-    held = 0
-    while held < count:
-        held += len(queue.receive(BATCH))
-
-
-def _delete(queue: Queue[str], messages: list[Message[str]]) -> None:
-    for message in messages:
-        queue.delete(message)
+def _table(title: str, rows: list[tuple[Cell, ...]], place: Place) -> Table:
+    unreported = any(row[2] is None for row in rows)
+    notes = (*place.notes, UNREPORTED) if unreported else place.notes
+    return Table(title, ("per message", *_COLUMNS), tuple(rows), notes)

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from statistics import median
 from typing import Any
 
 from botocore.config import Config
 
-from dynamomq import DynamoDBEngine, Message, Queue
+from dynamomq import DynamoDBEngine, Queue
 from dynamomq.bench.endpoint import Endpoint
 from dynamomq.bench.metered import PAYLOAD
+from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
+from dynamomq.bench.traffic import Traffic, way
 
 __all__ = ["cpu_times"]
 
 _BATCH = 25
-_BUDGET = 10.0  # per cent, one at a time
-_OPERATIONS = ("send", "receive", "delete", f"receive {_BATCH}")
+_BUDGETS = {1: 10.0, _BATCH: 25.0}  # per cent, by how many messages go into one call
+_STEPS = ("send", "receive", "delete")
 _TIMEOUT = 3600  # seconds
 
 
@@ -57,8 +60,9 @@ class _Race:
         self._table, self._other = table, other
         engine = DynamoDBEngine(client=self._client)
         self._queue = Queue(table, payload=str, engine=engine, visibility_timeout=_TIMEOUT)
-        self._held: list[Message[str]] = []
-        self._times: dict[str, list[tuple[float, float]]] = {name: [] for name in _OPERATIONS}
+        self._times: dict[tuple[str, int], list[tuple[float, float]]] = {
+            (step, batch): [] for batch in _BUDGETS for step in _STEPS
+        }
 
     def prepare(self) -> None:
         """Create both tables."""
@@ -67,37 +71,25 @@ class _Race:
 
     def round(self) -> None:
         """Measure 25 messages one at a time, then 25 in a batch."""
-        self._measure("send", lambda: _repeatedly(lambda: self._queue.send(PAYLOAD)))
-        self._measure("receive", lambda: _repeatedly(lambda: self._receive(1)))
-        self._measure("delete", self._delete)
-        _repeatedly(lambda: self._queue.send(PAYLOAD))
-        self._repeat()
-        self._measure(_OPERATIONS[-1], lambda: self._receive(_BATCH))
-        self._delete()
-        self._repeat()
+        for batch in _BUDGETS:
+            traffic = Traffic(self._queue, PAYLOAD, batch)
+            self._measure("send", batch, partial(traffic.send, _BATCH))
+            self._measure("receive", batch, partial(traffic.receive, _BATCH))
+            self._measure("delete", batch, traffic.delete)
+            traffic.check(_BATCH)
 
     def rows(self) -> Iterator[tuple[Cell, ...]]:
         """Yield the medians of all rounds but the first, which warms up, in milliseconds."""
-        for operation, times in self._times.items():
-            batched = operation == _OPERATIONS[-1]
-            ours, bare = (
-                1000 * median(column) / (1 if batched else _BATCH)
-                for column in zip(*times[1:], strict=True)
-            )
-            yield (operation, ours, bare, 100 * (ours / bare - 1), None if batched else _BUDGET)
+        for batch, budget in _BUDGETS.items():
+            for step in _STEPS:
+                yield _row(step, batch, self._times[step, batch][1:], budget)
+            rounds = zip(*(self._times[step, batch][1:] for step in _STEPS), strict=True)
+            yield _row("together", batch, [_sum(times) for times in rounds], budget)
 
-    def _receive(self, count: int) -> None:
-        self._held += self._queue.receive(count)
-
-    def _delete(self) -> None:
-        for message in self._held:
-            self._queue.delete(message)
-        self._held.clear()
-
-    def _measure(self, operation: str, action: Callable[[], object]) -> None:
+    def _measure(self, step: str, batch: int, action: Callable[[], object]) -> None:
         self._client.calls.clear()
         ours = _cpu(action)
-        self._times[operation].append((ours, self._repeat()))
+        self._times[step, batch].append((ours, self._repeat()))
 
     def _repeat(self) -> float:
         """Make the recorded calls on the other table and return the CPU time that they took."""
@@ -118,9 +110,16 @@ class _Race:
         return {**parameters, "Statements": statements}
 
 
-def _repeatedly(action: Callable[[], object]) -> None:
-    for _ in range(_BATCH):
-        action()
+def _row(
+    step: str, batch: int, times: list[tuple[float, float]], budget: float
+) -> tuple[Cell, ...]:
+    ours, bare = (1000 * median(column) / _BATCH for column in zip(*times, strict=True))
+    return (f"{step}, {way(batch)}", ours, bare, 100 * (ours / bare - 1), budget)
+
+
+def _sum(times: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    ours, bare = (sum(column) for column in zip(*times, strict=True))
+    return ours, bare
 
 
 def _call(prepared: Iterable[tuple[Callable[..., Any], dict[str, Any]]]) -> None:
@@ -135,7 +134,7 @@ def _cpu(action: Callable[[], object]) -> float:
 
 
 def cpu_times(endpoint: Endpoint, *, messages: int = 500) -> Table:
-    """Return the CPU time of each operation, in milliseconds, ours and the bare calls'.
+    """Return the CPU time of each step per message, in milliseconds, ours and the bare calls'.
 
     Args:
         endpoint: where DynamoDB is; two temporary tables are made there.
@@ -146,11 +145,12 @@ def cpu_times(endpoint: Endpoint, *, messages: int = 500) -> Table:
     with endpoint.empty_table() as table, endpoint.empty_table() as other:
         race = _Race(client, table, other)
         race.prepare()
-        for _ in range(1 + max(messages // _BATCH, 1)):
+        for number in range(1 + max(messages // _BATCH, 1)):
+            tell(f"CPU time: round {number}")
             race.round()
     client.close()
     return Table(
-        "CPU time per operation, ms",
+        "CPU time per message, ms",
         ("", "DynamoMQ", "bare boto3", "more, %", "budget"),
         tuple(race.rows()),
         ("bare boto3: the same requests, already put together, without looking at the replies.",),

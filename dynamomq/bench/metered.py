@@ -1,20 +1,32 @@
-"""A queue on DynamoDB whose operations are paid for visibly."""
+"""Queues whose operations are paid for visibly, on DynamoDB and on the embedded engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from attrs import frozen
 
 from dynamomq import Queue
 from dynamomq.bench.endpoint import Endpoint
-from dynamomq.drivers.meter import Meter
+from dynamomq.bench.modelled import ModelledEngine
+from dynamomq.drivers.meter import Meter, Usage
 
-__all__ = ["PAYLOAD", "MeteredQueue", "Spent", "metered_queue"]
+__all__ = [
+    "PAYLOAD",
+    "UNREPORTED",
+    "MeteredQueue",
+    "Place",
+    "Spent",
+    "embedded",
+    "on_dynamodb",
+]
 
 PAYLOAD = "x" * 200
-"""What every message of the benchmark carries: 200 bytes."""
+"""What a message of the benchmark carries where its size is not the question: 200 bytes."""
+
+UNREPORTED = "–: DynamoDB Local does not report the units of batches."
 
 _HELD = 3600  # seconds: no delivery ends by itself during the benchmark
 
@@ -27,27 +39,50 @@ class Spent:
         requests: API calls.
         writes: write units, of table and index together.
         reads: read units, of table and index together.
+        refused: writes whose condition did not hold.
     """
 
     requests: float
     writes: float
     reads: float
+    refused: float = 0
 
     def __add__(self, other: Spent) -> Spent:
         """Add up, field by field."""
         return Spent(
-            self.requests + other.requests, self.writes + other.writes, self.reads + other.reads
+            self.requests + other.requests,
+            self.writes + other.writes,
+            self.reads + other.reads,
+            self.refused + other.refused,
         )
 
     def __sub__(self, other: Spent) -> Spent:
         """Subtract, field by field."""
-        return Spent(
-            self.requests - other.requests, self.writes - other.writes, self.reads - other.reads
-        )
+        return self + other.each(-1)
 
     def each(self, count: int) -> Spent:
         """Return the share of one of ``count``."""
-        return Spent(self.requests / count, self.writes / count, self.reads / count)
+        return Spent(
+            self.requests / count, self.writes / count, self.reads / count, self.refused / count
+        )
+
+    @classmethod
+    def of(cls, usage: Usage) -> Spent:
+        """Add up what a meter shows."""
+        units = usage.capacity
+        return cls(
+            requests=sum(usage.requests.values()),
+            writes=units.table_writes + units.index_writes,
+            reads=units.table_reads + units.index_reads,
+            refused=usage.refused,
+        )
+
+
+class _Readable(Protocol):
+    """What counts: a meter, or an engine that is one."""
+
+    def read(self) -> Usage:
+        """Return all that was counted so far."""
 
 
 @frozen
@@ -55,38 +90,65 @@ class MeteredQueue:
     """A queue, and what it has cost so far."""
 
     queue: Queue[str]
-    meter: Meter
+    meter: _Readable
 
     def cost(self, action: Callable[[], object]) -> Spent:
         """Do something with the queue and return what it cost."""
-        before = self._spent()
+        before = Spent.of(self.meter.read())
         action()
-        return self._spent() - before
-
-    def _spent(self) -> Spent:
-        usage = self.meter.read()
-        units = usage.capacity
-        return Spent(
-            requests=sum(usage.requests.values()),
-            writes=units.table_writes + units.index_writes,
-            reads=units.table_reads + units.index_reads,
-        )
+        return Spent.of(self.meter.read()) - before
 
 
-@contextmanager
-def metered_queue(endpoint: Endpoint, table: str | None) -> Iterator[MeteredQueue]:
-    """Open an empty queue.
+@frozen
+class Place:
+    """Where a table of figures comes from.
+
+    Attributes:
+        name: of the storage, for titles.
+        open: opens an empty queue there, for a ``with`` block.
+        notes: what has to be known to read its figures.
+    """
+
+    name: str
+    open: Callable[[], AbstractContextManager[MeteredQueue]]
+    notes: tuple[str, ...] = ()
+
+
+def embedded() -> Place:
+    """Return the embedded engine in memory, with units by the published rules."""
+
+    @contextmanager
+    def opened() -> Iterator[MeteredQueue]:
+        engine = ModelledEngine()
+        try:
+            queue = Queue("bench", payload=str, engine=engine, visibility_timeout=_HELD)
+            queue.create_table()
+            yield MeteredQueue(queue, engine)
+        finally:
+            engine.close()
+
+    note = "Units: computed by AWS's published rules from the items before and after each write."
+    return Place("the embedded engine", opened, (note,))
+
+
+def on_dynamodb(endpoint: Endpoint, table: str | None = None) -> Place:
+    """Return DynamoDB, with the units that it reports.
 
     Args:
         endpoint: where DynamoDB is.
         table: a table to use, empty before and afterwards; ``None``: a temporary one.
     """
-    meter = Meter()
-    engine = endpoint.engine(meter)
-    try:
-        with endpoint.empty_table(table) as name:
-            queue = Queue(name, payload=str, engine=engine, visibility_timeout=_HELD)
-            queue.create_table()
-            yield MeteredQueue(queue, meter)
-    finally:
-        engine.close()
+
+    @contextmanager
+    def opened() -> Iterator[MeteredQueue]:
+        meter = Meter()
+        engine = endpoint.engine(meter)
+        try:
+            with endpoint.empty_table(table) as name:
+                queue = Queue(name, payload=str, engine=engine, visibility_timeout=_HELD)
+                queue.create_table()
+                yield MeteredQueue(queue, meter)
+        finally:
+            engine.close()
+
+    return Place("DynamoDB", opened)

@@ -22,12 +22,14 @@ class Table:
         columns: the headings; the first column names the rows.
         rows: a cell for each column.
         notes: what has to be known to read the figures, a sentence each.
+        bars: the columns that a picture shows beside each other; none: no picture.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = field(default=())
+    bars: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
         """Return the table as text."""
@@ -39,10 +41,16 @@ class Table:
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
         return {**asdict(self), "rows": rows}
 
+    def markdown(self) -> str:
+        """Return the table as a section of a page in Markdown."""
+        cells = [self.columns, ["---"] * len(self.columns), *map(_texts, self.rows)]
+        lines = [f"| {' | '.join(row)} |" for row in cells]
+        return "\n".join([f"## {self.title}", "", *lines, "", *self.notes, ""])
+
 
 def aligned(rows: Sequence[Sequence[Cell]]) -> list[str]:
     """Return rows as lines: the first column to the left, figures to the right."""
-    texts = [[_text(cell) for cell in row] for row in rows]
+    texts = [_texts(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return ["  " + "  ".join(_padded(row, widths)).rstrip() for row in texts]
 
@@ -50,6 +58,10 @@ def aligned(rows: Sequence[Sequence[Cell]]) -> list[str]:
 def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     first, *others = zip(row, widths, strict=True)
     return [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
+
+
+def _texts(row: Sequence[Cell]) -> list[str]:
+    return [_text(cell) for cell in row]
 
 
 def _text(cell: Cell) -> str:

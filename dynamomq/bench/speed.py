@@ -11,7 +11,9 @@ from pathlib import Path
 from dynamomq import Engine, LocalEngine, Queue
 from dynamomq.bench.endpoint import Endpoint
 from dynamomq.bench.metered import PAYLOAD
+from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
+from dynamomq.bench.traffic import fill
 
 __all__ = ["speeds"]
 
@@ -21,7 +23,7 @@ _TIMEOUT = 3600  # seconds
 
 
 def speeds(endpoint: Endpoint | None, table: str | None = None, *, messages: int = 1000) -> Table:
-    """Return how many messages of 200 bytes are sent, then received and deleted, in a second.
+    """Return how many messages of 200 bytes are sent, received and deleted in a second.
 
     Args:
         endpoint: where DynamoDB is; ``None``: leave it out.
@@ -30,10 +32,11 @@ def speeds(endpoint: Endpoint | None, table: str | None = None, *, messages: int
     """
     rows: list[tuple[Cell, ...]] = []
     for name, engine, place in _engines(endpoint, table):
+        tell(f"messages a second: {name}")
         queue = Queue(place, payload=str, engine=engine, visibility_timeout=_TIMEOUT)
         queue.create_table()
         rows += [(name, threads, *_rates(queue, messages, threads)) for threads in _THREADS]
-    columns = ("", "threads", "send", f"receive {_BATCH}, delete")
+    columns = ("", "threads", "send", "send in batches", f"receive {_BATCH}, delete {_BATCH}")
     return Table("Messages a second", columns, tuple(rows))
 
 
@@ -57,20 +60,25 @@ def _engines(endpoint: Endpoint | None, table: str | None) -> Iterator[tuple[str
 
 
 def _rates(queue: Queue[str], messages: int, threads: int) -> tuple[Cell, ...]:
-    """Return messages a second: sent, then received and deleted."""
+    """Return messages a second: sent, sent in batches, and all of them received and deleted."""
 
     def send(share: int) -> None:
         for _ in range(share):
             queue.send(PAYLOAD)
 
+    def send_batches(share: int) -> None:
+        fill(queue, share, PAYLOAD)
+
     def consume(_: int) -> None:
         while batch := queue.receive(_BATCH):
-            for message in batch:
-                queue.delete(message)
+            queue.delete_batch(batch)
 
     share = messages // threads
-    return tuple(
-        round(share * threads / _seconds(task, share, threads)) for task in (send, consume)
+    through = share * threads
+    return (
+        round(through / _seconds(send, share, threads)),
+        round(through / _seconds(send_batches, share, threads)),
+        round(2 * through / _seconds(consume, share, threads)),
     )
 
 
