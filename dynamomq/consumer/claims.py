@@ -13,13 +13,14 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from attrs import define, field, frozen
 
 from dynamomq import operations
+from dynamomq.attributes import PEEKED
 from dynamomq.errors import DynamoMQError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import Claimer, Load
 from dynamomq.queue import Queue
 from dynamomq.requests import Operation, Tick, ask
-from dynamomq.timestamps import SECOND
+from dynamomq.timestamps import SECOND, parse_instant
 
 __all__ = ["ClaimFailed", "Claimed", "Claims", "Released", "Report", "Strategy", "strategy_of"]
 
@@ -93,13 +94,13 @@ class Claimed:
     Attributes:
         messages: what was claimed.
         wanted: how many were asked for.
-        began: when the claim began.
+        times: when each of them was claimed, or earlier, by the monotonic clock.
         news_in: in how many seconds there may be something more.
     """
 
     messages: Sequence[Message[Any]]
     wanted: int
-    began: float
+    times: Sequence[float]
     news_in: float
 
 
@@ -179,11 +180,15 @@ class Claims(Generic[T]):
             except DynamoMQError:
                 _LOG.debug("The consumer could not show itself.", exc_info=True)
             return
-        began = self.queue.surroundings.monotonic()
+        monotonic = self.queue.surroundings.monotonic
+        began = monotonic()
         messages = self.queue.run(self.strategy.claim(wanted, self.load()))
+        ended = monotonic()
         self._mention_trouble()
-        news_in = self.queue.run(_in_how_long(self.strategy)) / SECOND
-        self.report(Claimed(messages, wanted, began, news_in))
+        now = self.queue.run(_now())
+        times = [min(max(began, ended - _age(one, now)), ended) for one in messages]
+        news_in = self.strategy.looks_again(now) / SECOND
+        self.report(Claimed(messages, wanted, times, news_in))
 
     def _mention_trouble(self) -> None:
         trouble = getattr(self.strategy, "trouble", None)
@@ -199,6 +204,12 @@ class Claims(Generic[T]):
         return sum(result.error is None for result in results)
 
 
-def _in_how_long(strategy: Strategy) -> Operation[int]:
+def _now() -> Operation[int]:
     moment = yield from ask(Tick())
-    return strategy.looks_again(moment.now)
+    return moment.now
+
+
+def _age(message: Message[Any], now: int) -> float:
+    """Return how long ago a message was claimed, in seconds: a call may have had to wait since."""
+    text = message.item.get(PEEKED.name)
+    return (now - parse_instant(text)) / SECOND if isinstance(text, str) and text else 0.0

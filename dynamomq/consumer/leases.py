@@ -68,12 +68,6 @@ class Lease:
         """Note that an attempt to extend it failed for no fault of its own."""
         self._extends_at = now + terms.timeout * _SOONER
 
-    @property
-    def next_look(self) -> float:
-        """When it has to be looked at again."""
-        extends = self._extends_at < self._ends_at
-        return min(self._extends_at, self.deadline) if extends else self.deadline
-
 
 @define(eq=False)
 class Leases:
@@ -142,9 +136,9 @@ class Leases:
         return found
 
     def next_look(self) -> float | None:
-        """Return when a lease has to be extended or has passed; ``None``: there is none."""
+        """Return when the next lease passes, unless it is extended; ``None``: there is none."""
         with self._lock:
-            looks = [one.next_look for one in self._held.values() if not one.lost.is_set()]
+            looks = [one.deadline for one in self._held.values() if not one.lost.is_set()]
         return min(looks, default=None)
 
     def _change(self, key: object, change: Callable[[Lease], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -129,7 +130,10 @@ class Judge:
         try:
             own = float(self.backoff(setback))
         except Exception as failure:  # noqa: BLE001 - whatever a user's function does, we go on
-            error.add_note(f"The backoff failed ({type(failure).__name__}); the default was used.")
+            with suppress(Exception):  # an exception may be frozen
+                error.add_note(
+                    f"The backoff failed: {type(failure).__name__}; the default is used."
+                )
         else:
             if own >= 0:  # so it is not NaN
                 seconds = own

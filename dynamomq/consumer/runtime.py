@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
@@ -151,6 +151,7 @@ class _Runtime(Generic[T]):
 
     def _conduct(self) -> None:
         """Decide, wait for news, decide again, until it is over."""
+        looked_at = self._now()
         while not self._conductor.is_over(self._now()):
             now = self._now()
             wanted = self._conductor.wanted(now)
@@ -161,9 +162,10 @@ class _Runtime(Generic[T]):
             elif now >= self._shown_at + _SHOWS_EVERY and not self._conductor.is_claiming:
                 self._shown_at = now
                 self._claims.claim(0)
-            try:
+            with suppress(Empty):
                 self._hear(self._mailbox.get(timeout=self._patience(self._now())))
-            except Empty:
+            if self._now() >= looked_at + _LOOKS_EVERY:
+                looked_at = self._now()
                 self._crew.replace_the_dead()
             for delivery in self._leases.expire(self._now()):
                 self._note_lost(delivery)
@@ -209,8 +211,8 @@ class _Runtime(Generic[T]):
 
     def _start(self, claimed: Claimed) -> None:
         deliveries = [
-            Delivery.of(message, Lease.granted(claimed.began, self._terms))
-            for message in claimed.messages
+            Delivery.of(message, Lease.granted(time, self._terms))
+            for message, time in zip(claimed.messages, claimed.times, strict=True)
         ]
         size = self._conductor.pace.batch_size
         for start in range(0, len(deliveries), size):
