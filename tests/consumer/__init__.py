@@ -1,0 +1,1 @@
+"""The worker runtime: its policy, and threads around the embedded engine."""
