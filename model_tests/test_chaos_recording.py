@@ -89,6 +89,39 @@ def test_giving_up_is_recorded(recording: Recording, operation: str) -> None:
     assert recording.names()[-2:] == [f"{operation} begun", f"{operation} done"]
 
 
+@pytest.mark.parametrize("operation", ["retry", "release", "delete"])
+def test_a_batch_is_recorded_message_by_message(recording: Recording, operation: str) -> None:
+    """Each message of a batch has its own outcome: one is done, another one's delivery is over."""
+    late = recording.receive()
+    recording.clock.advance(60)
+    recording.receive(recording.other)
+    recording.other.send(DATA, id="in time")
+    in_time = recording.receive()
+    getattr(recording.queue, f"{operation}_batch")([late, in_time])
+    messages = assemble(read_logs(recording.folder)).messages
+    outcomes = {id: message.deliveries[0].calls[0].outcome for id, message in messages.items()}
+    assert outcomes == {late.id: Outcome.REFUSED, "in time": Outcome.DONE}
+
+
+def test_a_batch_that_fails_is_of_unknown_outcome(recording: Recording) -> None:
+    """No reply came to a batch; what has become of its messages is not known."""
+    message = recording.receive()
+    with recording.engine.faults.time_out("delete", executed=True):
+        (result,) = recording.queue.delete_batch([message])
+    assert isinstance(result.error, UnavailableError)
+    assert recording.history().deliveries[0].calls[0].outcome is Outcome.UNKNOWN
+
+
+def test_extensions_in_a_batch_are_recorded(recording: Recording) -> None:
+    """Each extended message has its own deadline."""
+    message = recording.receive()
+    recording.clock.advance(10)
+    recording.queue.extend_batch([message], 60)
+    (call,) = recording.history().deliveries[0].calls
+    assert (call.operation, call.timeout) == ("extend", 60_000_000_000)
+    assert call.deadline == recording.clock.now + 60_000_000_000
+
+
 def test_the_delay_of_a_retry_is_recorded(recording: Recording) -> None:
     """NOT-EARLY needs to know after how long a message is to be due again."""
     recording.queue.retry(recording.receive(), delay=5)

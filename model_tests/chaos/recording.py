@@ -15,13 +15,14 @@ Beside the events that the history's log describes there are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import define, field
 
 from dynamomq import DynamoMQError, Message, StaleReceiptError
 from dynamomq.drivers.base import Driver, Engine
+from dynamomq.operations import BatchResult
 from dynamomq.requests import Operation, Request, Write, WriteBatch, Written
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import parse_instant
@@ -104,51 +105,43 @@ class _Notes:
         log: where to write.
         timeout: the visibility timeout that was asked for; seconds.
         begun: when the operation began; it has asked for nothing before.
-        call: the number of the holder's call that it is; ``None`` as long as it is none.
-        name: that call's.
+        calls: the holder's calls that it makes: name and number, by the message's id.
         claimed: the digests of the receipts that it has asked for.
     """
 
     log: Log
     timeout: float
     begun: Moment = field()
-    call: int | None = None
-    name: str = ""
+    calls: dict[str, tuple[str, int]] = field(factory=dict)
     claimed: set[str] = field(factory=set)
 
     @begun.default
     def _now(self) -> Moment:
         return self.log.now()
 
+    # --- what is asked for -------------------------------------------------------------------
+
     def asked(self, request: Request[Any]) -> None:
         """Note what the storage is about to be asked for."""
-        if isinstance(request, WriteBatch):
-            for write in request.writes:
-                self._asked_to_write(write, alone=False)
-        elif isinstance(request, Write):
-            self._asked_to_write(request, alone=True)
-
-    def _asked_to_write(self, write: Write, *, alone: bool) -> None:
-        trigger = write.rule.trigger
-        if trigger == "receive":
-            receipt = digest(str(write.arguments["token"]))
-            self.claimed.add(receipt)
-            self.log.write_at(self.begun, "claim begun", id=write.id, receipt=receipt)
-        elif trigger == "exhaust":
-            self.log.write("exhaust begun", id=write.id)
-        elif trigger in HOLDERS_CALLS and self.call is None:
-            if not alone:
-                raise NotImplementedError(f"a batch of {trigger}: its outcomes are not recorded")
-            self._call(write)
+        for write in _writes(request):
+            trigger = write.rule.trigger
+            if trigger == "receive":
+                receipt = digest(str(write.arguments["token"]))
+                self.claimed.add(receipt)
+                self.log.write_at(self.begun, "claim begun", id=write.id, receipt=receipt)
+            elif trigger == "exhaust":
+                self.log.write("exhaust begun", id=write.id)
+            elif trigger in HOLDERS_CALLS and write.id not in self.calls:
+                self._call(write)
 
     def _call(self, write: Write) -> None:
-        self.call, self.name = self.log.new_call(), write.rule.trigger
+        name, call = self.calls[write.id] = write.rule.trigger, self.log.new_call()
         details: dict[str, Detail] = {"receipt": digest(str(write.arguments["receipt"]))}
-        if self.name == "retry":
-            details["delay"] = _lasts(write.arguments)
-        if self.name == "extend":
-            details["timeout"] = _lasts(write.arguments)
-        self.log.write_at(self.begun, f"{self.name} begun", call=self.call, id=write.id, **details)
+        if name in _DURATIONS:
+            details[_DURATIONS[name]] = _lasts(write.arguments)
+        self.log.write_at(self.begun, f"{name} begun", call=call, id=write.id, **details)
+
+    # --- what is told ------------------------------------------------------------------------
 
     def answered(self, request: Request[Any], reply: Any) -> None:
         """Note an answer that is an outcome by itself."""
@@ -157,22 +150,44 @@ class _Notes:
             self.log.write(f"exhaust {told}", id=request.id)
 
     def returned(self, result: object) -> None:
-        """Note the result: a holder's call is done, or messages were received."""
-        if self.call is not None:
-            details: dict[str, Detail] = {}
-            if isinstance(result, Message):
-                details["deadline"] = deadline_of(result)
-            self.log.write(f"{self.name} done", call=self.call, **details)
-        else:
-            for message in result if isinstance(result, list | tuple) else ():
-                if isinstance(message, Message) and digest(message.receipt or "") in self.claimed:
-                    note_delivery(self.log, message, timeout=self.timeout)
+        """Note the result: holder's calls have outcomes, or messages were received."""
+        results = result if isinstance(result, list) else [result]
+        for one in results:
+            if isinstance(one, BatchResult):
+                self._told(one.message.id, one.error, one.message)
+            elif isinstance(one, Message) and digest(one.receipt or "") in self.claimed:
+                note_delivery(self.log, one, timeout=self.timeout)
+        if not isinstance(result, list):
+            for id in self.calls:
+                self._told(id, None, result)
 
     def raised(self, error: DynamoMQError) -> None:
-        """Note the error: a holder's call came too late, or its outcome is unknown."""
-        if self.call is not None:
+        """Note the error: holder's calls came too late, or their outcomes are unknown."""
+        for id in self.calls:
+            self._told(id, error, None)
+
+    def _told(self, id: str, error: DynamoMQError | None, result: object) -> None:
+        if id not in self.calls:  # refused before anything was asked for
+            return
+        name, call = self.calls[id]
+        details: dict[str, Detail] = {}
+        if error is not None:
+            details["error"] = type(error).__name__
+        elif name == "extend" and isinstance(result, Message):
+            details["deadline"] = deadline_of(result)
+        told = "done"
+        if error is not None:
             told = "stale" if isinstance(error, StaleReceiptError) else "unknown"
-            self.log.write(f"{self.name} {told}", call=self.call, error=type(error).__name__)
+        self.log.write(f"{name} {told}", call=call, **details)
+
+
+_DURATIONS = {"extend": "timeout", "retry": "delay"}
+
+
+def _writes(request: Request[Any]) -> Sequence[Write]:
+    if isinstance(request, WriteBatch):
+        return request.writes
+    return (request,) if isinstance(request, Write) else ()
 
 
 def _lasts(arguments: Mapping[str, Any]) -> int:

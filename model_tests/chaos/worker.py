@@ -21,6 +21,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,7 @@ from dynamomq import (
     Consumer,
     Delivery,
     DynamoDBEngine,
+    Entry,
     FullJitter,
     Hooks,
     Queue,
@@ -42,6 +44,7 @@ from dynamomq import (
 from dynamomq.bench.endpoint import Endpoint
 from dynamomq.demo.files import FileRecord, MissingHashError, verify
 from dynamomq.drivers.base import Engine, Surroundings
+from dynamomq.requests import MAX_BATCH
 from model_tests.chaos.plan import Course, Plan
 from model_tests.chaos.recording import RecordingEngine
 from model_tests.history.log import Log, SkewedClock, digest
@@ -174,20 +177,28 @@ class NotedLosses(Hooks):
 
 
 def produce(assignment: Assignment, queue: Queue[Any], log: Log) -> int:
-    """Send a share of the messages, each until it is certain that it is there; some once more."""
+    """Send a share of the messages, each until it is certain that it is there; some once more.
+
+    What is due goes in batches as long as the producer is behind, and one by one when it is not.
+    """
     plan = assignment.plan
     recorded = RecordedQueue(queue, log, timeout=plan.visibility_timeout)
     chance = random.Random(f"{plan.seed} {assignment.name}")
     first, step = assignment.share
+    left = deque(list(enumerate(plan.payloads().items()))[first::step])
     began = time.monotonic()
-    for number, (id, record) in list(enumerate(plan.payloads().items()))[first::step]:
-        time.sleep(max(0.0, began + plan.due(number) - time.monotonic()))  # the pace of the plan
-        payload = payload_of(record)
-        delay = chance.uniform(0, _LONGEST_DELAY) if chance.random() < 0.05 else 0.0
-        while not recorded.send(id, payload, delay=delay):
-            pass
-        if chance.random() < 0.02:
-            recorded.send(id, payload)
+    while left:
+        time.sleep(max(0.0, began + plan.due(left[0][0]) - time.monotonic()))  # the plan's pace
+        batch: list[Entry[Any]] = []
+        while left and len(batch) < MAX_BATCH and began + plan.due(left[0][0]) <= time.monotonic():
+            _, (id, record) = left.popleft()
+            delay = chance.uniform(0, _LONGEST_DELAY) if chance.random() < 0.05 else 0.0
+            batch.append(Entry(payload_of(record), id=id, delay=delay))
+        uncertain: Sequence[Entry[Any]] = batch
+        while uncertain:
+            uncertain = recorded.send_batch(uncertain)
+        if batch and chance.random() < 0.1:
+            recorded.send(str(batch[0].id), batch[0].data)
     return 0
 
 

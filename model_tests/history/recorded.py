@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from dynamomq import (
     ConflictError,
     DuplicateMessageError,
+    Entry,
     Message,
     OutcomeUnknownError,
     Queue,
     ServiceError,
     StaleReceiptError,
 )
+from dynamomq.checks import MAX_DELAY, check_duration
 from dynamomq.timestamps import SECOND, parse_instant
 from model_tests.history.log import Detail, Log, digest, payload_digest
 
@@ -59,6 +61,24 @@ class RecordedQueue:
         else:
             self.log.write("send accepted", call=call)
         return True
+
+    def send_batch(self, entries: Sequence[Entry[Any]]) -> list[Entry[Any]]:
+        """Send several, each with an id; return those that are perhaps not there."""
+        calls = [self.log.new_call() for _ in entries]
+        for call, entry in zip(calls, entries, strict=True):
+            payload = payload_digest(entry.data)
+            due = check_duration("delay", entry.delay, at_most=MAX_DELAY)
+            self.log.write("send begun", call=call, id=str(entry.id), payload=payload, delay=due)
+        results = self.queue.send_batch(entries)
+        self.on_answer()
+        uncertain = []
+        for call, entry, result in zip(calls, entries, results, strict=True):
+            if result.ok or result.is_duplicate:
+                self.log.write("send accepted" if result.ok else "send refused", call=call)
+            else:
+                self.log.write("send unknown", call=call, error=type(result.error).__name__)
+                uncertain.append(entry)
+        return uncertain
 
     def receive(self, max_messages: int, *, wait: float = 0) -> list[Message[Any]]:
         """Receive; none where the storage fails."""
