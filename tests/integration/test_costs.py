@@ -13,6 +13,7 @@ from attrs import define
 
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.drivers.meter import Capacity, Meter, Usage
+from dynamomq.message import Entry
 from dynamomq.queue import Queue
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item, item_to_wire
@@ -90,6 +91,25 @@ def test_receive_of_many(metered: Metered) -> None:
     usage = metered.usage(lambda: received.extend(metered.queue.receive(25)))
     assert len(received) == 25
     assert usage.requests == {"Query": 1, "BatchExecuteStatement": 1}
+
+
+def test_life_in_full_batches(metered: Metered) -> None:
+    """Sent, received and deleted 25 at once, messages cost four requests together: 0.16 each."""
+    received: list[Any] = []
+    entries = [Entry(SMALL, id=str(number)) for number in range(25)]
+    usages = [
+        metered.usage(lambda: metered.queue.send_batch(entries)),
+        metered.usage(lambda: received.extend(metered.queue.receive(25))),
+        metered.usage(lambda: metered.queue.delete_batch(received)),
+    ]
+    assert [usage.requests for usage in usages] == [
+        {"BatchExecuteStatement": 1},
+        {"Query": 1, "BatchExecuteStatement": 1},
+        {"BatchExecuteStatement": 1},
+    ]
+    assert sum(usage.refused for usage in usages) == 0
+    assert 0 < units(usages).index_reads <= 0.5
+    assert metered.queue.stats().standard.total == 0
 
 
 def in_flight(number: int, now: int) -> Item:
