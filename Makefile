@@ -89,7 +89,7 @@ docs: $(READY) ## Build the documentation into docs/_build/html, warnings being 
 	$(BIN)/sphinx-build -q -E -W --keep-going -n -b html docs docs/_build/html
 
 .PHONY: bench
-bench: $(READY) ## Count requests and capacity units, measure our CPU time (ENDPOINT as for demo)
+bench: $(READY) ## Measure costs, times and contention (ENDPOINT as for demo; ARGS="counts reads")
 	$(BIN)/python -m dynamomq.bench $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
 
 .PHONY: dynamodb-local
