@@ -108,8 +108,8 @@ class Conductor:
         if count:
             self._pause = self.pace.floor
         if count < wanted:
-            rest = self._pause * (0.5 + chance)
-            self._next_claim = now + max(self.pace.floor / 2, min(rest, news_in))
+            rest = min(self._pause * (0.5 + chance), self.pace.ceiling)
+            self._next_claim = now + max(self.pace.floor, min(rest, news_in))
             if not count:
                 self._pause = min(self._pause * _GROWTH, self.pace.ceiling)
         return not self.is_stopping
