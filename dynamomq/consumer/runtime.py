@@ -37,7 +37,7 @@ from dynamomq.consumer.options import Options
 from dynamomq.consumer.outcomes import Judge
 from dynamomq.consumer.signals import obeyed
 from dynamomq.consumer.summary import Reason, Summary
-from dynamomq.errors import InvalidArgumentError
+from dynamomq.errors import DynamoMQError, InvalidArgumentError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import Load
@@ -225,7 +225,8 @@ class _Runtime(Generic[T]):
         if self._conductor.claim_failed(self._now(), error, self._chance()):
             _LOG.warning("The storage can't be used; trying again: %s", error)
         elif self._conductor.fatal is error:
-            _LOG.error("The consumer ends: %s", error, exc_info=error)
+            known = isinstance(error, DynamoMQError)  # which says what to do; else show where
+            _LOG.error("The consumer ends: %s", error, exc_info=None if known else error)
 
     # --- what others tell --------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ _REST = 10 * SECOND  # how long a candidate that was tried for is left alone
 _SPARE = 1.25  # candidates to read for each one wanted, times the number of consumers
 _FEW = 4  # so that among the candidates of a small claim there is one of ours, most likely
 _NEGLECTED = 10  # times steal_after
+_MORE_PATIENCE = 3  # times, with those who are at work
 _LEAST, _MOST = 10, 1000  # candidates; ten cost no more than one
 _LOOKS = 3  # queries in one call, each for four times as many candidates
 _WIDER = 4
@@ -84,7 +85,8 @@ class Claimer:
     _candidates: dict[str, Item] = field(factory=dict)
     _first_seen: dict[_Key, int] = field(factory=dict)
     _tried: dict[_Key, int] = field(factory=dict)
-    _ranks: dict[str, int] = field(factory=dict)
+    _ranks: dict[str, tuple[int, str]] = field(factory=dict)
+    _progress: dict[str, int] = field(factory=dict)
     _ranked: tuple[tuple[str, ...], tuple[str, ...], bool] = ((), (), False)
     _steals_at: int | None = None
 
@@ -181,10 +183,20 @@ class Claimer:
         page = yield from persistently(query)
         self._tried = {key: when for key, when in self._tried.items() if _rests(when, moment.now)}
         entries = [one for one in distinct(page) if _key(one) not in self._tried]
+        self._note_progress(entries, moment.now, whole=page.cursor is None)
         self._candidates = {id_of(one): one for one in entries}
         known = self._first_seen
         self._first_seen = {key: known.get(key, moment.now) for key in map(_key, entries)}
         return page.cursor is not None
+
+    def _note_progress(self, entries: Sequence[Item], now: int, *, whole: bool) -> None:
+        """Note who is at work: those entitled to what was there before and is not any more."""
+        there = {id_of(entry) for entry in entries}
+        latest = str(entries[-1][DUE.name]) if entries else ""
+        self._rank(now)
+        for id, entry in self._candidates.items():
+            if id not in there and (whole or str(entry[DUE.name]) <= latest):
+                self._progress[self._rank_for(id)[1]] = now
 
     def _try(
         self, chosen: Sequence[Item], claim: Claim, found: list[Message[Any]], now: int
@@ -216,8 +228,11 @@ class Claimer:
         neglected: list[Item] = []
         self._steals_at = None
         for id, candidate in self._candidates.items():
-            rank = self._rank_for(id)
-            free_at = self._first_seen[_key(candidate)] + rank * self.steal_after
+            rank, first = self._rank_for(id)
+            patience = rank * self.steal_after
+            if self._progress.get(first, 0) + self.steal_after > now:
+                patience *= _MORE_PATIENCE  # it is at work, and may well come to this one soon
+            free_at = self._first_seen[_key(candidate)] + patience
             if rank == 0:
                 ours.append(candidate)
                 if len(ours) == wanted:
@@ -248,22 +263,21 @@ class Claimer:
         counts = bool(me) and me[0].since < newest and self._defers_until <= now
         ranked = (settled, settling, counts)
         if ranked != self._ranked:
-            self._ranked, self._ranks = ranked, {}
+            self._ranked, self._ranks, self._progress = ranked, {}, {}
 
-    def _rank_for(self, id: str) -> int:
-        """Return how many come before us for a message."""
+    def _rank_for(self, id: str) -> tuple[int, str]:
+        """Return how many come before us for a message, and who comes first; empty: we do."""
         if id not in self._ranks:
-            settled, settling, is_settled = self._ranked
+            settled, settling, counts = self._ranked
             mine = _score(self.me.id, id) if self.me is not None else b""
-            if is_settled:
-                self._ranks[id] = _higher(settled, mine, id)
-            else:
-                self._ranks[id] = len(settled) + _higher(settling, mine, id)
+            scores = {one: _score(one, id) for one in (settled if counts else settling)}
+            rank = sum(score > mine for score in scores.values())
+            if not counts:
+                rank += len(settled)
+                scores = {one: _score(one, id) for one in settled} or scores
+            first = max(scores, key=scores.__getitem__) if rank else ""
+            self._ranks[id] = rank, first
         return self._ranks[id]
-
-
-def _higher(consumers: tuple[str, ...], score: bytes, id: str) -> int:
-    return sum(_score(one, id) > score for one in consumers)
 
 
 def _score(consumer: str, id: str) -> bytes:
