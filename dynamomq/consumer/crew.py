@@ -163,13 +163,16 @@ class Crew(Generic[T]):
     # --- one job -----------------------------------------------------------------------------
 
     def _handle(self, job: Job[T]) -> None:
-        for delivery in job.deliveries:
+        deliveries = self._still_held(job.deliveries)
+        if not deliveries:
+            return
+        for delivery in deliveries:
             self.tell("before", delivery)
-        failures = self._call(job.deliveries)
-        for delivery in job.deliveries:
+        failures = self._call(deliveries)
+        for delivery in deliveries:
             self.leases.settle(delivery)
         done: list[Delivery[T]] = []
-        for delivery in job.deliveries:
+        for delivery in deliveries:
             error = failures.get(delivery.id)
             verdict = self.judge.verdict(delivery, error, self.chance())
             if error is not None:
@@ -183,6 +186,16 @@ class Crew(Generic[T]):
                 retried = isinstance(verdict, GiveBack)
                 self.tally.count("retried" if retried else "dead_lettered")
         self._acknowledge(done)
+
+    def _still_held(self, deliveries: Sequence[Delivery[T]]) -> Sequence[Delivery[T]]:
+        """Return what is still ours: a claim whose reply took its time may be over already."""
+        held = []
+        for delivery in deliveries:
+            if delivery.lease.lost.is_set():
+                self._note_lost(delivery)
+            else:
+                held.append(delivery)
+        return held
 
     def _call(self, deliveries: Sequence[Delivery[T]]) -> Failures:
         try:
