@@ -82,7 +82,7 @@ class Plan:
     poisoned: int = 150
     rejected: int = 150
     deadly: int = 2
-    grace: float = 10.0
+    grace: float = 30.0
 
     def payloads(self) -> dict[str, FileRecord]:
         """Real records, by message id: of installed files, none of them large.

@@ -10,6 +10,7 @@ from model_tests.chaos.proxy import FAILURES, Count
 from model_tests.chaos.run import Tally
 from model_tests.history import report as queues
 from model_tests.history.checker import DLQ
+from model_tests.history.log import Detail
 from model_tests.history.plan import Tally as QueueTally
 from model_tests.history.records import HOLDERS_CALLS, History, Outcome
 
@@ -43,6 +44,7 @@ def figures(history: History, table: Mapping[str, Item], tally: Tally, count: Co
         "leases": {
             "extended": rows["extend"]["done"],
             "lost": events["lease lost"],
+            "lost before the handler began": _begun_when_lost(history),
         },
         "answers": {
             "done": sum(call.is_done for call in calls),
@@ -54,6 +56,21 @@ def figures(history: History, table: Mapping[str, Item], tally: Tally, count: Co
             "exhausted": events["exhaust done"],
         },
     }
+
+
+def _begun_when_lost(history: History) -> int:
+    """How many handlers began after the consumer had reported the lease as lost.
+
+    A few may: a process can be stopped between its last look at the lease and the handler.
+    """
+    lost: set[tuple[str, Detail]] = set()
+    begun = 0
+    for event in history.events:
+        if event.name == "lease lost":
+            lost.add((event.process, event.details["receipt"]))
+        elif event.name == "handler begun":
+            begun += (event.process, event.details["receipt"]) in lost
+    return begun
 
 
 _NAMES = {"swallow": "swallowed", "drop": "dropped", "late": "late"}
