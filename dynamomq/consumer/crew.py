@@ -19,6 +19,7 @@ from dynamomq.errors import (
     ContentionError,
     DynamoMQError,
     OutcomeUnknownError,
+    RequestRejectedError,
     ServiceError,
     StaleReceiptError,
 )
@@ -203,11 +204,19 @@ class Crew(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is its failure too
             return dict.fromkeys((delivery.id for delivery in deliveries), error)
 
-    def _give_up(self, delivery: Delivery[T], verdict: Verdict) -> None:
+    def _give_up(self, delivery: Delivery[T], verdict: GiveBack | PutAside) -> None:
+        try:
+            self._hand_over(delivery, verdict, verdict.error)
+        except RequestRejectedError:  # another port's item may have no room for the reason
+            self._hand_over(delivery, verdict, None)
+
+    def _hand_over(
+        self, delivery: Delivery[T], verdict: GiveBack | PutAside, error: BaseException | None
+    ) -> None:
         if isinstance(verdict, GiveBack):
-            self.queue.retry(delivery, delay=verdict.delay / SECOND, error=verdict.error)
-        elif isinstance(verdict, PutAside):
-            self.queue.move_to_dlq(delivery, error=verdict.error)
+            self.queue.retry(delivery, delay=verdict.delay / SECOND, error=error)
+        else:
+            self.queue.move_to_dlq(delivery, error=error)
 
     def _acknowledge(self, done: Sequence[Delivery[T]]) -> None:
         """Delete what is done: several in batches, and again what could not be deleted."""
@@ -238,7 +247,7 @@ class Crew(Generic[T]):
                 return True
             except StaleReceiptError:
                 break
-            except OutcomeUnknownError as error:
+            except (OutcomeUnknownError, RequestRejectedError) as error:
                 _LOG.warning("%s", error, extra=_about(delivery))
                 break
             except (ServiceError, ContentionError) as error:
@@ -276,7 +285,7 @@ class Crew(Generic[T]):
         for hooks in self.hooks:
             try:
                 getattr(hooks, event)(*about)
-            except Exception:  # noqa: BLE001 - whatever a hook does, it is logged
+            except (Exception, SystemExit):  # noqa: BLE001 - whatever a hook does, it is logged
                 _LOG.exception("The hook %s.%s failed.", type(hooks).__name__, event)
 
 
