@@ -1,0 +1,224 @@
+"""Storage in trouble: consumers wait, warn once, lose nothing; what waiting does not mend ends."""
+
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from dynamomq import Delivery, LocalEngine, Queue, TableNotFoundError
+from dynamomq.operations import Claimer
+from dynamomq.testing import FaultyEngine
+from dynamomq.values import MAX_ITEM_BYTES, item_size
+from tests.consumer.support import (
+    TABLE,
+    Notes,
+    behind,
+    eventually,
+    opened,
+    running,
+)
+
+
+def messages_of(caplog: pytest.LogCaptureFixture, level: int, text: str) -> list[str]:
+    """The records of the consumer with a level and a text."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == level and text in record.getMessage()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [("throttle", 12), ("fail", 12), ("conflict", 12), ("time_out", 3)]
+)
+def test_an_outage_is_one_warning(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture, kind: str, times: int
+) -> None:
+    """Claims fail in a row: one warning, later the end of it, and every message is handled."""
+    queue = opened(storage, send=20)
+    more = {"executed": False} if kind in ("time_out", "fail") else {}
+    getattr(storage.faults, kind)("query", times=times, **more)
+    handled: set[str] = set()
+    with running(queue, lambda delivery: handled.add(delivery.id), cooperate=False) as consumer:
+        eventually("all messages", lambda: len(handled) == 20)
+        summary = consumer.stopped()
+    assert (summary.succeeded, summary.exit_status) == (20, 0)
+    assert len(messages_of(caplog, logging.WARNING, "can't be used")) == 1
+    assert len(messages_of(caplog, logging.WARNING, "can be used again")) == 1
+
+
+@pytest.mark.parametrize("executed", [False, True])
+def test_a_claim_without_an_answer_loses_nothing(storage: FaultyEngine, executed: bool) -> None:
+    """Whether or not the claim was carried out, its messages are delivered (NO-LOSS)."""
+    queue = opened(storage, send=4, visibility_timeout=0.3)
+    handled: set[str] = set()
+    with running(queue, lambda delivery: handled.add(delivery.id)) as consumer:
+        storage.faults.time_out("receive", executed=executed)
+        eventually("all messages", lambda: len(handled) == 4)
+        eventually("the end of all", lambda: not queue.stats().standard.total)
+        assert consumer.stopped().exit_status == 0
+
+
+@pytest.mark.parametrize("executed", [False, True])
+def test_an_acknowledgement_is_repeated(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture, executed: bool
+) -> None:
+    """A delete that gets no answer is tried again while the message is ours: handled once."""
+    queue = opened(storage, send=1)
+    handled: list[str] = []
+    storage.faults.time_out("delete", executed=executed, times=2)
+    with running(queue, lambda delivery: handled.append(delivery.id)) as consumer:
+        eventually("its end", lambda: not storage.faults.unused)
+        summary = consumer.stopped()
+    assert (handled, summary.succeeded, summary.lost) == (["m0"], 1, 0)
+    assert queue.get("m0").state == "DELETED"
+    assert messages_of(caplog, logging.WARNING, "Not settled yet")
+
+
+def test_a_retry_is_repeated(storage: FaultyEngine) -> None:
+    """The same for giving back: the failure is recorded, and the delivery counts once."""
+    queue = opened(storage, send=1)
+
+    def handle(delivery: Delivery[Any]) -> None:
+        if delivery.receive_count == 1:
+            raise ValueError("no")
+
+    storage.faults.fail("retry", executed=False, times=6)
+    with running(queue, handle) as consumer:
+        eventually("its end", lambda: queue.get("m0").state == "DELETED")
+        summary = consumer.stopped()
+    assert (summary.retried, summary.succeeded) == (1, 1)
+
+
+def test_heartbeats_survive_an_outage(storage: FaultyEngine) -> None:
+    """An extension that fails is repeated sooner, so the lease is not lost by one failure."""
+    queue = opened(storage, send=1, visibility_timeout=2)
+
+    def handle(delivery: Delivery[Any]) -> None:
+        eventually("an extension", lambda: queue.get(delivery.id).version >= 4)
+        assert not delivery.lease.lost.is_set()
+
+    storage.faults.time_out("extend", executed=False)
+    with running(queue, handle) as consumer:
+        eventually("its end", lambda: queue.get("m0").state == "DELETED")
+        assert consumer.stopped().succeeded == 1
+
+
+def test_trouble_with_the_fleet_is_no_outage(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where entries can't be written, messages are claimed and handled all the same; one warning.
+
+    Without an entry a consumer leaves messages to others for a moment, if there are others.
+    """
+    queue = opened(storage, send=10)
+    storage.faults.time_out("write", executed=False)  # of the entry: claims are batches
+    handled: set[str] = set()
+    with running(queue, lambda delivery: handled.add(delivery.id)) as consumer:
+        eventually("all messages", lambda: len(handled) == 10)
+        assert consumer.stopped().succeeded == 10
+    assert len(messages_of(caplog, logging.WARNING, "claiming goes on")) == 1
+    assert not messages_of(caplog, logging.WARNING, "can't be used")
+
+
+@pytest.mark.parametrize("cooperate", [True, False])
+def test_a_missing_table_ends_the_consumer(
+    caplog: pytest.LogCaptureFixture, cooperate: bool
+) -> None:
+    """With a clear error, in summary and log, and exit status 1."""
+    queue: Queue[Any] = Queue(TABLE, engine=LocalEngine())
+    with running(queue, print, cooperate=cooperate) as consumer:
+        summary = consumer.summary()
+    assert (summary.reason, summary.exit_status) == ("failed", 1)
+    assert isinstance(summary.error, TableNotFoundError)
+    assert TABLE in str(summary.error)
+    assert len(messages_of(caplog, logging.ERROR, "The consumer ends")) == 1
+
+
+class MistakeError(Exception):
+    """A defect of the consumer's own."""
+
+
+def defective(_: Claimer, wanted: int, load: object) -> Any:
+    """A way of claiming that has a defect."""
+    raise MistakeError(f"{wanted} {load}")
+
+
+def test_who_works_when_it_fails_has_its_grace(
+    storage: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fatal error, handlers that run may end, and are acknowledged if that is possible."""
+    queue = opened(storage, send=1)
+    has_failed = threading.Event()
+
+    def handle(delivery: Delivery[Any]) -> None:
+        monkeypatch.setattr(Claimer, "claim", defective)
+        eventually("the error", lambda: running_one.consumer._conductor.fatal)
+        has_failed.set()
+        assert not delivery.lease.lost.is_set()
+
+    with running(queue, handle, concurrency=2) as running_one:
+        summary = running_one.summary()
+    assert has_failed.is_set()
+    assert isinstance(summary.error, MistakeError)
+    assert (summary.reason, summary.succeeded, summary.abandoned) == ("failed", 1, ())
+
+
+def test_a_message_without_room_for_the_reason_is_given_back_without(
+    storage: FaultyEngine,
+) -> None:
+    """Another port's message may be as large as an item can be: its failures hold up no worker."""
+    queue = opened(storage, send=1, max_receives=2)
+    item = behind(storage).item("m0")
+    behind(storage).remove("m0")
+    room = 250  # for a receipt, but not for a failure with a long text
+    size = MAX_ITEM_BYTES - item_size(item) - room
+    behind(storage).put({**item, "data": {"number": "x" * size}})
+    counts: list[int] = []
+
+    def handle(delivery: Delivery[Any]) -> None:
+        counts.append(delivery.receive_count)
+        raise ValueError("no" * 250)
+
+    with running(queue, handle, concurrency=1) as consumer:
+        eventually("a dead letter", lambda: queue.stats().dlq.ready)
+        summary = consumer.stopped()
+    assert counts == [1, 2]
+    assert (summary.retried, summary.dead_lettered, summary.lost) == (1, 1, 0)
+    assert queue.get("m0").errors == ()
+
+
+# --- what the log says -----------------------------------------------------------------------
+
+
+def test_payloads_and_receipts_are_never_logged(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At any level: ids and delivery numbers, in fields of the records; nothing of the content."""
+    caplog.set_level(logging.DEBUG)
+    queue = opened(storage, max_receives=2, visibility_timeout=0.2)
+    for number in range(3):
+        queue.send({"card": f"secret-{number}"}, id=f"m{number}", headers={"who": "secret-h"})
+    receipts: set[str] = set()
+
+    def handle(delivery: Delivery[Any]) -> None:
+        receipts.add(delivery.receipt or "")
+        if delivery.id == "m1":
+            raise ValueError("no")
+        if delivery.id == "m2" and delivery.receive_count == 1:
+            delivery.lease.lost.wait(60)
+
+    storage.faults.time_out("delete", executed=False)
+    with running(queue, handle, heartbeat=False, hooks=[Notes()]) as consumer:
+        eventually("the end of all", lambda: not queue.stats().standard.total)
+        consumer.stopped()
+    text = "\n".join(f"{caplog.handler.format(one)} {vars(one)}" for one in caplog.records)
+    assert "secret" not in text
+    assert not any(receipt in text for receipt in receipts)
+    by_id = {one: getattr(one, "message_id", None) for one in caplog.records}
+    assert set(by_id.values()) == {None, "m0", "m1", "m2"}
+    unmarked = [one.getMessage() for one, id in by_id.items() if id is None]
+    assert not [line for line in unmarked if "m0" in line or "m1" in line or "m2" in line]
+    failures = [one for one in caplog.records if getattr(one, "error_type", "") == "ValueError"]
+    assert [vars(one)["receive_count"] for one in failures] == [1, 2]
