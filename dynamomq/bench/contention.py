@@ -29,7 +29,7 @@ CONSUMERS = (1, 2, 4, 8, 16)
 
 _SETTLED = SETTLING / SECOND + 2  # seconds, until all count on all
 _BUSY = 0.1  # seconds: what a handler takes on average, so that workers are often busy
-_FILLED = 250  # messages that are sent in a second, or they would come one after the other
+_FILLED = 100  # messages that are sent in a second, or they would come one after the other
 _TRICKLE = 15  # messages, one a second
 _HOUR = 3600 * SECOND
 _COLUMNS = ("failed claims/message", "messages/s", "requests/message", "read units/message")
@@ -97,7 +97,7 @@ class _Trial:
 
     def _drain(self, way: str, fleet: Fleet) -> tuple[Cell, ...]:
         """Have messages become due all at once."""
-        later = self.messages / _FILLED
+        later = 1 + self.messages / _FILLED
         begins = time.monotonic() + later
         fill(self.queue, self.messages, PAYLOAD, delay=later)
         time.sleep(max(0.0, begins - time.monotonic()))
@@ -112,10 +112,8 @@ class _Trial:
         self, way: str, messages: int, fleet: Fleet, bring: Callable[[], None]
     ) -> tuple[Cell, ...]:
         tell(f"contention: {self.consumers} consumers, {way}")
-        spent, seconds = fleet.consume(messages, bring)
-        each = spent.each(messages)
-        rate = round(messages / seconds, 1)
-        return (f"{self.consumers}, {way}", each.refused, rate, each.requests, each.reads)
+        each, rate = fleet.consume(messages, bring)
+        return (f"{self.consumers}, {way}", each.refused, round(rate, 1), each.requests, each.reads)
 
 
 @contextmanager

@@ -66,20 +66,25 @@ class Fleet:
         return total
 
     def consume(self, messages: int, bring: Callable[[], object]) -> tuple[Spent, float]:
-        """Wait until so many messages are handled; return what that cost, and the seconds it took.
+        """Wait until so many more messages are handled.
 
         Args:
             messages: how many there are, or will be.
             bring: sends those that are not there yet.
+
+        Returns:
+            What one of those cost that were not handled before, and how many were in a second.
         """
         before, began = self.spent(), time.perf_counter()
         self._expected += messages
+        left = max(1, self._expected - self.count.through)
         bring()
         while self.count.through < self._expected:
             if time.perf_counter() - began > _LONGEST:
                 raise AssertionError(f"{self._expected - self.count.through} messages are left")
             time.sleep(_LOOK)
-        return self.spent() - before, time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        return (self.spent() - before).each(left), left / seconds
 
 
 @contextmanager
