@@ -95,7 +95,7 @@ class _Runtime(Generic[T]):
         self._open: dict[int, Job[T]] = {}
         self._idle_since: float | None = None
         self._shown_at = 0.0
-        self._load_before = (0.0, 0)
+        self._load_before = (self._now(), 0, 0.0)
         self._has_run = False
 
     def __enter__(self) -> Self:
@@ -152,6 +152,7 @@ class _Runtime(Generic[T]):
     def _conduct(self) -> None:
         """Decide, wait for news, decide again, until it is over."""
         looked_at = self._now()
+        self._hear_the_rest()
         while not self._conductor.is_over(self._now()):
             now = self._now()
             wanted = self._conductor.wanted(now)
@@ -164,6 +165,7 @@ class _Runtime(Generic[T]):
                 self._claims.claim(0)
             with suppress(Empty):
                 self._hear(self._mailbox.get(timeout=self._patience(self._now())))
+            self._hear_the_rest()
             if self._now() >= looked_at + _LOOKS_EVERY:
                 looked_at = self._now()
                 self._crew.replace_the_dead()
@@ -174,6 +176,11 @@ class _Runtime(Generic[T]):
         """Return how long to wait for news, in seconds."""
         looks = (self._conductor.wakes(), self._leases.next_look(), now + _LOOKS_EVERY)
         return max(0.001, min(one for one in looks if one is not None) - now)
+
+    def _hear_the_rest(self) -> None:
+        """Hear what has arrived by now, so that an order to stop comes before the next claim."""
+        for _ in range(self._mailbox.qsize()):
+            self._hear(self._mailbox.get())
 
     def _hear(self, event: _Event) -> None:
         match event:
@@ -242,10 +249,10 @@ class _Runtime(Generic[T]):
     def _load(self) -> Load:
         """Say how busy the consumer is; asked by the claiming thread."""
         now, ended = self._now(), self._crew.tally.ended
-        before, ended_before = self._load_before
+        before, ended_before, rate = self._load_before
         if now - before >= _SHOWS_EVERY:
-            self._load_before = (now, ended)
-        rate = (ended - ended_before) / (now - before) if before else 0.0
+            rate = (ended - ended_before) / (now - before)
+            self._load_before = (now, ended, rate)
         in_flight = sum(len(job.deliveries) for job in list(self._open.values()))
         return Load(in_flight, rate, full=self._conductor.free <= 0)
 

@@ -1,0 +1,107 @@
+"""Handlers of several messages at once: failures by message, and answers that are none."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from dynamomq import Delivery, Reject, RetryAfter
+from dynamomq.testing import FaultyEngine
+from tests.consumer.support import Notes, eventually, opened, running_in_batches
+
+
+def test_batches_are_as_large_as_can_be(storage: FaultyEngine) -> None:
+    """Never more than batch_size, nobody waits for the rest, and all are deleted."""
+    queue = opened(storage, send=12)
+    sizes: list[int] = []
+
+    def handle(deliveries: Sequence[Delivery[Any]]) -> None:
+        sizes.append(len(deliveries))
+
+    with running_in_batches(queue, handle, batch_size=5) as consumer:
+        eventually("all messages", lambda: sum(sizes) >= 12)
+        summary = consumer.stopped()
+    assert (max(sizes), sum(sizes)) == (5, 12)
+    assert summary.succeeded == 12
+    assert queue.stats().standard.total == 0
+
+
+def test_failures_are_reported_by_message(storage: FaultyEngine) -> None:
+    """What is in the answer has failed, each in its own way; the others are done."""
+    queue = opened(storage, send=5)
+    notes = Notes()
+
+    def handle(deliveries: Sequence[Delivery[Any]]) -> Mapping[str, BaseException]:
+        if any(one.receive_count > 1 for one in deliveries):
+            return {}
+        return {"m1": ValueError("no"), "m2": Reject("never"), "m3": RetryAfter(3600)}
+
+    with running_in_batches(queue, handle, batch_size=5, hooks=[notes]) as consumer:
+        eventually("m1 again", lambda: queue.get("m1").state == "DELETED")
+        summary = consumer.stopped()
+    states = [queue.get(f"m{number}").state for number in range(5)]
+    assert states == ["DELETED", "DELETED", "DLQ.READY", "STANDARD.READY", "DELETED"]
+    assert (summary.succeeded, summary.retried, summary.dead_lettered) == (3, 2, 1)
+    assert [note[0] for note in notes.about("m1")] == ["before", "failed", "before", "after"]
+    assert notes.about("m0") == [("before", "m0", 1), ("after", "m0", 1)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"no message": ValueError("a mistyped id")},
+        {"m0": "not an exception"},
+        {"m0": ValueError},
+        [],
+        False,
+        "m0",
+        ValueError("returned, not raised"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_answer_fails_the_batch(storage: FaultyEngine, answer: Any) -> None:
+    """Nothing is acknowledged on the word of a handler that does not say what it means."""
+    queue = opened(storage, send=2)
+    answers = [answer, None]
+    seen: list[list[tuple[str, int]]] = []
+
+    def handle(deliveries: Sequence[Delivery[Any]]) -> Any:
+        seen.append([(one.id, one.receive_count) for one in deliveries])
+        return answers[min(len(seen) - 1, 1)]
+
+    with running_in_batches(queue, handle) as consumer:
+        eventually("another try", lambda: not queue.stats().standard.total)
+        summary = consumer.stopped()
+    assert seen[0] == [("m0", 1), ("m1", 1)]
+    assert sorted(one for batch in seen[1:] for one in batch) == [("m0", 2), ("m1", 2)]
+    assert (summary.retried, summary.succeeded) == (2, 2)
+
+
+def test_an_exception_fails_all(storage: FaultyEngine) -> None:
+    """A handler that raises has done nothing, as far as it says."""
+    queue = opened(storage, send=3, max_receives=1)
+
+    def handle(deliveries: Sequence[Delivery[Any]]) -> None:
+        raise SystemExit(len(deliveries))
+
+    with running_in_batches(queue, handle) as consumer:
+        eventually("dead letters", lambda: queue.stats().dlq.ready == 3)
+        summary = consumer.stopped()
+    assert summary.dead_lettered == 3
+    assert {queue.get(f"m{n}").errors[0].type for n in range(3)} == {"SystemExit"}
+
+
+def test_acknowledgements_of_a_batch_are_repeated(storage: FaultyEngine) -> None:
+    """What could not be deleted together is deleted one by one; nothing is handled again."""
+    queue = opened(storage, send=6)
+    seen: list[str] = []
+
+    def handle(deliveries: Sequence[Delivery[Any]]) -> None:
+        seen.extend(one.id for one in deliveries)
+
+    storage.faults.time_out("delete", executed=False)
+    with running_in_batches(queue, handle) as consumer:
+        eventually("the end of all", lambda: not queue.stats().standard.total)
+        summary = consumer.stopped()
+    assert len(seen) == 6
+    assert (summary.succeeded, summary.lost) == (6, 0)

@@ -1,0 +1,235 @@
+"""How a consumer ends: running handlers finish, what was not started is given back."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from dynamomq import BatchConsumer, Consumer, Delivery, InvalidArgumentError, Queue
+from dynamomq.testing import FaultyEngine
+from tests.consumer.support import (
+    PATIENCE,
+    QUICK,
+    Notes,
+    Running,
+    behind,
+    eventually,
+    opened,
+    running,
+)
+from tests.contract.engines import Meanwhile
+
+
+def test_running_handlers_finish(storage: FaultyEngine) -> None:
+    """stop() claims nothing more, waits for who works, and acknowledges what they did."""
+    queue = opened(storage, send=5)
+    started, go_on = threading.Semaphore(0), threading.Event()
+
+    def handle(_: Delivery[Any]) -> None:
+        started.release()
+        assert go_on.wait(PATIENCE)
+
+    with running(queue, handle, concurrency=2) as consumer:
+        for _ in range(2):
+            assert started.acquire(timeout=PATIENCE)
+        consumer.consumer.stop()
+        go_on.set()
+        summary = consumer.summary()
+    assert (summary.reason, summary.exit_status, summary.succeeded) == ("stopped", 0, 2)
+    assert summary.abandoned == ()
+    stats = queue.stats().standard
+    assert (stats.ready, stats.processing) == (3, 0)
+
+
+@pytest.mark.parametrize("cooperate", [True, False])
+def test_what_was_not_started_is_given_back(storage: FaultyEngine, cooperate: bool) -> None:
+    """Claimed when the order to stop was given already: released, and not counted."""
+    queue = opened(storage, send=4)
+    handled: list[str] = []
+    consumers: list[Consumer[Any]] = []
+    late: Queue[Any] = Queue(queue.table, engine=Meanwhile(storage, lambda: consumers[0].stop()))
+    with Consumer(
+        late, lambda one: handled.append(one.id), cooperate=cooperate, **QUICK
+    ) as consumer:
+        consumers.append(consumer)
+        summary = Running(consumer).summary()
+    items = [behind(storage).item(f"m{number}") for number in range(4)]
+    assert handled == []
+    assert {item["status"] for item in items} == {"READY"}
+    assert {item["receive_count"] for item in items} == {0}
+    assert {item["version"] for item in items} <= {1, 3}
+    assert summary.released == sum(item["version"] == 3 for item in items)
+    assert summary.released or cooperate, "they were not even claimed"
+    assert (summary.reason, summary.exit_status) == ("stopped", 0)
+
+
+def test_an_order_before_the_beginning_counts(storage: FaultyEngine) -> None:
+    """A consumer that was stopped before it runs claims nothing."""
+    queue = opened(storage, send=1)
+    consumer = Consumer(queue, print, **QUICK)
+    consumer.stop()
+    assert consumer.run().reason == "stopped"
+    assert behind(storage).item("m0")["version"] == 1
+
+
+def test_a_handler_may_stop_its_consumer(storage: FaultyEngine) -> None:
+    """And its own message is acknowledged like any other."""
+    queue = opened(storage, send=1)
+    with running(queue, lambda _: consumer.consumer.stop()) as consumer:
+        assert consumer.summary().succeeded == 1
+
+
+def test_what_still_runs_after_the_grace_is_named(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its message is neither acknowledged nor given back: two handlers might run. Status 3."""
+    queue = opened(storage, send=2)
+    started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(delivery: Delivery[Any]) -> None:
+        if delivery.id == "m0":
+            started.set()
+            go_on.wait(PATIENCE)
+            ended.set()
+
+    with running(queue, handle, concurrency=2, grace=0.1) as consumer:
+        assert started.wait(PATIENCE)
+        eventually("the other one", lambda: queue.get("m1").state == "DELETED")
+        summary = consumer.stopped()
+        assert (summary.reason, summary.exit_status) == ("grace ended", 3)
+        assert (summary.abandoned, summary.succeeded) == (("m0",), 1)
+        assert not ended.is_set()
+        item = behind(storage).item("m0")
+        assert (item["status"], item["receive_count"]) == ("PROCESSING", 1)
+        assert any("still being handled" in one.getMessage() for one in caplog.records)
+        go_on.set()
+        assert ended.wait(PATIENCE)
+        # Its thread still acknowledges what it has done in time, if the process lives that long.
+        eventually("its end", lambda: queue.get("m0").state == "DELETED")
+
+
+def test_a_second_order_ends_it_at_once(storage: FaultyEngine) -> None:
+    """However long the grace is. Status 4."""
+    queue = opened(storage, send=1)
+    started, go_on = threading.Event(), threading.Event()
+
+    def handle(_: Delivery[Any]) -> None:
+        started.set()
+        go_on.wait(PATIENCE)
+
+    with running(queue, handle, grace=86_400) as consumer:
+        assert started.wait(PATIENCE)
+        consumer.consumer.stop()
+        assert not consumer.results
+        summary = consumer.stopped()
+        assert (summary.reason, summary.exit_status) == ("forced", 4)
+        assert summary.abandoned == ("m0",)
+        go_on.set()
+        eventually("its end", lambda: queue.get("m0").state == "DELETED")
+
+
+def test_leaving_the_block_stops_it(storage: FaultyEngine) -> None:
+    """Also a consumer that runs in another thread; what it does then has its grace."""
+    queue = opened(storage, send=1)
+    with running(queue, lambda _: None) as consumer:
+        eventually("the message", lambda: queue.get("m0").state == "DELETED")
+    assert consumer.summary().reason == "stopped"
+
+
+def test_it_leaves_the_fleet(storage: FaultyEngine) -> None:
+    """The entry is there while the consumer runs, and gone when run() returns."""
+    queue = opened(storage)
+    with running(queue, print, concurrency=3) as consumer:
+        eventually("its entry", queue.consumers)
+        (shown,) = queue.consumers()
+        assert (shown.in_flight, shown.full) == (0, False)
+        consumer.stopped()
+    assert queue.consumers() == []
+
+
+def test_it_runs_once(storage: FaultyEngine) -> None:
+    """A consumer that has ended is not started again."""
+    with running(opened(storage), print) as consumer:
+        consumer.stopped()
+        with pytest.raises(InvalidArgumentError, match="run already"):
+            consumer.consumer.run()
+
+
+class Failing(Notes):
+    """Hooks that fail after each note, in every way."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name not in ("before", "after", "failed", "lost", "idle"):
+            return found
+
+        def fails(*arguments: Any) -> None:
+            found(*arguments)
+            raise self.error
+
+        return fails
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit(1)], ids=repr)
+def test_hooks_that_fail_are_harmless(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """All others are told, every message is handled once, and the log names hook and event."""
+    queue = opened(storage, send=3)
+    failing, notes = Failing(error), Notes()
+
+    def handle(delivery: Delivery[Any]) -> None:
+        if delivery.id == "m2" and delivery.receive_count == 1:
+            raise ValueError("no")
+
+    with running(queue, handle, hooks=[failing, notes]) as consumer:
+        eventually("the end of all", lambda: not queue.stats().standard.total)
+        eventually("idleness", lambda: any(one[0] == "idle" for one in notes.all))
+        summary = consumer.stopped()
+    assert (summary.succeeded, summary.retried, summary.exit_status) == (3, 1, 0)
+    for seen in (failing, notes):
+        events = [note[0] for note in seen.about("m2")]
+        assert events == ["before", "failed", "before", "after"]
+    named = {one.getMessage() for one in caplog.records if "hook" in one.getMessage()}
+    assert named == {f"The hook Failing.{e} failed." for e in ("before", "after", "failed", "idle")}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("concurrency", 0),
+        ("concurrency", 1001),
+        ("concurrency", 2.5),
+        ("source", "standard"),
+        ("visibility_timeout", 0),
+        ("visibility_timeout", -1),
+        ("backoff", 5),
+        ("max_lifetime", 0),
+        ("grace", -1),
+        ("grace", "30"),
+        ("poll_interval", (0, 5)),
+        ("poll_interval", (5, 1)),
+        ("poll_interval", 1),
+        ("poll_interval", (1, 2, 3)),
+        ("poll_interval", (1, float("nan"))),
+        ("steal_after", -1),
+        ("handler", "work"),
+        ("queue", "jobs"),
+        ("batch_size", 0),
+        ("batch_size", 251),
+    ],
+    ids=str,
+)
+def test_what_is_out_of_range_is_named(storage: FaultyEngine, argument: str, value: Any) -> None:
+    """Where the consumer is made: the argument, the value, and what would do."""
+    kind = BatchConsumer if argument == "batch_size" else Consumer
+    arguments = {"queue": opened(storage), "handler": print, argument: value}
+    with pytest.raises(InvalidArgumentError) as refused:
+        kind(**arguments)
+    assert refused.value.argument == argument
+    assert str(refused.value).startswith(f"{argument}=")
+    assert refused.value.remedy
