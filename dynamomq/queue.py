@@ -365,7 +365,7 @@ class Queue(Generic[T]):
                 number.
 
         Returns:
-            What became of each, in order: a failure takes nothing back from the others. Look at
+            What became of each, in order. A failure takes nothing back from the others. Look at
             ``ok``, or at ``error``, which is what ``send`` would have raised: a
             :class:`~dynamomq.errors.DuplicateMessageError` where the id is taken, by an earlier
             entry too.

@@ -70,7 +70,6 @@ class Conductor:
     _failures: int = 0
     _has_worked: bool = False
     _stops_at: float | None = None
-    _is_told: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._pause = self.pace.floor
@@ -163,10 +162,10 @@ class Conductor:
         """Whether there are no new claims any more."""
         return self._stops_at is not None
 
-    def stop(self, now: float) -> None:
-        """End: handlers get their grace; being told so again ends it at once."""
+    def stop(self, now: float, *, force: bool = False) -> None:
+        """End: handlers get their grace, from the first order on; with force, none."""
         self._end(now)
-        self.is_forced, self._is_told = self._is_told, True
+        self.is_forced = self.is_forced or force
 
     def _end(self, now: float) -> None:
         if self._stops_at is None:

@@ -63,7 +63,9 @@ class _Ended:
 
 @frozen
 class _Stop:
-    """Somebody wants the consumer to end."""
+    """Somebody wants the consumer to end, at once if ``force`` is set."""
+
+    force: bool
 
 
 _Event: TypeAlias = Report | _Ended | _Stop
@@ -111,19 +113,23 @@ class _Runtime(Generic[T]):
         """Stop the consumer; if it runs in another thread, this does not wait for its end."""
         self.stop()
 
-    def stop(self) -> None:
-        """End: nothing more is claimed, and handlers get their grace. Twice: give up at once.
+    def stop(self, *, force: bool = False) -> None:
+        """End: nothing more is claimed, and handlers get their grace.
 
-        It returns at once, and may be called from anywhere: another thread, a handler, or a signal
-        handler.
+        It returns at once, and may be called from anywhere, as often as you like: another thread, a
+        handler, or a signal handler.
+
+        Args:
+            force: whether to give up at once instead, as after a second signal.
         """
-        self._mailbox.put(_Stop())
+        self._mailbox.put(_Stop(force))
 
     def run(self, *, signals: bool = True) -> Summary:
         """Consume until told to stop, or until an error that waiting does not mend.
 
         Args:
-            signals: whether SIGTERM and SIGINT stop the consumer; only in the main thread.
+            signals: whether SIGTERM and SIGINT stop the consumer, and a second one makes it give
+                up; only in the main thread.
 
         Returns:
             What was done and how it ended; ``exit_status`` is made of it.
@@ -136,7 +142,7 @@ class _Runtime(Generic[T]):
                 "consumer", self, "it has run already", remedy="Make another one."
             )
         self._has_run = True
-        with obeyed(self.stop) if signals else nullcontext():
+        with obeyed(self.stop, self._give_up) if signals else nullcontext():
             try:
                 self._crew.start(self._conductor.pace.workers)
                 self._keeper.start()
@@ -146,6 +152,9 @@ class _Runtime(Generic[T]):
             finally:
                 self._end()
         return self._summary()
+
+    def _give_up(self) -> None:
+        self.stop(force=True)
 
     # --- conducting --------------------------------------------------------------------------
 
@@ -194,8 +203,8 @@ class _Runtime(Generic[T]):
             case _Ended(job):
                 if self._open.pop(id(job), None) is not None:
                     self._conductor.finished(self._now())
-            case _Stop():
-                self._conductor.stop(self._now())
+            case _Stop(force):
+                self._conductor.stop(self._now(), force=force)
                 _LOG.info("Stopping%s.", " at once" if self._conductor.is_forced else "")
 
     def _hear_of_claim(self, claimed: Claimed) -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain, repeat
 
 __all__ = ["obeyed"]
 
@@ -13,15 +14,17 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def obeyed(stop: Callable[[], None]) -> Iterator[None]:
-    """Have SIGTERM and SIGINT call a function; elsewhere than in the main thread, do nothing.
+def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[None]:
+    """Have the first SIGTERM or SIGINT call one function, and those after it the other.
 
-    The function must be safe to call at any point of the main thread's own work.
+    Elsewhere than in the main thread, do nothing. The functions must be safe to call at any point
+    of the main thread's own work.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {one: signal.signal(one, lambda *_: stop()) for one in _SIGNALS}
+    orders = chain([stop], repeat(give_up))
+    before = {one: signal.signal(one, lambda *_: next(orders)()) for one in _SIGNALS}
     try:
         yield
     finally:

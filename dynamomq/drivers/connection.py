@@ -208,8 +208,8 @@ def _config() -> Any:
         # trail its first attempt: RETRY_HORIZON, of tombstones, is reckoned with that.
         retries={"mode": "standard", "total_max_attempts": 3},
         # One for each thread, or urllib3 closes connections after one use; 10 would be too few
-        # for a consumer's workers, and unused ones cost nothing.
-        max_pool_connections=64,
+        # for a consumer's workers, of which there may be 1,000, and unused ones cost nothing.
+        max_pool_connections=1024,
         # Requests are built here, from typed values, and DynamoDB checks them anyway: botocore's
         # own check in between would cost several times the CPU of all that this package does.
         parameter_validation=False,

@@ -9,11 +9,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from dynamomq import (
     AccessDeniedError,
@@ -98,11 +97,10 @@ class _Assignment:
 def _consume(settings: Settings, orders: _Orders) -> int:
     with ExitStack() as stack:
         consumer = _consumer(settings, stack)
-        control = _Control(consumer.stop)
         for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, lambda _number, _frame: control.stop())
+            signal.signal(one, lambda _number, _frame: consumer.stop())
         threading.Thread(
-            target=_obey, args=(orders, control, settings.grace), name="orders", daemon=True
+            target=_obey, args=(orders, consumer, settings.grace), name="orders", daemon=True
         ).start()
         summary = consumer.run(signals=False)
         return _conclude(summary)
@@ -207,36 +205,14 @@ class _Orders:
         return line.decode()
 
 
-@define(eq=False)
-class _Control:
-    """Stops a consumer, and makes it give up only when that is meant.
+def _obey(orders: _Orders, consumer: Consumer[Any] | BatchConsumer[Any], grace: float) -> None:
+    """Carry out the worker's words; when it is gone, finish, but not without end.
 
-    A signal may come from the worker's process group, beside the worker's own word; a consumer
-    that is stopped twice gives up.
+    A signal that came from the worker's process group, beside its word, is the same order twice.
     """
-
-    _stop: Callable[[], object]
-    _first: threading.Lock = field(init=False, factory=threading.Lock)
-
-    def stop(self) -> None:
-        """Have the consumer finish; a second call has no effect."""
-        if self._first.acquire(blocking=False):
-            self._stop()
-
-    def give_up(self) -> None:
-        """Have the consumer give up, stopped or not."""
-        self.stop()
-        self._stop()
-
-
-def _obey(orders: _Orders, control: _Control, grace: float) -> None:
-    """Carry out the worker's words; when it is gone, finish, but not without end."""
     while (line := orders.next()) is not None:
-        if line == Word.GIVE_UP.value:
-            control.give_up()
-        else:
-            control.stop()
+        consumer.stop(force=line == Word.GIVE_UP.value)
     _log.warning("the worker is gone: stopping")
-    control.stop()
+    consumer.stop()
     time.sleep(grace + MARGIN)
     os._exit(ChildStatus.LEFT)  # nobody is there to kill us

@@ -92,9 +92,9 @@ class _Worker(Consumer[Any]):
 
     told = threading.Event()
 
-    def stop(self) -> None:
+    def stop(self, *, force: bool = False) -> None:
         """Pass the order on, and then show it."""
-        super().stop()
+        super().stop(force=force)
         self.told.set()
 
 

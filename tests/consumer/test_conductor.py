@@ -261,19 +261,20 @@ def test_a_claim_that_fails_meanwhile_holds_up_nothing(error: BaseException) -> 
     assert one.is_over(1)
 
 
-def test_a_second_order_forces_the_end() -> None:
-    """It gives up at once, whoever works; so does a third."""
+def test_orders_may_be_repeated() -> None:
+    """Only one by force ends it at once, whoever works, and no later one takes that back."""
     one = conductor()
     brings(one, 0, 2)
-    forced = []
-    for now in (0, 1, 2):
-        one.stop(now)
-        forced.append((one.is_forced, one.is_over(now)))
-    assert forced == [(False, False), (True, True), (True, True)]
+    ends = []
+    for now, force in ((0, False), (1, False), (2, True), (3, False)):
+        one.stop(now, force=force)
+        ends.append((one.is_forced, one.is_over(now)))
+    assert ends == [(False, False), (False, False), (True, True), (True, True)]
+    assert one.wakes() == 30, "the grace counts from the first order"
 
 
-def test_an_error_is_no_order() -> None:
-    """After it the first order to stop is the first, and does not take away the grace."""
+def test_an_order_after_an_error_changes_nothing() -> None:
+    """It does not take away the grace of those who work."""
     one = conductor()
     brings(one, 0, 2)
     fails(one, TableNotFoundError("jobs"))
@@ -304,7 +305,7 @@ class AnySequence(RuleBasedStateMachine):
         self.asked_for = 0
         self.unreleased = False
         self.stopped_at: float | None = None
-        self.orders = 0
+        self.forced = False
 
     @rule(seconds=st.floats(0, 20))
     def time_passes(self, seconds: float) -> None:
@@ -373,12 +374,12 @@ class AnySequence(RuleBasedStateMachine):
         """A handler ends."""
         self.conductor.finished(self.now)
 
-    @rule()
-    def stop(self) -> None:
+    @rule(force=st.booleans())
+    def stop(self, force: bool) -> None:
         """Somebody wants an end."""
-        self.orders += 1
+        self.forced = self.forced or force
         self.stopped_at = self.now if self.stopped_at is None else self.stopped_at
-        self.conductor.stop(self.now)
+        self.conductor.stop(self.now, force=force)
 
     @invariant()
     def it_ends_when_it_should(self) -> None:
@@ -391,7 +392,7 @@ class AnySequence(RuleBasedStateMachine):
         assert one.wanted(self.now) == 0
         done = not one.busy and not self.asked_for and not self.unreleased
         late = self.now >= self.stopped_at + one.pace.grace
-        assert one.is_over(self.now) == (done or late or self.orders > 1)
+        assert one.is_over(self.now) == (done or late or self.forced)
 
     @invariant()
     def it_never_sleeps_for_ever(self) -> None:

@@ -30,8 +30,8 @@ def handle(delivery):
     (stopping if ends else threading.Event()).wait()
 
 class Told(Consumer):
-    def stop(self):
-        super().stop()
+    def stop(self, *, force=False):
+        super().stop(force=force)
         say("told")
         stopping.set()
 

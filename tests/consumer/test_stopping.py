@@ -108,8 +108,8 @@ def test_what_still_runs_after_the_grace_is_named(
         eventually("its end", lambda: queue.get("m0").state == "DELETED")
 
 
-def test_a_second_order_ends_it_at_once(storage: FaultyEngine) -> None:
-    """However long the grace is. Status 4."""
+def test_an_order_by_force_ends_it_at_once(storage: FaultyEngine) -> None:
+    """However long the grace is; an order that is only repeated does not. Status 4."""
     queue = opened(storage, send=1)
     started, go_on = threading.Event(), threading.Event()
 
@@ -120,8 +120,10 @@ def test_a_second_order_ends_it_at_once(storage: FaultyEngine) -> None:
     with running(queue, handle, grace=86_400) as consumer:
         assert started.wait(PATIENCE)
         consumer.consumer.stop()
+        consumer.consumer.stop()
         assert not consumer.results
-        summary = consumer.stopped()
+        consumer.consumer.stop(force=True)
+        summary = consumer.summary()
         assert (summary.reason, summary.exit_status) == ("forced", 4)
         assert summary.abandoned == ("m0",)
         go_on.set()
