@@ -21,7 +21,7 @@ from model_tests.history.plan import Place
 from model_tests.history.stories import ID, ready, sent, tombstone
 from tests.support.figures import figures
 
-SHORT = Plan(seed=1, messages=1500, seconds=30.0, deadly=1)
+SHORT = Plan(seed=1, messages=1200, seconds=24.0, deadly=1)
 FULL = Plan(seed=1)
 
 
