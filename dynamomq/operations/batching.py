@@ -7,13 +7,16 @@ writes, so these are looked at afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from copy import copy
+from functools import partial
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from attrs import evolve, frozen
 
 from dynamomq.errors import (
     AccessDeniedError,
+    ClosedError,
     DuplicateMessageError,
     DynamoMQError,
     SetupError,
@@ -21,7 +24,7 @@ from dynamomq.errors import (
 from dynamomq.message import Message
 from dynamomq.operations import holding
 from dynamomq.operations.holding import Extra, Rules
-from dynamomq.operations.sending import judged, put_of, with_remedy
+from dynamomq.operations.sending import IN_DOUBT, judged, put_of, with_remedy
 from dynamomq.operations.writing import Settings, persistently, write, write_batch
 from dynamomq.requests import (
     MAX_BATCH,
@@ -129,27 +132,26 @@ def send_batch(
         AccessDeniedError: sending is not allowed, and nothing has been sent.
     """
     results: dict[int, SendResult[Any]] = {}
-    begun: dict[int, tuple[Write, Moment]] = {}
+    outgoing: dict[int, Outgoing] = {}
     for place, entry in enumerate(entries):
         if isinstance(entry, DynamoMQError):
             results[place] = SendResult("", error=entry)
-            continue
+        else:
+            outgoing[place] = entry
+
+    def begin(place: int) -> Operation[_Begun[SendResult[Any]] | None]:
+        entry = outgoing[place]
         moment = yield from ask(Tick(tokens=1, new_id=entry.id is None))
         id, delay, headers = entry.id, entry.delay, entry.headers
         try:
             request = put_of(settings, moment, entry.data, id=id, delay=delay, headers=headers)
         except DynamoMQError as error:
-            results[place] = SendResult(entry.id or moment.id, error=error)
-        else:
-            begun[place] = request, moment
+            results[place] = SendResult(id or moment.id, error=error)
+            return None
+        return _Begun(request, partial(_judge_send, settings, request, moment))
 
-    def judge(place: int, reply: BatchReply) -> Operation[SendResult[Any]]:
-        request, moment = begun[place]
-        return _judge_send(settings, request, moment, reply)
-
-    yield from _in_batches(
-        {place: request for place, (request, _) in begun.items()}, judge, results
-    )
+    keys = {place: place if entry.id is None else entry.id for place, entry in outgoing.items()}
+    yield from _in_batches(keys, begin, results)
     return [results[place] for place in range(len(entries))]
 
 
@@ -162,7 +164,7 @@ def _judge_send(
     has the same token, so it recognises what the batch has sent already.
     """
     if isinstance(reply, Failed):
-        return SendResult(request.id, error=with_remedy(reply.error, request.id))
+        return _not_sent(request.id, reply.error)
     try:
         if isinstance(reply, Refused) and not reply.shown:
             alone = yield from write(request)
@@ -171,8 +173,16 @@ def _judge_send(
             reply = alone
         message = yield from judged(settings, request, reply, begun, "raise")
     except DynamoMQError as error:
-        return SendResult(request.id, error=with_remedy(error, request.id))
+        return _not_sent(request.id, error)
     return SendResult(request.id, message)
+
+
+def _not_sent(id: str, error: DynamoMQError) -> SendResult[Any]:
+    """Return a failure. Entries of one request share its error, but not what to do about it."""
+    if isinstance(error, IN_DOUBT):
+        cause, error = error.__cause__, copy(error)
+        error.__cause__ = cause
+    return SendResult(id, error=with_remedy(error, id))
 
 
 # --- acknowledging ---------------------------------------------------------------------------
@@ -225,40 +235,40 @@ def _finish_batch(
     extra_of: Callable[[Message[T]], Extra],
 ) -> Operation[list[BatchResult[T]]]:
     results: dict[int, BatchResult[T]] = {}
-    begun: dict[int, tuple[Write, int]] = {}
-    same: dict[tuple[str, str | None], int] = {}
+    first: dict[tuple[str, str | None], int] = {}  # where each delivery occurs for the first time
     for place, message in enumerate(messages):
         try:
             holding.check_held(settings, message)
-            first = same.setdefault((message.id, message.receipt), place)
-            if first != place:
-                continue
-            moment = yield from ask(Tick(tokens=1))
-            now = message.not_before(moment.now)
+        except DynamoMQError as error:
+            results[place] = BatchResult(message, error)
+        else:
+            first.setdefault((message.id, message.receipt), place)
+
+    def begin(place: int) -> Operation[_Begun[BatchResult[T]] | None]:
+        message = messages[place]
+        moment = yield from ask(Tick(tokens=1))
+        now = message.not_before(moment.now)
+        try:
             request = holding.write_of(
                 settings, rules, message, extra_of(message), now, moment.tokens[0]
             )
         except DynamoMQError as error:
             results[place] = BatchResult(message, error)
-        else:
-            begun[place] = request, now
+            return None
+        return _Begun(request, partial(_judge, settings, request, message, now))
 
-    def judge(place: int, reply: BatchReply) -> Operation[BatchResult[T]]:
-        request, now = begun[place]
-        yield from ()
-        return _judge(settings, request, messages[place], reply, now)
-
-    requests = {place: request for place, (request, _) in begun.items()}
-    yield from _in_batches(requests, judge, results, look=True)
-    for place, message in enumerate(messages):
-        if place not in results:  # a message that was given more than once
-            results[place] = results[same[message.id, message.receipt]]
-    return [results[place] for place in range(len(messages))]
+    keys = {place: id for (id, _), place in first.items()}
+    yield from _in_batches(keys, begin, results, look=True)
+    return [
+        results[place] if place in results else results[first[message.id, message.receipt]]
+        for place, message in enumerate(messages)
+    ]
 
 
 def _judge(
-    settings: Settings, request: Write, message: Message[T], reply: BatchReply, now: int
-) -> BatchResult[T]:
+    settings: Settings, request: Write, message: Message[T], now: int, reply: BatchReply
+) -> Operation[BatchResult[T]]:
+    yield from ()  # an operation, as the judgement of a send is one; there is nothing to ask for
     if isinstance(reply, Failed):
         return BatchResult(message, reply.error)
     try:
@@ -274,78 +284,117 @@ def _judge(
 
 R = TypeVar("R")
 
+_FATAL = (SetupError, AccessDeniedError, ClosedError)
+"""What says that nothing of a request was carried out, and that nothing will be."""
+
+
+@frozen(eq=False)
+class _Begun(Generic[R]):
+    """An entry whose time has come.
+
+    Attributes:
+        request: its write.
+        judge: makes its result of the reply.
+    """
+
+    request: Write
+    judge: Callable[[BatchReply], Operation[R]]
+
 
 def _in_batches(
-    requests: Mapping[int, Write],
-    judge: Callable[[int, BatchReply], Operation[R]],
+    keys: Mapping[int, Hashable],
+    begin: Callable[[int], Operation[_Begun[R] | None]],
     results: dict[int, R],
     *,
     look: bool = False,
 ) -> Operation[None]:
-    """Send requests, up to 25 at once, and add to the results what they came to.
+    """Send entries, up to 25 at once, and add to the results what they came to.
 
-    After a failure that waiting does not mend nothing more is sent: it would take its time to fail
-    in the same way.
+    An entry begins when its batch is sent: deadlines, and the horizon in which a repetition can
+    arrive (spec: WRITE-5), count from then, however long the batches before it took. After a
+    failure that waiting does not mend nothing more is sent: it would take its time to fail in the
+    same way.
 
     Args:
-        requests: by their places in the whole.
-        judge: makes a result of a reply.
-        results: where those go, by place.
+        keys: the entries' places in the whole; of those that have the same key, each is sent in a
+            batch after the one before.
+        begin: makes an entry's write; ``None`` where it can't, and has added its result.
+        results: where they go, by place.
         look: whether to read the items that refused a write.
 
     Raises:
         SetupError: table or credentials are not right, and nothing has been carried out.
         AccessDeniedError: the same.
+        ClosedError: the same.
     """
     failure: DynamoMQError | None = None
-    for places in _chunks(requests):
-        replies: Mapping[int, BatchReply]
+    is_first = True
+    for places in _chunks(keys):
+        begun: dict[int, _Begun[R]] = {}
+        for place in places:
+            one = yield from begin(place)
+            if one is not None:
+                begun[place] = one
+        if not begun:
+            continue
+        requests = [one.request for one in begun.values()]
+        replies: Sequence[BatchReply] = ()
         if failure is None:
             try:
-                replies = yield from _carried_out(requests, places, look=look)
+                replies = yield from _carried_out(requests, look=look)
             except DynamoMQError as error:
-                if isinstance(error, SetupError | AccessDeniedError) and places[0] == min(requests):
+                if is_first and isinstance(error, _FATAL):
                     raise
                 failure = error
+        is_first = False
         if failure is not None:
-            replies = dict.fromkeys(places, Failed(failure))
-        for place in places:
-            results[place] = yield from judge(place, replies[place])
+            replies = [Failed(failure)] * len(requests)
+        for (place, one), reply in zip(begun.items(), replies, strict=True):
+            results[place] = yield from one.judge(reply)
 
 
-def _chunks(requests: Mapping[int, Write]) -> Iterator[list[int]]:
+def _chunks(keys: Mapping[int, Hashable]) -> Iterator[list[int]]:
     """Yield places, up to 25 at a time and those of one message apart: a batch has each id once."""
-    left = dict(requests)
+    left = dict(keys)
     while left:
-        chosen: dict[str, int] = {}
-        for place, request in left.items():
+        chosen: dict[Hashable, int] = {}
+        for place, key in left.items():
             if len(chosen) == MAX_BATCH:
                 break
-            chosen.setdefault(request.id, place)
+            chosen.setdefault(key, place)
         for place in chosen.values():
             del left[place]
         yield list(chosen.values())
 
 
-def _carried_out(
-    requests: Mapping[int, Write], places: Sequence[int], *, look: bool
-) -> Operation[dict[int, BatchReply]]:
-    """Send one batch; add to refusals, where that is wanted, the items that refused."""
-    answers = yield from write_batch(WriteBatch(tuple(requests[place] for place in places)))
-    replies = dict(zip(places, answers, strict=True))
+def _carried_out(requests: Sequence[Write], *, look: bool) -> Operation[list[BatchReply]]:
+    """Send one batch; add to refusals, where that is wanted, the items that refused.
+
+    Raises:
+        DynamoMQError: what the first attempt failed with, where repetition can't mend it; also
+            where writes were sent one by one and each met it.
+    """
+    replies = list((yield from write_batch(WriteBatch(tuple(requests)))))
+    fatal = [reply.error for reply in replies if _is_fatal(reply)]
+    if len(fatal) == len(replies):
+        raise fatal[0]
     unseen = {
         place: reply
-        for place, reply in replies.items()
+        for place, reply in enumerate(replies)
         if look and isinstance(reply, Refused) and not reply.shown
     }
     if unseen:
         try:
-            ids = tuple(requests[place].id for place in unseen)
-            items = yield from persistently(GetMany(ids))
+            items = yield from persistently(GetMany(tuple(requests[place].id for place in unseen)))
         except DynamoMQError as error:
-            replies.update((place, Failed(error)) for place in unseen)
+            for place in unseen:
+                replies[place] = Failed(error)
         else:
             for place, reply in unseen.items():
-                item = items.get(requests[place].id)
-                replies[place] = evolve(reply, item=item, shown=True)
+                found = items.get(requests[place].id)
+                replies[place] = evolve(reply, item=found, shown=True)
     return replies
+
+
+def _is_fatal(reply: BatchReply) -> TypeGuard[Failed]:
+    return isinstance(reply, Failed) and isinstance(reply.error, _FATAL)

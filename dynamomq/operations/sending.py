@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from dynamomq.attributes import DATA, HEADERS
 from dynamomq.errors import (
     ConflictError,
     DuplicateMessageError,
@@ -21,7 +22,15 @@ from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Writte
 from dynamomq.timestamps import format_instant
 from dynamomq.values import MAX_ITEM_BYTES, Value, item_size
 
-__all__ = ["MAX_MESSAGE_BYTES", "ROOM_FOR_LIFE", "judged", "put_of", "send", "with_remedy"]
+__all__ = [
+    "IN_DOUBT",
+    "MAX_MESSAGE_BYTES",
+    "ROOM_FOR_LIFE",
+    "judged",
+    "put_of",
+    "send",
+    "with_remedy",
+]
 
 ROOM_FOR_LIFE = 16 * 1024
 """What receipts and the last failures may add to an item during its life, in bytes."""
@@ -29,7 +38,13 @@ ROOM_FOR_LIFE = 16 * 1024
 MAX_MESSAGE_BYTES = MAX_ITEM_BYTES - ROOM_FOR_LIFE
 """The largest item that send accepts, so that every later write to it fits too."""
 
+_LARGE = (DATA.name, HEADERS.name)
+_REST = 8 * 1024  # more than all other attributes of a message can have, its id included
+
 _SEND = MESSAGE.rule("send")
+
+IN_DOUBT = (UnavailableError, ThrottledError, ConflictError)
+"""After these an attempt to send may have been executed."""
 
 
 def send(
@@ -91,13 +106,13 @@ def put_of(
     if headers:
         arguments["headers"] = dict(headers)
     request = Write(id or moment.id, _SEND, arguments)
-    _check_size(item_size(request.whole_item))
+    _check_size(request)
     return request
 
 
 def with_remedy(error: DynamoMQError, id: str) -> DynamoMQError:
     """Return an error that ended a send, saying what to do about it where that is known."""
-    if isinstance(error, UnavailableError | ThrottledError | ConflictError):
+    if isinstance(error, IN_DOUBT):
         error.remedy = (
             f"Send again with id={id!r}: should an attempt have been executed, the next one is "
             "refused as a duplicate."
@@ -157,7 +172,12 @@ def _unknown(id: str) -> OutcomeUnknownError:
     )
 
 
-def _check_size(size: int) -> None:
+def _check_size(request: Write) -> None:
+    item = request.whole_item
+    large = {name: item[name] for name in _LARGE if name in item}
+    if item_size(large) <= MAX_MESSAGE_BYTES - _REST:
+        return  # whatever the rest has exactly
+    size = item_size(item)
     if size > MAX_MESSAGE_BYTES:
         raise PayloadError(
             f"The message has {size:,} bytes with its attributes; the limit is "
