@@ -25,9 +25,9 @@ def pytest_report_header() -> str:
 @pytest.fixture
 def careless_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take from delete its guard, the receipt."""
-    for queue, rule in holding._DELETE.items():
+    for queue, rule in holding.DELETE.items():
         steps = tuple((state, evolve(step, guard=TRUE)) for state, step in rule.alternatives)
-        monkeypatch.setitem(holding._DELETE, queue, Rule(rule.trigger, rule.kind, steps))
+        monkeypatch.setitem(holding.DELETE, queue, Rule(rule.trigger, rule.kind, steps))
 
 
 @pytest.fixture
