@@ -7,18 +7,23 @@ and small deployments.
 from __future__ import annotations
 
 from dynamomq.consumer import (
+    Backoff,
     BatchConsumer,
     Constant,
     Consumer,
     DecorrelatedJitter,
     Delivery,
+    Done,
     FullJitter,
+    GiveBack,
     Hooks,
     Lease,
+    PutAside,
     Reject,
     RetryAfter,
     Setback,
     Summary,
+    Verdict,
 )
 from dynamomq.drivers.base import Engine
 from dynamomq.drivers.dynamodb import DynamoDBEngine
@@ -57,6 +62,7 @@ from dynamomq.queue import Queue
 
 __all__ = [
     "AccessDeniedError",
+    "Backoff",
     "BatchConsumer",
     "BatchResult",
     "CallerError",
@@ -70,6 +76,7 @@ __all__ = [
     "CredentialsError",
     "DecorrelatedJitter",
     "Delivery",
+    "Done",
     "DuplicateMessageError",
     "DynamoDBEngine",
     "DynamoMQError",
@@ -77,6 +84,7 @@ __all__ = [
     "Entry",
     "Failure",
     "FullJitter",
+    "GiveBack",
     "Hooks",
     "IllegalTransitionError",
     "InternalError",
@@ -88,6 +96,7 @@ __all__ = [
     "MessageNotFoundError",
     "OutcomeUnknownError",
     "PayloadError",
+    "PutAside",
     "Queue",
     "QueueStats",
     "QueueType",
@@ -106,4 +115,5 @@ __all__ = [
     "TableNotFoundError",
     "ThrottledError",
     "UnavailableError",
+    "Verdict",
 ]

@@ -11,7 +11,7 @@ from dynamomq.consumer.backoff import Backoff, Constant, DecorrelatedJitter, Ful
 from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.hooks import Hooks
 from dynamomq.consumer.leases import Lease
-from dynamomq.consumer.outcomes import Reject, RetryAfter, Verdict
+from dynamomq.consumer.outcomes import Done, GiveBack, PutAside, Reject, RetryAfter, Verdict
 from dynamomq.consumer.runtime import BatchConsumer, Consumer
 from dynamomq.consumer.summary import Summary
 
@@ -22,9 +22,12 @@ __all__ = [
     "Consumer",
     "DecorrelatedJitter",
     "Delivery",
+    "Done",
     "FullJitter",
+    "GiveBack",
     "Hooks",
     "Lease",
+    "PutAside",
     "Reject",
     "RetryAfter",
     "Setback",

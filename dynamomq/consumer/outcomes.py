@@ -72,6 +72,11 @@ class GiveBack:
     delay: int
     error: BaseException
 
+    @property
+    def seconds(self) -> float:
+        """The same delay in seconds."""
+        return self.delay / SECOND
+
 
 @frozen
 class PutAside:
