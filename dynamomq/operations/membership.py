@@ -11,15 +11,8 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from dynamomq.attributes import (
-    CREATED,
-    DUE,
-    HOST,
-    ID,
-    IN_FLIGHT,
-    PROCESS,
-    RATE,
-)
+from dynamomq.attributes import DUE, HOST, ID, IN_FLIGHT, PROCESS, RATE
+from dynamomq.expressions import Attr
 from dynamomq.machine import CONSUMER, CONSUMERS, QueueType
 from dynamomq.operations.writing import persistently, write
 from dynamomq.requests import GetMany, Operation, Query, Refused, Tick, Write, ask
@@ -193,18 +186,24 @@ def _info(item: Item) -> ConsumerInfo | None:
     origin = _origin(item[ID.name])
     if origin is None:
         return None
-    number = {name: item.get(name) for name in (PROCESS.name, IN_FLIGHT.name, RATE.name)}
-    pid, in_flight, rate = (
-        value if isinstance(value, int | float | Decimal) else 0 for value in number.values()
-    )
+    try:
+        lease_until = datetime_of(parse_instant(str(item[DUE.name])))
+    except ValueError:
+        return None
+    source, since = origin
     return ConsumerInfo(
         id=str(item[ID.name]),
-        source=origin[0],
+        source=source,
         host=str(item.get(HOST.name, "")),
-        pid=int(pid),
-        since=datetime_of(parse_instant(str(item[CREATED.name]))),
-        in_flight=int(in_flight),
-        rate=float(rate),
+        pid=int(_number(item, PROCESS)),
+        since=datetime_of(since),
+        in_flight=int(_number(item, IN_FLIGHT)),
+        rate=float(_number(item, RATE)),
         full=not _is_available(item),
-        lease_until=datetime_of(parse_instant(str(item[DUE.name]))),
+        lease_until=lease_until,
     )
+
+
+def _number(item: Item, attribute: Attr) -> int | float | Decimal:
+    value = item.get(attribute.name)
+    return value if isinstance(value, int | float | Decimal) else 0
