@@ -9,7 +9,18 @@ from typing import Any, assert_type
 
 from attrs import frozen
 
-from dynamomq import DynamoDBEngine, LocalEngine, Message, Queue, QueueType, Stats
+from dynamomq import (
+    BatchResult,
+    DynamoDBEngine,
+    DynamoMQError,
+    Entry,
+    LocalEngine,
+    Message,
+    Queue,
+    QueueType,
+    SendResult,
+    Stats,
+)
 
 
 @frozen
@@ -46,6 +57,22 @@ def typed(queue: Queue[Order]) -> None:
     queue.release(message)
     queue.delete(message)
     message.receive_count = 2  # type: ignore[misc]  # the error is the point: it is frozen
+
+
+def batches(queue: Queue[Order]) -> None:
+    """Entries are payloads, or say more; results are generic in the payload, too."""
+    sent = queue.send_batch([Order(1), Entry(Order(2), id="order-2", delay=timedelta(minutes=5))])
+    assert_type(sent, list[SendResult[Order]])
+    assert_type(sent[0].message, Message[Order] | None)
+    assert_type(sent[0].error, DynamoMQError | None)
+    queue.send_batch(["text"])  # type: ignore[list-item]  # the error is the point: not an Order
+    held = queue.receive(250)
+    assert_type(queue.delete_batch(held), list[BatchResult[Order]])
+    assert_type(queue.retry_batch(held, delay=5, error=ValueError("no")), list[BatchResult[Order]])
+    assert_type(queue.release_batch(message for message in held), list[BatchResult[Order]])
+    assert_type([one.message for one in queue.extend_batch(held, 60)], list[Message[Order]])
+    for message in queue.stream(5, wait=1, until_empty=True):
+        assert_type(message, Message[Order])
 
 
 def operators(queue: Queue[Order]) -> None:
