@@ -50,6 +50,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger("dynamomq.consumer")
 
 _SHOWS_EVERY = 5.0  # seconds, while all workers are busy
+_RATED_OVER = 10.0  # seconds: what was done between two renewals
 _LOOKS_EVERY = 1.0  # at leases and threads
 _FAREWELL = 1.0  # seconds for telling others, and for what is on its way
 
@@ -259,7 +260,7 @@ class _Runtime(Generic[T]):
         """Say how busy the consumer is; asked by the claiming thread."""
         now, ended = self._now(), self._crew.tally.ended
         before, ended_before, rate = self._load_before
-        if now - before >= _SHOWS_EVERY:
+        if now - before >= _RATED_OVER:
             rate = (ended - ended_before) / (now - before)
             self._load_before = (now, ended, rate)
         in_flight = sum(len(job.deliveries) for job in list(self._open.values()))
