@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
 
@@ -36,6 +37,7 @@ from dynamomq.operations import (
 from dynamomq.payload import codec_for
 from dynamomq.requests import Operation
 from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
+from dynamomq.timestamps import SECOND
 from dynamomq.values import Item
 
 __all__ = ["Queue"]
@@ -372,6 +374,8 @@ class Queue(Generic[T]):
 
         Raises:
             SetupError: table or credentials are not right, and nothing has been sent.
+            AccessDeniedError: sending is not allowed, and nothing has been sent.
+            ClosedError: the queue was closed.
         """
         outgoing = [self._outgoing(entry) for entry in entries]
         return self.run(operations.send_batch(self._settings, outgoing))
@@ -399,6 +403,8 @@ class Queue(Generic[T]):
 
         Raises:
             SetupError: table or credentials are not right, and nothing has been changed.
+            AccessDeniedError: it is not allowed, and nothing has been changed.
+            ClosedError: the queue was closed.
         """
         return self.run(operations.delete_batch(self._settings, [*messages]))
 
@@ -422,6 +428,8 @@ class Queue(Generic[T]):
         Raises:
             InvalidArgumentError: the delay is out of range.
             SetupError: table or credentials are not right, and nothing has been changed.
+            AccessDeniedError: it is not allowed, and nothing has been changed.
+            ClosedError: the queue was closed.
         """
         later = check_duration("delay", delay, at_most=MAX_DELAY)
         return self.run(
@@ -444,6 +452,8 @@ class Queue(Generic[T]):
         Raises:
             InvalidArgumentError: the timeout is out of range.
             SetupError: table or credentials are not right, and nothing has been changed.
+            AccessDeniedError: it is not allowed, and nothing has been changed.
+            ClosedError: the queue was closed.
         """
         longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
         return self.run(operations.extend_batch(self._settings, [*messages], longer))
@@ -456,6 +466,8 @@ class Queue(Generic[T]):
 
         Raises:
             SetupError: table or credentials are not right, and nothing has been changed.
+            AccessDeniedError: it is not allowed, and nothing has been changed.
+            ClosedError: the queue was closed.
         """
         return self.run(operations.release_batch(self._settings, [*messages]))
 
@@ -467,7 +479,7 @@ class Queue(Generic[T]):
         wait: Duration = 20,
         source: QueueType | Literal["STANDARD", "DLQ"] = QueueType.STANDARD,
         until_empty: bool = False,
-    ) -> Iterator[Message[T]]:
+    ) -> Generator[Message[T], None, None]:
         """Receive for ever: ``for message in queue.stream(): ...``, and delete each yourself.
 
         Messages are claimed several at once, and the deadlines of all begin with that: what the
@@ -485,10 +497,23 @@ class Queue(Generic[T]):
         Raises:
             InvalidArgumentError: an argument is out of range.
         """
+        check_count("max_messages", max_messages, at_least=1, at_most=MAX_RECEIVE)
+        check_duration("wait", wait, at_most=MAX_WAIT)
+        timeout = None if visibility_timeout is None else _visibility(visibility_timeout)
+        receive = partial(
+            self.receive,
+            max_messages,
+            visibility_timeout=None if timeout is None else timeout / SECOND,
+            wait=wait,
+            source=check_source(source),
+        )
+        return self._streamed(receive, until_empty=until_empty)
+
+    def _streamed(
+        self, receive: Callable[[], builtins.list[Message[T]]], *, until_empty: bool
+    ) -> Generator[Message[T], None, None]:
         while True:
-            batch = self.receive(
-                max_messages, visibility_timeout=visibility_timeout, wait=wait, source=source
-            )
+            batch = receive()
             if not batch and until_empty:
                 return
             try:

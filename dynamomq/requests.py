@@ -263,8 +263,8 @@ class Write(Request[WriteReply]):
 class WriteBatch(Request[tuple[BatchReply, ...]]):
     """Up to 25 updates of different items in one request; each succeeds or fails alone.
 
-    The replies are in the order of the writes, show the item after each that succeeded, and need
-    not show the item that refused one.
+    The replies are in the order of the writes. They show the item after each that succeeded and
+    asked for it, and need not show the item that refused one.
     """
 
     writes: tuple[Write, ...]

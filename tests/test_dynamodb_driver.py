@@ -37,7 +37,7 @@ from dynamomq.requests import (
 from dynamomq.table import TableDescription
 from dynamomq.values import Item, item_to_wire
 from tests.support.scripted import TABLE, lost, opened, refusal
-from tests.support.writes import BEFORE, LATER, NOW, exhaust, receive, send
+from tests.support.writes import BEFORE, LATER, NOW, delete, exhaust, receive, send
 
 # --- single writes ---------------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ def _error(code: str, message: str = "") -> dict[str, Any]:
 
 
 def test_batch_replies() -> None:
-    """Each statement has its own reply, in order; a refusal does not show the item."""
+    """Each statement has its own reply, in order; only success shows the item, if it is wanted."""
     driver, client = opened(
         _statements(
             {"Item": item_to_wire({"id": "a"})},
@@ -209,17 +209,26 @@ def test_batch_replies() -> None:
             _error("ResourceNotFound"),
         )
     )
-    writes = (receive("a"), receive("b"), send("c"), send("d"), *map(receive, "efgh"))
+    c = evolve(send("c"), want_item=True)
+    writes = (receive("a"), receive("b"), c, send("d"), *map(receive, "efgh"))
     replies = driver.execute(WriteBatch(writes))
     assert replies[0] == Written({"id": "a"})
     assert replies[1] == replies[3] == Refused(None, repeated=False, shown=False)
-    assert replies[2] == Written(send("c").specialised.apply(None, send("c").arguments))
+    assert replies[2] == Written(c.specialised.apply(None, c.arguments))
     failures = [type(reply.error) for reply in replies[4:] if isinstance(reply, Failed)]
     assert failures == [ThrottledError, ConflictError, MalformedItemError, TableNotFoundError]
     ((method, parameters),) = client.calls
     assert method == "batch_execute_statement"
     kinds = [one["Statement"].split()[0] for one in parameters["Statements"]]
     assert kinds == ["UPDATE", "UPDATE", "INSERT", "INSERT", *["UPDATE"] * 4]
+
+
+def test_items_that_nobody_wants_are_not_sent() -> None:
+    """A batch that is only written returns nothing: less to send and to read."""
+    driver, client = opened(_statements({}, {}))
+    assert driver.execute(WriteBatch((delete("a"), send("b")))) == (Written(None),) * 2
+    ((_, parameters),) = client.calls
+    assert not any("RETURNING" in one["Statement"] for one in parameters["Statements"])
 
 
 def test_batch_refusal_after_a_repetition() -> None:
@@ -243,7 +252,7 @@ def test_what_can_not_be_in_a_batch_goes_alone() -> None:
     driver, client = opened(_statements({"Item": a}, {"Item": b}), {"Attributes": c}, {})
     writes = (exhaust("c"), receive("a"), receive("x", due=BEFORE), receive("b"))
     assert driver.execute(WriteBatch(writes)) == (
-        Written({"id": "c"}),
+        Written(None),
         Written({"id": "a"}),
         Refused(None),
         Written({"id": "b"}),

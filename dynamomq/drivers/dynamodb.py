@@ -379,7 +379,7 @@ class DynamoDBDriver(Driver):
         parameters = {
             "Statements": [
                 {
-                    "Statement": statement.text,
+                    "Statement": statement.text if write.want_item else statement.silent,
                     "Parameters": statement.parameters(write.id, write.arguments),
                 }
                 for write, statement in zip(writes, statements.values(), strict=True)
@@ -401,6 +401,8 @@ class DynamoDBDriver(Driver):
     def _batch_reply(self, write: Write, response: Answer, *, repeated: bool) -> BatchReply:
         error = response.get("Error")
         if error is None:
+            if not write.want_item:
+                return Written(None)
             # An INSERT returns nothing, and an item is put as a whole: it is known.
             item = response.get("Item")
             return Written(write.whole_item if item is None else item_from_wire(item))
@@ -418,7 +420,7 @@ class DynamoDBDriver(Driver):
                 yield place, Failed(failure)
                 continue
             try:
-                yield place, self._write(evolve(write, want_item=True))
+                yield place, self._write(write)
             except UnavailableError as error:
                 failure = error
                 yield place, Failed(error)

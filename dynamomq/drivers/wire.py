@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain, count
 from typing import Any, Final, Literal, TypeAlias
 
@@ -52,6 +52,7 @@ Source: TypeAlias = "str | Typed"
 """Where a placeholder has its value from: an argument, by name, or a constant."""
 
 _MAX_STATEMENT = 8192
+_RETURNING = " RETURNING ALL NEW *"
 _NO_WORD: Final = re.compile(r"[^A-Za-z0-9_]+")
 _LONGEST_WORD = 100  # of a placeholder's name, for which DynamoDB has a limit of 255 characters
 _CACHED = 1024  # rules by sets of given arguments; the machine's own are some fifty
@@ -86,7 +87,7 @@ class Statement:
     """A rule as a PartiQL statement on one table.
 
     Attributes:
-        text: the statement, each value a ``?``.
+        text: the statement, each value a ``?``; an update returns the item after it.
         sources: where each ``?`` but the key's has its value from.
         key_place: which ``?`` is the item's key; ``None`` in an ``INSERT``, where the key is an
             attribute like any other.
@@ -95,6 +96,11 @@ class Statement:
     text: str
     sources: tuple[Source, ...]
     key_place: int | None
+
+    @cached_property
+    def silent(self) -> str:
+        """The statement that returns nothing: less to send, and to read."""
+        return self.text.removesuffix(_RETURNING)
 
     def parameters(self, key: str, arguments: Arguments) -> list[Typed]:
         """Return the ``Parameters`` of one request."""
@@ -138,7 +144,7 @@ def statement(rule: Specialised, table: str) -> Statement | None:
         changes = _changes(rule, language)
         key_place = len(language.sources)
         condition = language.condition(rule.condition, within="AND")
-        text = f"UPDATE {target} {changes} WHERE {key}=? AND {condition} RETURNING ALL NEW *"
+        text = f"UPDATE {target} {changes} WHERE {key}=? AND {condition}{_RETURNING}"
     elif rule.kind == "put" and _allows_absent_item(rule):
         members = [
             _quoted(effect.attribute.name, "'") + ": " + language.operand(effect.operand)

@@ -64,7 +64,7 @@ def test_real_life_of_a_message(driver: Driver) -> None:
         assert driver.execute(write) == Refused(after)
         assert driver.execute(Get("a")) == after
     for make in (send, receive, delete):
-        writes = tuple(map(make, "bcd"))
+        writes = tuple(evolve(make(id_), want_item=True) for id_ in "bcd")
         before_each = driver.execute(GetMany(("b", "c", "d")))
         expected = tuple(
             Written(write.specialised.apply(before_each.get(write.id), write.arguments))

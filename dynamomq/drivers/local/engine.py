@@ -277,7 +277,7 @@ class LocalDriver(Driver):
 
     def _write_batch(self, request: WriteBatch) -> tuple[BatchReply, ...]:
         check_together([write.id for write in request.writes], MAX_BATCH)
-        pairs = [(evolve(write, want_item=True), write.specialised) for write in request.writes]
+        pairs = [(write, write.specialised) for write in request.writes]
         return self._writer.run(
             self.table.name,
             # One alone is as good as a single write, which shows the item that refuses it.
