@@ -84,6 +84,7 @@ class Moment:
         chance: a random number in [0, 1).
         uncertainty: how far ``now`` may be from the service's time, in nanoseconds; ``None``: that
             is not known, or the storage has no other clock than ours.
+        ids: UUIDv7s for several messages, as many as were asked for.
     """
 
     now: int
@@ -91,6 +92,7 @@ class Moment:
     id: str
     chance: float
     uncertainty: int | None = None
+    ids: tuple[str, ...] = ()
 
 
 @frozen
@@ -102,11 +104,13 @@ class Tick(Request[Moment]):
         new_id: whether a fresh message id is needed.
         claims: whether messages are to be claimed by this time. The driver then raises
             :class:`~dynamomq.errors.ClockError` where it can't tell the time well enough.
+        ids: how many message ids are needed for several messages.
     """
 
     tokens: int = 0
     new_id: bool = False
     claims: bool = False
+    ids: int = 0
 
 
 @frozen

@@ -123,7 +123,8 @@ class Storage:
     def _answer(self, request: Request[Any]) -> Any:
         if isinstance(request, Tick):
             self._ticks += 1
-            return Moment(self.now, (f"token{self._ticks}",) * request.tokens, "fresh", 0.0)
+            ids = tuple(f"fresh{number}" for number in range(request.ids))
+            return Moment(self.now, (f"token{self._ticks}",) * request.tokens, "", 0.0, ids=ids)
         if isinstance(request, Sleep):
             return None
         place = min(len(self.asked), len(self.answers) - 1)

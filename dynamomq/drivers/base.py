@@ -81,7 +81,8 @@ class Surroundings:
             raise ClockError(uncertainty / SECOND, self.clock_limit / SECOND)
         fresh = tuple(self.token() for _ in range(tick.tokens))
         id = self.new_id(now) if tick.new_id else ""
-        return Moment(now, fresh, id, self.chance(), uncertainty)
+        ids = tuple(self.new_id(now) for _ in range(tick.ids))
+        return Moment(now, fresh, id, self.chance(), uncertainty, ids)
 
 
 class Driver(ABC):

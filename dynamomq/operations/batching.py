@@ -31,7 +31,6 @@ from dynamomq.requests import (
     BatchReply,
     Failed,
     GetMany,
-    Moment,
     Operation,
     Refused,
     Tick,
@@ -139,16 +138,25 @@ def send_batch(
         else:
             outgoing[place] = entry
 
-    def begin(place: int) -> Operation[_Begun[SendResult[Any]] | None]:
-        entry = outgoing[place]
-        moment = yield from ask(Tick(tokens=1, new_id=entry.id is None))
-        id, delay, headers = entry.id, entry.delay, entry.headers
-        try:
-            request = put_of(settings, moment, entry.data, id=id, delay=delay, headers=headers)
-        except DynamoMQError as error:
-            results[place] = SendResult(id or moment.id, error=error)
-            return None
-        return _Begun(request, partial(_judge_send, settings, request, moment))
+    def begin(places: Sequence[int]) -> Operation[dict[int, _Begun[SendResult[Any]]]]:
+        entries = {place: outgoing[place] for place in places}
+        unnamed = sum(entry.id is None for entry in entries.values())
+        moment = yield from ask(Tick(tokens=len(places), ids=unnamed))
+        ids = iter(moment.ids)
+        begun = {}
+        for (place, entry), token in zip(entries.items(), moment.tokens, strict=True):
+            id = next(ids) if entry.id is None else entry.id
+            delay, headers = entry.delay, entry.headers
+            try:
+                request = put_of(
+                    settings, moment.now, token, entry.data, id=id, delay=delay, headers=headers
+                )
+            except DynamoMQError as error:
+                results[place] = SendResult(id, error=error)
+            else:
+                judge = partial(_judge_send, settings, request, moment.now)
+                begun[place] = _Begun(request, judge)
+        return begun
 
     keys = {place: place if entry.id is None else entry.id for place, entry in outgoing.items()}
     yield from _in_batches(keys, begin, results)
@@ -156,7 +164,7 @@ def send_batch(
 
 
 def _judge_send(
-    settings: Settings, request: Write, begun: Moment, reply: BatchReply
+    settings: Settings, request: Write, begun: int, reply: BatchReply
 ) -> Operation[SendResult[Any]]:
     """Judge one entry. What was refused is sent once more alone: that shows who is in the way.
 
@@ -244,18 +252,20 @@ def _finish_batch(
         else:
             first.setdefault((message.id, message.receipt), place)
 
-    def begin(place: int) -> Operation[_Begun[BatchResult[T]] | None]:
-        message = messages[place]
-        moment = yield from ask(Tick(tokens=1))
-        now = message.not_before(moment.now)
-        try:
-            request = holding.write_of(
-                settings, rules, message, extra_of(message), now, moment.tokens[0]
-            )
-        except DynamoMQError as error:
-            results[place] = BatchResult(message, error)
-            return None
-        return _Begun(request, partial(_judge, settings, request, message, now))
+    def begin(places: Sequence[int]) -> Operation[dict[int, _Begun[BatchResult[T]]]]:
+        moment = yield from ask(Tick(tokens=len(places)))
+        begun = {}
+        for place, token in zip(places, moment.tokens, strict=True):
+            message = messages[place]
+            now = message.not_before(moment.now)
+            try:
+                request = holding.write_of(settings, rules, message, extra_of(message), now, token)
+            except DynamoMQError as error:
+                results[place] = BatchResult(message, error)
+            else:
+                judge = partial(_judge, settings, request, message, now)
+                begun[place] = _Begun(request, judge)
+        return begun
 
     keys = {place: id for (id, _), place in first.items()}
     yield from _in_batches(keys, begin, results, look=True)
@@ -303,7 +313,7 @@ class _Begun(Generic[R]):
 
 def _in_batches(
     keys: Mapping[int, Hashable],
-    begin: Callable[[int], Operation[_Begun[R] | None]],
+    begin: Callable[[Sequence[int]], Operation[dict[int, _Begun[R]]]],
     results: dict[int, R],
     *,
     look: bool = False,
@@ -318,7 +328,7 @@ def _in_batches(
     Args:
         keys: the entries' places in the whole; of those that have the same key, each is sent in a
             batch after the one before.
-        begin: makes an entry's write; ``None`` where it can't, and has added its result.
+        begin: makes the writes of some entries; where it can't, it has added their results.
         results: where they go, by place.
         look: whether to read the items that refused a write.
 
@@ -330,11 +340,7 @@ def _in_batches(
     failure: DynamoMQError | None = None
     is_first = True
     for places in _chunks(keys):
-        begun: dict[int, _Begun[R]] = {}
-        for place in places:
-            one = yield from begin(place)
-            if one is not None:
-                begun[place] = one
+        begun = yield from begin(places)
         if not begun:
             continue
         requests = [one.request for one in begun.values()]

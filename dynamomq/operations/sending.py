@@ -18,7 +18,7 @@ from dynamomq.errors import (
 from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.writing import Settings, at, message_of, onlooker_view, write
-from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
+from dynamomq.requests import Operation, Tick, Write, WriteReply, Written, ask
 from dynamomq.timestamps import format_instant
 from dynamomq.values import MAX_ITEM_BYTES, Value, item_size
 
@@ -73,21 +73,30 @@ def send(
         PayloadError: the message would be larger than an item can be.
     """
     moment = yield from ask(Tick(tokens=1, new_id=id is None))
-    request = put_of(settings, moment, data, id=id, delay=delay, headers=headers)
+    request = put_of(
+        settings,
+        moment.now,
+        moment.tokens[0],
+        data,
+        id=id or moment.id,
+        delay=delay,
+        headers=headers,
+    )
     try:
         reply = yield from write(request)
     except DynamoMQError as error:
         with_remedy(error, request.id)
         raise
-    return (yield from judged(settings, request, reply, moment, if_exists))
+    return (yield from judged(settings, request, reply, moment.now, if_exists))
 
 
 def put_of(
     settings: Settings,
-    moment: Moment,
+    now: int,
+    token: str,
     data: Value,
     *,
-    id: str | None,
+    id: str,
     delay: int,
     headers: Mapping[str, str] | None,
 ) -> Write:
@@ -97,15 +106,15 @@ def put_of(
         PayloadError: the message would be larger than an item can be.
     """
     arguments: dict[str, Value] = {
-        **at(settings, moment.now),
-        "id": id or moment.id,
+        **at(settings, now),
+        "id": id,
         "data": data,
-        "due": format_instant(moment.now + delay),
-        "token": moment.tokens[0],
+        "due": format_instant(now + delay),
+        "token": token,
     }
     if headers:
         arguments["headers"] = dict(headers)
-    request = Write(id or moment.id, _SEND, arguments)
+    request = Write(id, _SEND, arguments)
     _check_size(request)
     return request
 
@@ -124,7 +133,7 @@ def judged(
     settings: Settings,
     request: Write,
     reply: WriteReply,
-    begun: Moment,
+    begun: int,
     if_exists: Literal["raise", "return"],
 ) -> Operation[Message[Any]]:
     """Return the message that was sent, or that is there, by what the write was told.
@@ -137,7 +146,7 @@ def judged(
     sent = Message(request.whole_item, state, settings.codec, settings.table)
     if isinstance(reply, Written):
         return sent
-    existing = message_of(settings, reply.item, begun.now)
+    existing = message_of(settings, reply.item, begun)
     if existing.send_token == sent.send_token:
         return sent  # the refusal echoes our own success, whatever has happened to it since
     if reply.repeated:
