@@ -1,13 +1,15 @@
 """Handlers of several messages at once: failures by message, and answers that are none."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from dynamomq import Delivery, Reject, RetryAfter
+from dynamomq import Delivery, Queue, Reject, RetryAfter
+from dynamomq.requests import Request, WriteBatch
 from dynamomq.testing import FaultyEngine
-from tests.consumer.support import Notes, eventually, opened, running_in_batches
+from tests.consumer.support import PATIENCE, TABLE, Notes, eventually, opened, running_in_batches
+from tests.integration.scene import Between, Fronted
 
 
 def test_batches_are_as_large_as_can_be(storage: FaultyEngine) -> None:
@@ -105,3 +107,44 @@ def test_acknowledgements_of_a_batch_are_repeated(storage: FaultyEngine) -> None
         summary = consumer.stopped()
     assert len(seen) == 6
     assert (summary.succeeded, summary.lost) == (6, 0)
+
+
+def test_what_was_lost_is_not_acknowledged_with_the_rest(storage: FaultyEngine) -> None:
+    """A batch whose time is over is delivered again, also if nobody else has received it."""
+    queue = opened(storage, send=2, visibility_timeout=0.2)
+    seen: list[list[int]] = []
+
+    def handle(deliveries: Sequence[Delivery[Any]]) -> None:
+        seen.append([one.receive_count for one in deliveries])
+        if len(seen) == 1:
+            assert all(one.lease.lost.wait(PATIENCE) for one in deliveries)
+
+    with running_in_batches(queue, handle, heartbeat=False) as consumer:
+        eventually("the end of all", lambda: not queue.stats().standard.total)
+        summary = consumer.stopped()
+    assert seen[0] == [1, 1]
+    assert sorted(count for counts in seen[1:] for count in counts) == [2, 2]
+    assert (summary.lost, summary.succeeded) == (2, 2)
+
+
+class Counting(Between):
+    """A storage that notes how many writes each request has."""
+
+    sizes: ClassVar[list[int]] = []
+
+    def store(self, request: Request[Any]) -> Any:
+        """Note it, and carry it out."""
+        if isinstance(request, WriteBatch):
+            self.sizes.append(sum(one.rule.trigger == "delete" for one in request.writes))
+        return super().store(request)
+
+
+def test_a_batch_is_acknowledged_in_one_request(storage: FaultyEngine) -> None:
+    """25 deletes, one request."""
+    opened(storage, send=25)
+    queue: Queue[Any] = Queue(TABLE, engine=Fronted(storage, Counting))
+    Counting.sizes.clear()
+    with running_in_batches(queue, lambda _: None) as consumer:
+        eventually("the end of all", lambda: not queue.stats().standard.total)
+        assert consumer.stopped().succeeded == 25
+    assert [size for size in Counting.sizes if size] == [25]

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from dynamomq import Delivery, Queue, Reject, RetryAfter
+from dynamomq.drivers.base import Driver
+from dynamomq.requests import Request, Write
 from dynamomq.testing import FaultyEngine
-from tests.consumer.support import PATIENCE, Notes, behind, eventually, opened, running
+from tests.consumer.support import PATIENCE, TABLE, Notes, behind, eventually, opened, running
+from tests.integration.scene import Between, Fronted
 
 
 class Odd(BaseException):
@@ -286,3 +289,34 @@ def test_a_delivery_is_a_message(storage: FaultyEngine) -> None:
     with running(queue, handle) as consumer:
         assert consumer.summary().succeeded == 1
     assert shown == ["<Message 'm0' STANDARD.PROCESSING receive_count=1>"]
+
+
+class SlowDelete(Between):
+    """A storage whose reply to a delete is so late that a heartbeat comes first."""
+
+    def __init__(self, inner: Driver) -> None:
+        super().__init__(inner)
+        self.deleted, self.extended = threading.Event(), threading.Event()
+
+    def store(self, request: Request[Any]) -> Any:
+        """Carry it out, and wait where that is the point."""
+        reply = super().store(request)
+        trigger = request.rule.trigger if isinstance(request, Write) else ""
+        if trigger == "delete":
+            self.deleted.set()
+            assert self.extended.wait(PATIENCE)
+        elif trigger == "extend" and self.deleted.is_set():
+            self.extended.set()
+        return reply
+
+
+def test_a_heartbeat_after_the_acknowledgement_is_no_loss(storage: FaultyEngine) -> None:
+    """It is refused, because the message is deleted: that was ourselves, so nothing is lost."""
+    opened(storage, send=1)
+    slow: Queue[Any] = Queue(TABLE, engine=Fronted(storage, SlowDelete), visibility_timeout=1)
+    notes = Notes()
+    with running(slow, lambda _: None, concurrency=1, hooks=[notes]) as consumer:
+        eventually("its end", lambda: any(note[0] == "after" for note in notes.all))
+        summary = consumer.stopped()
+    assert notes.about("m0") == [("before", "m0", 1), ("after", "m0", 1)]
+    assert (summary.succeeded, summary.lost) == (1, 0)

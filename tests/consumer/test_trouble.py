@@ -102,7 +102,8 @@ def test_heartbeats_survive_an_outage(storage: FaultyEngine) -> None:
     storage.faults.time_out("extend", executed=False)
     with running(queue, handle) as consumer:
         eventually("its end", lambda: queue.get("m0").state == "DELETED")
-        assert consumer.stopped().succeeded == 1
+        summary = consumer.stopped()
+    assert (summary.succeeded, summary.retried, summary.lost) == (1, 0, 0)
 
 
 def test_trouble_with_the_fleet_is_no_outage(
@@ -162,7 +163,8 @@ def test_who_works_when_it_fails_has_its_grace(
         summary = running_one.summary()
     assert has_failed.is_set()
     assert isinstance(summary.error, MistakeError)
-    assert (summary.reason, summary.succeeded, summary.abandoned) == ("failed", 1, ())
+    assert (summary.reason, summary.succeeded, summary.retried) == ("failed", 1, 0)
+    assert summary.abandoned == ()
 
 
 def test_a_message_without_room_for_the_reason_is_given_back_without(
@@ -187,6 +189,26 @@ def test_a_message_without_room_for_the_reason_is_given_back_without(
     assert counts == [1, 2]
     assert (summary.retried, summary.dead_lettered, summary.lost) == (1, 1, 0)
     assert queue.get("m0").errors == ()
+
+
+def test_the_end_comes_though_nothing_can_be_acknowledged(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that keeps trying gives up with the grace; its message is named, and not lost."""
+    queue = opened(storage, send=1, visibility_timeout=3600)
+    storage.faults.time_out("delete", executed=False, times=1000)
+    with running(queue, lambda _: None, grace=0.1) as consumer:
+        eventually("a failure", lambda: messages_of(caplog, logging.WARNING, "Not settled yet"))
+        summary = consumer.stopped()
+    assert (summary.reason, summary.abandoned) == ("grace ended", ("m0",))
+    eventually("the end of the worker", lambda: not workers())
+    storage.faults.clear()
+    assert queue.get("m0").state == "STANDARD.PROCESSING"
+
+
+def workers() -> list[threading.Thread]:
+    """The worker threads that live."""
+    return [one for one in threading.enumerate() if one.name == "dynamomq-worker"]
 
 
 # --- what the log says -----------------------------------------------------------------------
