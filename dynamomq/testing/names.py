@@ -13,7 +13,7 @@ from typing import Any, Final
 from dynamomq import requests
 from dynamomq.checks import check_id
 from dynamomq.errors import InvalidArgumentError
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import CONSUMER, MESSAGE
 from dynamomq.requests import Request, Sleep, Tick, Write, WriteBatch
 
 __all__ = ["NAMES", "check_ids", "check_request_name", "described", "names_of", "places_of"]
@@ -31,7 +31,12 @@ def _snake_case(name: str) -> str:
 
 
 # Time's own steps are no requests.
-_WRITTEN = {step.trigger for step in MESSAGE.transitions if step.by != "time"}
+_WRITTEN = {
+    step.trigger
+    for machine in (MESSAGE, CONSUMER)
+    for step in machine.transitions
+    if step.by != "time"
+}
 
 NAMES: Final = tuple(sorted(_WRITTEN | _kinds()))
 """All names, sorted."""
