@@ -21,6 +21,7 @@ from dynamomq.errors import (
     OutcomeUnknownError,
     RequestRejectedError,
     ServiceError,
+    SetupError,
     StaleReceiptError,
 )
 from dynamomq.queue import Queue
@@ -173,6 +174,7 @@ class Crew(Generic[T]):
         for delivery in deliveries:
             self.leases.settle(delivery)
         done: list[Delivery[T]] = []
+        failed: list[tuple[Delivery[T], GiveBack | PutAside]] = []
         for delivery in deliveries:
             error = failures.get(delivery.id)
             verdict = self.judge.verdict(delivery, error, self.chance())
@@ -183,10 +185,13 @@ class Crew(Generic[T]):
                 self._note_lost(delivery)
             elif isinstance(verdict, Done):
                 done.append(delivery)
-            elif self._persistently(delivery, partial(self._give_up, delivery, verdict)):
+            else:
+                failed.append((delivery, verdict))
+        self._acknowledge(done)  # before what may take long, because it must not be done again
+        for delivery, verdict in failed:
+            if self._persistently(delivery, partial(self._give_up, delivery, verdict)):
                 retried = isinstance(verdict, GiveBack)
                 self.tally.count("retried" if retried else "dead_lettered")
-        self._acknowledge(done)
 
     def _still_held(self, deliveries: Sequence[Delivery[T]]) -> Sequence[Delivery[T]]:
         """Return what is still ours: a claim whose reply took its time may be over already."""
@@ -250,7 +255,7 @@ class Crew(Generic[T]):
             except (OutcomeUnknownError, RequestRejectedError) as error:
                 _LOG.warning("%s", error, extra=_about(delivery))
                 break
-            except (ServiceError, ContentionError) as error:
+            except (ServiceError, SetupError, ContentionError) as error:
                 _LOG.warning("Not settled yet: %s", error, extra=_about(delivery))
                 if self._gives_up.wait(self.chance() * pause):
                     break  # its lease ends, and another delivery follows

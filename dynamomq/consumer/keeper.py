@@ -11,7 +11,12 @@ from attrs import define, field
 
 from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.leases import Leases
-from dynamomq.errors import ContentionError, DynamoMQError, ServiceError
+from dynamomq.errors import (
+    ContentionError,
+    DynamoMQError,
+    IllegalTransitionError,
+    StaleReceiptError,
+)
 from dynamomq.queue import Queue
 from dynamomq.requests import MAX_BATCH
 
@@ -61,7 +66,7 @@ class Keeper(Generic[T]):
         for delivery, error in zip(due, self._errors_of_extending(due), strict=True):
             if error is None:
                 self.leases.extended(delivery, began)
-            elif isinstance(error, ServiceError) or error.retryable:
+            elif not isinstance(error, StaleReceiptError | IllegalTransitionError):
                 _LOG.warning("Not extended yet: %s", error, extra={"message_id": delivery.id})
                 self.leases.put_off(delivery, self.queue.surroundings.monotonic())
             elif self.leases.lose(delivery):
