@@ -380,7 +380,7 @@ class Queue(Generic[T]):
         outgoing = [self._outgoing(entry) for entry in entries]
         return self.run(operations.send_batch(self._settings, outgoing))
 
-    def _outgoing(self, entry: T | Entry[T]) -> operations.Outgoing | DynamoMQError:
+    def _outgoing(self, entry: T | Entry[T]) -> operations.Outgoing | SendResult[T]:
         whole: Entry[T] = entry if isinstance(entry, Entry) else Entry(entry)
         try:
             return operations.Outgoing(
@@ -390,7 +390,7 @@ class Queue(Generic[T]):
                 check_headers(whole.headers),
             )
         except DynamoMQError as error:
-            return error
+            return SendResult(whole.id if isinstance(whole.id, str) else "", error=error)
 
     def delete_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:
         """Acknowledge many messages, 25 a request (spec: BATCH-2).

@@ -76,7 +76,7 @@ class SendResult(Generic[T]):
     """What became of one message of ``send_batch``.
 
     Attributes:
-        id: its id; empty where it has none because it could not be encoded.
+        id: its id; empty where it was to have a fresh one and could not be encoded.
         message: as it was stored; ``None`` where it was not sent.
         error: why it was not; ``None`` where it was.
     """
@@ -118,13 +118,13 @@ class BatchResult(Generic[T]):
 
 
 def send_batch(
-    settings: Settings, entries: Sequence[Outgoing | DynamoMQError]
+    settings: Settings, entries: Sequence[Outgoing | SendResult[Any]]
 ) -> Operation[list[SendResult[Any]]]:
     """Send messages, and return what became of each, in order.
 
     Args:
         settings: the queue's.
-        entries: the messages; an error in the place of one that could not be encoded.
+        entries: the messages; a failure in the place of one that could not be encoded.
 
     Raises:
         SetupError: table or credentials are not right, and nothing has been sent.
@@ -133,8 +133,8 @@ def send_batch(
     results: dict[int, SendResult[Any]] = {}
     outgoing: dict[int, Outgoing] = {}
     for place, entry in enumerate(entries):
-        if isinstance(entry, DynamoMQError):
-            results[place] = SendResult("", error=entry)
+        if isinstance(entry, SendResult):
+            results[place] = entry
         else:
             outgoing[place] = entry
 

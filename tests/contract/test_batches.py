@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dynamomq.errors import (
     ClosedError,
@@ -143,6 +144,7 @@ def test_what_can_not_be_sent_keeps_nothing_from_being_sent(
     """Payloads, ids, delays and headers that are no good fail alone, and nothing raises."""
     bad: list[tuple[Any, type[Exception]]] = [
         (object(), PayloadError),
+        (Entry(object(), id="c"), PayloadError),
         ("x" * 400_000, PayloadError),
         (Entry(1, id=""), InvalidArgumentError),
         (Entry(1, delay=-1), InvalidArgumentError),
@@ -151,6 +153,7 @@ def test_what_can_not_be_sent_keeps_nothing_from_being_sent(
     results = queue.send_batch([Entry(1, id="a"), *(entry for entry, _ in bad), Entry(2, id="b")])
     assert [type(result.error) for result in results[1:-1]] == [kind for _, kind in bad]
     assert not any(result.ok or result.message for result in results[1:-1])
+    assert [result.id for result in results[1:3]] == ["", "c"]
     assert (results[0].ok, results[-1].ok) == (True, True)
     assert set(table.items()) == {"a", "b"}
 
@@ -261,14 +264,29 @@ def test_extended_messages_have_their_deadlines(queue: Queue[Any], clock: Manual
 def test_what_is_not_held_fails_alone(queue: Queue[Any], clock: ManualClock) -> None:
     """What can't be acknowledged has an error of its own, and the others are deleted."""
     held, other = received(queue, clock, 2)
-    anything: list[Any] = [held, queue.get(other.id), "a payload"]
+    strange = evolve(other, table="elsewhere")
+    anything: list[Any] = [held, queue.get(other.id), strange, "a payload"]
     results = queue.delete_batch(anything)
-    assert [type(result.error) for result in results] == [
-        type(None),
-        InvalidArgumentError,
-        InvalidArgumentError,
-    ]
+    assert results[0].ok
+    assert [type(result.error) for result in results[1:]] == [InvalidArgumentError] * 3
     assert queue.stats().standard.total == 1
+
+
+@EVERY_BATCH
+def test_dead_letters_are_finished_beside_other_messages(
+    queue: Queue[Any], table: Table, clock: ManualClock, trigger: str
+) -> None:
+    """BATCH-2: each entry follows the rule of its own queue, and stays in that unless deleted."""
+    arrange("DLQ.READY", queue, table, clock)
+    (alive,) = received(queue, clock, 1)
+    (dead,) = queue.receive(source="DLQ")
+    batch, _ = BATCHES[trigger]
+    results = batch(queue, [alive, dead])
+    assert [result.error for result in results] == [None, None]
+    items = [table.item(message.id) for message in (alive, dead)]
+    assert [item["version"] for item in items] == [alive.version + 1, dead.version + 1]
+    queues = [item.get("queue_type") for item in items]
+    assert queues == [None, None] if trigger == "delete" else queues == ["STANDARD", "DLQ"]
 
 
 # --- what is wrong with the whole call -------------------------------------------------------
@@ -332,7 +350,7 @@ def test_a_stream_that_is_left_releases_what_it_did_not_yield(
     stream = queue.stream(3, wait=0)
     first = next(stream)
     assert table.item("m2")["status"] == "PROCESSING"
-    stream.close()  # type: ignore[attr-defined]  # what Python does when a loop is left
+    stream.close()
     left = [table.item(f"m{number}") for number in range(3)]
     assert [(item["status"], item["receive_count"]) for item in left] == [
         ("PROCESSING", 1),
@@ -340,3 +358,69 @@ def test_a_stream_that_is_left_releases_what_it_did_not_yield(
         ("READY", 0),
     ]
     queue.delete(first)
+
+
+@pytest.mark.parametrize("way", ["break", "raise"])
+def test_a_loop_that_is_left_early_keeps_nothing_from_others(
+    queue: Queue[Any], table: Table, clock: ManualClock, way: str
+) -> None:
+    """However a loop ends, what it did not get is due, and its earlier deliveries still count."""
+    for message in received(queue, clock, 3):
+        queue.retry(message)
+        clock.advance(1)
+
+    def loop() -> None:
+        for _ in queue.stream(3, wait=0):
+            if way == "raise":
+                raise LookupError("in the loop")
+            break
+
+    if way == "raise":
+        with pytest.raises(LookupError, match="in the loop"):
+            loop()
+    else:
+        loop()
+    counts = {id: (item["status"], item["receive_count"]) for id, item in table.items().items()}
+    assert counts == {"m000": ("PROCESSING", 2), "m001": ("READY", 1), "m002": ("READY", 1)}
+
+
+def test_a_stream_releases_only_what_is_still_its_own(
+    queue: Queue[Any], table: Table, clock: ManualClock
+) -> None:
+    """What others have received since, because the loop took too long, is left to them."""
+    for number in range(2):
+        queue.send(number, id=f"m{number}")
+        clock.advance(1)
+    stream = queue.stream(2, wait=0)
+    next(stream)
+    clock.advance(TIMEOUT)
+    assert len(queue.receive(2)) == 2
+    before = table.items()
+    stream.close()
+    assert table.items() == before
+
+
+def test_a_stream_of_dead_letters(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
+    """It receives from the queue that it is told, for as long as it is told."""
+    arrange("DLQ.READY", queue, table, clock)
+    queue.send("alive", id="a")
+    (dead,) = queue.stream(source="DLQ", visibility_timeout=90, wait=0, until_empty=True)
+    assert dead.id == "m"
+    assert dead.due_at == clock.moment(90)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_messages": 0},
+        {"max_messages": 251},
+        {"wait": -1},
+        {"visibility_timeout": 0},
+        {"source": "NONE"},
+    ],
+    ids=str,
+)
+def test_a_stream_checks_its_arguments_at_once(queue: Queue[Any], wrong: dict[str, Any]) -> None:
+    """An argument that is out of range raises where the stream is made, not in the loop."""
+    with pytest.raises(InvalidArgumentError, match=next(iter(wrong))):
+        queue.stream(**wrong)
