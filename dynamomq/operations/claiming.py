@@ -36,7 +36,7 @@ RENEWAL = 10 * SECOND
 SETTLING = 12 * SECOND
 """How long after its beginning a consumer counts: longer than a renewal, so that all know it."""
 
-_QUICK_RENEWAL = SECOND  # while somebody settles
+_QUICK_LOOK = SECOND  # how often to look while somebody settles
 _INTRODUCTION = 5 * SECOND // 2  # longer than that: others who settle know the newcomer by then
 _REST = 10 * SECOND  # how long a candidate that was tried for is left alone
 _SPARE = 1.25  # candidates to read for each one wanted, times the number of consumers
@@ -44,8 +44,7 @@ _FEW = 4  # so that among the candidates of a small claim there is one of ours, 
 _NEGLECTED = 10  # times steal_after
 _MORE_PATIENCE = 3  # times, with those who are at work
 _LEAST, _MOST = 10, 1000  # candidates; ten cost no more than one
-_LOOKS = 3  # queries in one call, each for four times as many candidates
-_WIDER = 4
+_WIDER = 4  # times as many candidates, in the second look of a call; the third reads all it may
 
 _Key = tuple[str, str]
 """A message and its due time: a claim, or anything else that frees it again, changes that."""
@@ -78,6 +77,7 @@ class Claimer:
     trouble: DynamoMQError | None = None
     me: Member | None = None
     others: tuple[Member, ...] = ()
+    _looks_at: int = 0
     _renews_at: int = 0
     _begins_at: int = 0
     _defers_until: int = 0
@@ -89,19 +89,22 @@ class Claimer:
     _progress: dict[str, int] = field(factory=dict)
     _ranked: tuple[tuple[str, ...], tuple[str, ...], bool] = ((), (), False)
     _steals_at: int | None = None
+    _reach: int = 0
+    _saw_all_at: int = 0
 
     # --- with others -------------------------------------------------------------------------
 
     def attend(self, load: Load) -> Operation[None]:
         """Renew the lease and look who else is there, if it is time to."""
         moment = yield from ask(Tick())
-        if moment.now < self._renews_at and self._renews_at - moment.now <= RENEWAL:
+        if moment.now < self._looks_at <= moment.now + RENEWAL:
             return
-        self._renews_at = moment.now + RENEWAL
+        self._looks_at = moment.now + RENEWAL
         began = self.me is None
         try:
-            yield from self._show(load)
-            known = yield from members(self.source, moment.now)
+            if not moment.now < self._renews_at <= moment.now + RENEWAL:
+                yield from self._show(load)
+            known = yield from members(self.source)
         except (ServiceError, ContentionError) as error:
             self.trouble = error  # we go on with what we know
             return
@@ -110,21 +113,24 @@ class Claimer:
         self.others = tuple(one for one in known if me is None or one.id != me.id)
         settling = [*self.others, *([me] if me else [])]
         if any(one.since + SETTLING > moment.now for one in settling):
-            self._renews_at = moment.now + _QUICK_RENEWAL
+            self._looks_at = moment.now + _QUICK_LOOK
         if began and any(one.since + SETTLING > moment.now for one in self.others):
             self._begins_at = moment.now + _INTRODUCTION
 
     def _show(self, load: Load) -> Operation[None]:
         """Show oneself, or renew that."""
         if self.me is not None and not (yield from renew(self.me, load)):
-            self.me = None  # frozen for so long that storage has removed the entry
+            self.me = None  # frozen until storage removed the entry; or the clock was set back
+        moment = yield from ask(Tick())
         if self.me is None:
+            # The first answer tells the driver what time it is; an entry must not have a wrong one.
+            yield from members(self.source)
             self.me = yield from join(self.source, self.host, self.pid)
             self._defers_until = 0
         elif self._was_full and not load.full:
-            moment = yield from ask(Tick())  # some have not read yet that it is available again
-            self._defers_until = moment.now + SETTLING
+            self._defers_until = moment.now + SETTLING  # some do not know yet that it is available
         self._was_full = load.full
+        self._renews_at = moment.now + RENEWAL
 
     def leave(self) -> Operation[None]:
         """Tell the others that this consumer ends, if they can be told."""
@@ -137,7 +143,7 @@ class Claimer:
 
     def looks_again(self, now: int) -> int:
         """Return in how many nanoseconds there may be something to do that no message announces."""
-        reasons = [self._renews_at, *([self._begins_at] if self._begins_at > now else [])]
+        reasons = [self._looks_at, *([self._begins_at] if self._begins_at > now else [])]
         if self._steals_at is not None:
             reasons.append(self._steals_at)
         return max(0, min(reasons) - now)
@@ -156,25 +162,34 @@ class Claimer:
             return []
         claim = Claim(self.settings, self.source, self.timeout)
         found: list[Message[Any]] = []
-        chosen, _ = self._choose(wanted, moment.now)
+        chosen, left = self._choose(wanted, moment.now)
+        if self._saw_all_at <= moment.now < self._saw_all_at + self.steal_after:
+            chosen = [*chosen, *left][:wanted]
         if len(chosen) == wanted:
             yield from self._try(chosen, claim, found, moment.now)
-        window = max(wanted, _FEW) * (1 + len(self.others)) * _SPARE
-        for look in range(1, _LOOKS + 1):
+        for window in self._windows(wanted):
             if found:
                 break
-            more = yield from self._look(min(max(round(window), _LEAST), _MOST))
+            more = yield from self._look(window)
             moment = yield from ask(Tick())
             chosen, left = self._choose(wanted, moment.now)
             # Before taking from others, see whether there is something of our own further on.
-            is_all = not more or look == _LOOKS or window >= _MOST
-            yield from self._try(chosen or (left if is_all else []), claim, found, moment.now)
+            is_all = not more or window == _MOST
+            self._saw_all_at = moment.now if is_all else 0
+            if chosen or is_all:
+                self._reach = window
+                yield from self._try([*chosen, *left][:wanted], claim, found, moment.now)
             if is_all:
                 break
-            window *= _WIDER
         if not found and claim.hindrance is not None:
             raise claim.hindrance
         return found
+
+    def _windows(self, wanted: int) -> list[int]:
+        """Return how many candidates to read, wider each time; at first about what was enough."""
+        first = max(wanted, _FEW) * (1 + len(self.others)) * _SPARE
+        start = min(max(round(first), self._reach // 2, _LEAST), _MOST)
+        return sorted({start, min(_WIDER * start, _MOST), _MOST})
 
     def _look(self, limit: int) -> Operation[bool]:
         """Read what is due; tell whether there is more than was read."""
@@ -185,8 +200,14 @@ class Claimer:
         entries = [one for one in distinct(page) if _key(one) not in self._tried]
         self._note_progress(entries, moment.now, whole=page.cursor is None)
         self._candidates = {id_of(one): one for one in entries}
+        self._ranks = {id: rank for id, rank in self._ranks.items() if id in self._candidates}
         known = self._first_seen
-        self._first_seen = {key: known.get(key, moment.now) for key in map(_key, entries)}
+        seen = {key: known.get(key, moment.now) for key in map(_key, entries)}
+        if page.cursor is not None and entries:  # what a wider look has seen is still there
+            latest = str(entries[-1][DUE.name])
+            beyond = [(key, when) for key, when in known.items() if key[1] > latest]
+            seen.update(beyond[-_MOST:])
+        self._first_seen = seen
         return page.cursor is not None
 
     def _note_progress(self, entries: Sequence[Item], now: int, *, whole: bool) -> None:
@@ -214,7 +235,7 @@ class Claimer:
                 self._candidates.pop(id_of(candidate), None)
                 self._tried[_key(candidate)] = now
         if claim.lost:  # to whom?
-            self._renews_at = min(self._renews_at, now + _QUICK_RENEWAL)
+            self._looks_at = min(self._looks_at, now + _QUICK_LOOK)
 
     def _choose(self, wanted: int, now: int) -> tuple[list[Item], list[Item]]:
         """Return the oldest candidates that are ours, and what others have left for so long.

@@ -34,6 +34,7 @@ __all__ = [
 LEASE = 30 * SECOND
 """How long an entry counts after its last renewal, in nanoseconds."""
 
+_MARGIN = 15 * SECOND  # by which clocks may differ
 _KEPT = 3600 * SECOND  # how long after the lease storage removes the entry of one that died
 _PREFIX = "$consumer"
 _MOST = 1000  # entries in a page; a queue with more consumers than that has other troubles
@@ -120,11 +121,16 @@ def join(source: QueueType, host: str, pid: int) -> Operation[Member]:
 
 
 def renew(member: Member, load: Load) -> Operation[bool]:
-    """Prolong a consumer's lease and say how busy it is; false where its entry is there no more."""
+    """Prolong a consumer's lease and say how busy it is; tell whether its entry shows that now.
+
+    If not, the entry is there no more, or it was made by a clock that was ahead of today's.
+    """
     moment = yield from ask(Tick())
-    rule = _RENEW[load.full]
-    reply = yield from write(Write(member.id, rule, _lease(moment.now, load)))
-    return not isinstance(reply, Refused) or reply.item is not None
+    lease = _lease(moment.now, load)
+    reply = yield from write(Write(member.id, _RENEW[load.full], lease))
+    if isinstance(reply, Refused):  # it may be the echo of our own success
+        return reply.item is not None and reply.item.get(DUE.name) == lease["due"]
+    return True
 
 
 def leave(member: Member) -> Operation[None]:
@@ -132,9 +138,15 @@ def leave(member: Member) -> Operation[None]:
     yield from write(Write(member.id, _WITHDRAW, {}))
 
 
-def members(source: QueueType, now: int) -> Operation[tuple[Member, ...]]:
-    """Return the consumers of a queue whose leases last, as the index shows them."""
-    page = yield from persistently(Query(CONSUMERS, None, _MOST, since=format_instant(now)))
+def members(source: QueueType) -> Operation[tuple[Member, ...]]:
+    """Return the consumers of a queue whose leases last, as the index shows them.
+
+    An entry whose lease ends later than any can was made by a wrong clock, and is left out.
+    """
+    moment = yield from ask(Tick())
+    since, until = moment.now, moment.now + LEASE + _MARGIN
+    query = Query(CONSUMERS, format_instant(until), _MOST, since=format_instant(since))
+    page = yield from persistently(query)
     found = (_member(source, entry) for entry in page.entries)
     return tuple({member.id: member for member in found if member is not None}.values())
 
