@@ -23,7 +23,7 @@ from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.shrink import BUDGET
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.timeline import told
-from model_tests.simulator.worlds import RANDOM, WORLDS
+from model_tests.simulator.worlds import RANDOM, WORLDS, steps_in
 
 PROGRAM = "python -m model_tests.replay"
 
@@ -91,10 +91,14 @@ class Run:
 
     chooser: Chooser
     world: str = RANDOM
-    steps: int = runs.STEPS
+    steps: int = field()
     timeline: bool = False
     error: ViolationError | None = None
     simulation: Simulation = field(init=False)
+
+    @steps.default
+    def _steps(self) -> int:
+        return steps_in(self.world)
 
     def __attrs_post_init__(self) -> None:
         self.simulation = WORLDS[self.world](self.chooser, timeline=self.timeline)
@@ -111,7 +115,7 @@ class Run:
     def command(self) -> str:
         """The command that repeats it, by its decisions so far."""
         options = [f"--world {self.world}"] * (self.world != RANDOM)
-        options += [f"--steps {self.steps}"] * (self.steps != runs.STEPS)
+        options += [f"--steps {self.steps}"] * (self.steps != steps_in(self.world))
         return " ".join([PROGRAM, "schedule", *options, quote(encode(self.chooser.taken))])
 
     def repeated(self, choices: Sequence[int] | None = None, *, timeline: bool = False) -> Run:
@@ -120,10 +124,10 @@ class Run:
         return Run(chooser, self.world, self.steps, timeline).play()
 
 
-def command_of_seed(seed: int, steps: int = runs.STEPS, world: str = RANDOM) -> str:
+def command_of_seed(seed: int, steps: int | None = None, world: str = RANDOM) -> str:
     """Return the command that repeats the random run of a seed."""
     options = f" --world {world}" * (world != RANDOM)
-    options += f" --steps {steps}" * (steps != runs.STEPS)
+    options += f" --steps {steps}" * (steps not in (None, steps_in(world)))
     return f"{PROGRAM} seed{options} {seed}"
 
 
@@ -153,11 +157,12 @@ def shrunk(run: Run, budget: int = BUDGET) -> Run:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Repeat what the command line says; 1 if a property does not hold, otherwise 0."""
     given = _parser().parse_args(arguments)
+    steps = steps_in(given.world) if given.steps is None else given.steps
     if given.kind == "seed":
-        run = Run(Seeded(given.seed), given.world, given.steps, timeline=True)
-        command = command_of_seed(given.seed, given.steps, given.world)
+        run = Run(Seeded(given.seed), given.world, steps, timeline=True)
+        command = command_of_seed(given.seed, steps, given.world)
     else:
-        run = Run(Recorded(given.text), given.world, given.steps, timeline=True)
+        run = Run(Recorded(given.text), given.world, steps, timeline=True)
         command = None
     try:
         run.play()
@@ -190,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     for kind in (seed, schedule):
         kind.add_argument("--world", choices=WORLDS, default=RANDOM, help="where it takes place")
         kind.add_argument(
-            "--steps", type=int, default=runs.STEPS, help="before peace comes (%(default)s)"
+            "--steps", type=int, help=f"before peace comes ({runs.STEPS}, or what the world needs)"
         )
         kind.add_argument(
             "--shrink", action="store_true", help="first make a schedule that fails minimal"

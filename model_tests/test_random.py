@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,11 +14,15 @@ from dynamomq.timestamps import SECOND
 from model_tests.profiles import chosen, first_seed
 from model_tests.regressions import REGRESSIONS, WORLD, Regression
 from model_tests.replay import PROGRAM, Run, command_of_seed, report_of, shrunk
+from model_tests.simulator.calls import HINTS
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.simulation import Simulation
-from model_tests.simulator.worlds import CORRECTED, RANDOM
+from model_tests.simulator.worlds import CORRECTED, RANDOM, WORKERS
 from model_tests.tally import Tally
 from tests.support.figures import MILLISECONDS, figures
+
+WORKERS_RUNS = 120
+"""At most: a run with consumers is as long as six others."""
 
 RecordProperty = Callable[[str, object], None]
 
@@ -89,6 +94,29 @@ def test_properties_hold_where_wrong_clocks_are_corrected(record_property: Recor
     record_property("figures", figures("corrected clocks", {**tally.rows, **rows}))
     assert not tally.lacks()
     assert wrong > tally.runs
+
+
+def test_consumers_keep_their_promises(record_property: RecordProperty) -> None:
+    """Where those who receive are the library's consumers, all properties hold, and theirs do.
+
+    They are crashed, frozen, and told to stop; what they know of each other is wrong, late, or
+    removed. In the end one of them finishes everything, in a time that the number of entries
+    bounds. Each promise is put to the test, and each of a consumer's calls succeeds.
+    """
+    tally, seen, started = Tally(), Counter[str](), time.process_time()
+    for seed in itertools.islice(seeds(0), WORKERS_RUNS):
+        simulation = checked(seed, WORKERS)
+        tally.add(simulation)
+        seen.update(getattr(simulation.oracle, "seen", {}))
+    milliseconds = round((time.process_time() - started) * 1000)
+    rows = {name: tally.starting(f"{name}: ") for name in HINTS}
+    promises = {"promises": dict(sorted(seen.items()))}
+    record_property("figures", figures("consumers", {**tally.rows, **rows, **promises}))
+    speed = {"consumers": {"steps": tally.steps, MILLISECONDS: milliseconds}}
+    record_property("figures", figures("speed", speed))
+    wanted = (*HINTS, "extend", "retry", "release", "delete", "move_to_dlq")
+    assert not [name for name in wanted if not tally.counts[f"{name}: done"]]
+    assert {"HEARTBEAT", "REST", "DRAIN"} <= seen.keys()
 
 
 @pytest.mark.usefixtures("careless_sends")

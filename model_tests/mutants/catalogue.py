@@ -30,6 +30,7 @@ from model_tests.mutants.altering import (
     where,
 )
 from model_tests.mutants.clocks import CLOCKS
+from model_tests.mutants.consumers import CONSUMERS
 from model_tests.mutants.promises import PROMISES
 from model_tests.simulator import calls
 
@@ -337,5 +338,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *_others(),
     *PROMISES,
     *CLOCKS,
+    *CONSUMERS,
 )
 """All of them."""

@@ -18,13 +18,19 @@ from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.scopes import SCOPES
 from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.trace import TRACE
-from model_tests.simulator.worlds import RANDOM, WORLDS
+from model_tests.simulator.worlds import RANDOM, WORKERS, WORLDS
 
 SEEDS = range(300)
 """The runs with which mutants are hunted, and which the library itself passes."""
 
+SEEDS_OF_WORKERS = range(100)
+"""The same where runs are long, because each consumer has many threads."""
+
 SHRINKING = 400
 """How many runs may be spent on a shorter schedule."""
+
+SHRINKING_LONG = 150
+"""The same where runs are long."""
 
 
 class Story(Protocol):
@@ -104,6 +110,11 @@ class ScopeStory:
         return f"{exhaustive.report(self.scope, self.way)}\n(with the mutant: {command})"
 
 
+def seeds_in(world: str) -> range:
+    """Return the seeds of the runs in a world with which mutants are hunted."""
+    return SEEDS_OF_WORKERS if world == WORKERS else SEEDS
+
+
 def hunt(mutant: Mutant) -> Kill | None:
     """Look for what makes a mutant's property fail; ``None``: it survives.
 
@@ -117,13 +128,14 @@ def hunt(mutant: Mutant) -> Kill | None:
 
 def _hunt_in_runs(mutant: Mutant) -> Kill | None:
     steps = 0
-    for count, seed in enumerate(SEEDS, start=1):
+    for count, seed in enumerate(seeds_in(mutant.world), start=1):
         run = Run(Seeded(seed), mutant.world).play()
         steps += runs.steps_of(run.simulation)
         if run.error is not None and run.error.property_id == mutant.breaks:
-            found = Schedule(tuple(run.chooser.taken))
+            found = Schedule(tuple(run.chooser.taken), run.steps)
             stage = WORLDS[mutant.world]
-            short = shortened(found, mutant.breaks, SHRINKING, stage=stage)
+            budget = SHRINKING_LONG if mutant.world == WORKERS else SHRINKING
+            short = shortened(found, mutant.breaks, budget, stage=stage)
             where = f"run {count}" + f" ({mutant.world})" * (mutant.world != RANDOM)
             return Kill(where, steps, RunStory(short, mutant.world))
     return None

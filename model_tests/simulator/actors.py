@@ -25,6 +25,8 @@ KEPT = 1  # messages that an actor is done with, and might take up again by mist
 
 Choice = tuple[int, Plan | None]  # how likely, and what; None: to forget the oldest message
 
+CALLS, FORGETS = "calls", "forgets"
+
 _REASONS: tuple[tuple[tuple[str, Any], ...], ...] = ((), (("error", "why"),))
 """What is said when a delivery has failed: nothing, or why."""
 
@@ -103,7 +105,8 @@ class Actor:
     @property
     def removes(self) -> bool:
         """Whether it is about to remove a message, of which a tombstone will be left."""
-        return self.call is not None and self.call.plan.operation in ("delete", "cancel")
+        parts = self.call.parts if self.call else ()
+        return any(part.plan.operation in ("delete", "cancel") for part in parts)
 
     @property
     def is_looking(self) -> bool:
@@ -139,8 +142,29 @@ class Actor:
         found = self.role.choices(self)
         return (
             [weight for weight, _ in found],
-            [Fate("forgets" if plan is None else "calls", plan) for _, plan in found],
+            [Fate(FORGETS if plan is None else CALLS, plan) for _, plan in found],
         )
+
+    def act(self, fate: Fate) -> None:
+        """Do what is no call: forget the oldest message."""
+        assert fate.name == FORGETS, fate
+        self.held = self.held[1:]
+
+    @property
+    def clockmates(self) -> Sequence[str]:
+        """Who goes by the same clock."""
+        return (self.name,)
+
+    def set_clock(self, offset: int) -> None:
+        """Have the clock set."""
+        self.offset, self.waits = offset, False
+
+    def suffer(self) -> None:
+        """Something goes wrong that would not in a friendly world."""
+
+    def freeze(self, until: int) -> None:
+        """Do nothing before a time, whatever happens."""
+        self.wakes = until
 
     @cached_property
     def known_digest(self) -> tuple[object, ...]:
@@ -159,8 +183,12 @@ class Actor:
     def end(self, outcome: Outcome) -> None:
         """Be told how the call ended."""
         assert self.call is not None, "only a call ends"
-        operation, message = self.call.plan.operation, self.call.plan.message
         self.execution, self.in_doubt_since = None, None
+        for part, one in self.call.endings(outcome):
+            self._ended(part.plan, one)
+
+    def _ended(self, plan: Plan, outcome: Outcome) -> None:
+        operation, message = plan.operation, plan.message
         if outcome.error is not None:
             if message is not None and type(outcome.error).__name__ in _OVER:
                 self._finish(message)

@@ -75,6 +75,10 @@ class Caller(Protocol):
     def plan(self) -> Asked:
         """What was called."""
 
+    @property
+    def is_entry(self) -> bool:
+        """Whether it belongs to a batch, and is told what came of it when all of that is over."""
+
 
 def fail(property_id: str, what: str) -> NoReturn:
     """Raise that a property does not hold."""
@@ -82,6 +86,11 @@ def fail(property_id: str, what: str) -> NoReturn:
 
 
 # --- items -----------------------------------------------------------------------------------
+
+
+def is_entry(item: Item | None) -> bool:
+    """Tell whether it is no message, but a line in the list of consumers."""
+    return item is not None and str(item["id"]).startswith("$consumer#")
 
 
 def is_message(item: Item | None) -> bool:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
 from dynamomq import operations
 from dynamomq.errors import DynamoMQError
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import CONSUMER, MESSAGE
 from dynamomq.message import Message
-from dynamomq.operations import Settings
+from dynamomq.operations import Claimer, Load, Settings
 from dynamomq.operations.operating import edit
-from dynamomq.operations.writing import expiry
-from dynamomq.requests import Operation, Request
+from dynamomq.operations.writing import expiry, write
+from dynamomq.requests import Operation, Request, Tick, Write, ask
+from dynamomq.timestamps import SECOND, format_instant
+from dynamomq.values import Value
 
 # --- what is called --------------------------------------------------------------------------
+
+
+IDLE = Load()
+
+
+@frozen
+class Claiming:
+    """Somebody who claims together with others.
+
+    Attributes:
+        claimer: what it knows of them.
+        load: how busy it is.
+    """
+
+    claimer: Claimer
+    load: Load = IDLE
 
 
 @frozen
@@ -25,25 +43,31 @@ class Plan:
 
     Attributes:
         operation: its name.
-        id: the message that it is about, where it is named by its id.
+        id: the message that it is about, where it is named by its id; or the consumer's entry.
         message: the same, where it is one that was received.
         options: keyword arguments.
+        entries: of a batch: what each of them would be as a call of its own.
+        claiming: who claims, where that matters.
     """
 
     operation: str
     id: str | None = None
     message: Message[Any] | None = field(default=None, eq=False)
     options: tuple[tuple[str, Any], ...] = ()
+    entries: tuple[Plan, ...] = field(default=(), eq=False)
+    claiming: Claiming | None = field(default=None, eq=False)
 
     def __str__(self) -> str:
+        if self.entries:
+            return f"{self.operation}({', '.join(map(str, self.entries))})"
         about = self.id if self.message is None else f"{self.message.id} as {self.receipt}"
         shown = [about or "", *(f"{name}={value}" for name, value in self.options)]
         return f"{self.operation}({', '.join(filter(None, shown))})"
 
     @property
-    def subject(self) -> Message[Any] | str | None:
+    def subject(self) -> tuple[Plan, ...] | Message[Any] | Claiming | str | None:
         """What it is about, as the operation wants it."""
-        return self.id if self.message is None else self.message
+        return self.entries or self.claiming or self.message or self.id
 
     @property
     def receipt(self) -> str | None:
@@ -55,14 +79,30 @@ class Plan:
         """Why a delivery failed, or a message is put aside, if that is said."""
         return _BURIED if self.operation == "bury" else dict(self.options).get("error")
 
+    def asks_for(self, write: Write) -> bool:
+        """Tell whether a write is what this entry of a batch is carried out by."""
+        if self.message is None:
+            return ("data", write.arguments.get("data")) in self.options
+        return (self.message.id, self.receipt) == (write.id, write.arguments.get("receipt"))
+
 
 @frozen
 class Call:
-    """A plan that is being carried out: somebody's so-many-th call."""
+    """A plan that is being carried out: somebody's so-many-th call.
+
+    The entries of a batch are calls, too: the last ones of so many.
+
+    Attributes:
+        actor: who calls.
+        number: the how many-th it is.
+        plan: what is called.
+        is_entry: whether it is the entry of a batch: what came of it is told when all have ended.
+    """
 
     actor: str
     number: int
     plan: Plan
+    is_entry: bool = False
 
     @property
     def name(self) -> tuple[str, int]:
@@ -73,7 +113,33 @@ class Call:
         """Call the operation: a generator that has not begun yet."""
         plan = self.plan
         subject = [] if plan.subject is None else [plan.subject]
-        return OPERATIONS[plan.operation](settings, *subject, **dict(plan.options))
+        found = (
+            one[plan.operation] for one in (OPERATIONS, HINTS, BATCHES) if plan.operation in one
+        )
+        return next(found)(settings, *subject, **dict(plan.options))
+
+    @property
+    def parts(self) -> Sequence[Call]:
+        """The calls of which it consists: itself, or the entries of a batch."""
+        entries = self.plan.entries
+        if not entries:
+            return (self,)
+        first = self.number - len(entries) + 1
+        return [Call(self.actor, first + n, entry, True) for n, entry in enumerate(entries)]
+
+    def part_of(self, write: Write) -> Call:
+        """The part that a write belongs to."""
+        if not self.plan.entries:
+            return self
+        return next(part for part in self.parts if part.plan.asks_for(write))
+
+    def endings(self, outcome: Outcome) -> Iterator[tuple[Call, Outcome]]:
+        """How each part has ended, by how the whole has."""
+        if not self.plan.entries or outcome.error is not None:
+            yield from ((part, outcome) for part in self.parts)
+            return
+        for part, result in zip(self.parts, outcome.result, strict=True):
+            yield part, Outcome(result.message, result.error)
 
     def __str__(self) -> str:
         return f"{self.actor}'s {self.plan}"
@@ -81,6 +147,19 @@ class Call:
 
 def _send(settings: Settings, id: str | None = None, *, data: str, delay: int) -> Operation[Any]:
     return operations.send(settings, data, id=id, delay=delay)
+
+
+def _send_batch(settings: Settings, entries: Sequence[Plan]) -> Operation[Any]:
+    wanted = [(entry.id, dict(entry.options)) for entry in entries]
+    outgoing = [operations.Outgoing(one["data"], id, one["delay"]) for id, one in wanted]
+    return operations.send_batch(settings, outgoing)
+
+
+def _with_messages(batch: Callable[..., Operation[Any]]) -> Callable[..., Operation[Any]]:
+    def call(settings: Settings, entries: Sequence[Plan], **options: Any) -> Operation[Any]:
+        return batch(settings, [entry.message for entry in entries], **options)
+
+    return call
 
 
 def _bury(settings: Settings, id: str) -> Operation[Any]:
@@ -95,6 +174,40 @@ def _cancel(settings: Settings, id: str) -> Operation[Any]:
     return edit(settings, _CANCEL, id, lambda _seen, now: {"expires_at": expiry(settings, now)})
 
 
+def _claim(
+    _settings: Settings, claiming: Claiming, *, max_messages: int
+) -> Operation[list[Message[Any]]]:
+    return claiming.claimer.claim(max_messages, claiming.load)
+
+
+def _attend(_settings: Settings, claiming: Claiming) -> Operation[None]:
+    return claiming.claimer.attend(claiming.load)
+
+
+def _leave(_settings: Settings, claiming: Claiming) -> Operation[None]:
+    return claiming.claimer.leave()
+
+
+def _pretend(_settings: Settings, id: str, *, longer: int) -> Operation[None]:
+    """Make an entry for a consumer that is not there."""
+    moment = yield from ask(Tick())
+    ends = moment.now + longer
+    arguments: dict[str, Value] = {
+        "id": id,
+        "now": format_instant(moment.now),
+        "due": format_instant(ends),
+        "expires_at": ends // SECOND,
+        **dict.fromkeys(("host", "pid", "in_flight", "rate"), 0),
+    }
+    yield from write(Write(id, _REGISTER, arguments))
+
+
+def _remove(_settings: Settings, id: str) -> Operation[None]:
+    """Remove the entry of a consumer, whether that is there or not."""
+    yield from write(Write(id, _WITHDRAW, {}))
+
+
+_REGISTER, _WITHDRAW = CONSUMER.rule("register"), CONSUMER.rule("withdraw")
 _BURIED = "buried"  # why
 _UPDATE, _CANCEL = MESSAGE.rule("update"), MESSAGE.rule("cancel")
 
@@ -112,6 +225,25 @@ OPERATIONS: Mapping[str, Callable[..., Operation[Any]]] = {
     "update": _update,
     "cancel": _cancel,
 }
+"""What can be called with messages in mind."""
+
+BATCHES: Mapping[str, Callable[..., Operation[Any]]] = {
+    "send_batch": _send_batch,
+    "extend_batch": _with_messages(operations.extend_batch),
+    "retry_batch": _with_messages(operations.retry_batch),
+    "release_batch": _with_messages(operations.release_batch),
+    "delete_batch": _with_messages(operations.delete_batch),
+}
+"""The same with several messages at once."""
+
+HINTS: Mapping[str, Callable[..., Operation[Any]]] = {
+    "claim": _claim,
+    "attend": _attend,
+    "leave": _leave,
+    "pretend": _pretend,
+    "remove": _remove,
+}
+"""What consumers call who know of each other, and what makes them know it wrong."""
 
 # --- how far it has come ---------------------------------------------------------------------
 
@@ -152,6 +284,23 @@ class Execution(Protocol):
 
     def answered(self, answer: Answer) -> Execution:
         """The execution one step further on; the old one must not be used any more."""
+
+
+@frozen
+class Late:
+    """An attempt that the network still holds, while the SDK has repeated or given up.
+
+    Attributes:
+        write: what was asked for.
+        call: by what.
+        until: the true time before which it is executed, if it is.
+        together: whether there are other writes in the request.
+    """
+
+    write: Write = field(eq=False)
+    call: Call
+    until: int
+    together: bool = False
 
 
 @define(eq=False)

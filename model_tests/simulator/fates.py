@@ -95,6 +95,8 @@ CRASHED_AFTER = Fate("crashes, the request being executed", executes=True, is_fa
 FAULTS = tuple(one for one in list(vars().values()) if isinstance(one, Fate) and one.is_fault)
 """All that a friendly world would not do."""
 
+UNTIL_NEXT = "leaps to the next who wakes:"
+
 Weighted = tuple[tuple[int, Fate], ...]
 
 _AT_ANY_TIME: Weighted = ((1, CRASHED), (3, FROZEN))

@@ -22,6 +22,7 @@ from model_tests.simulator.asked import (
     check_tombstone,
     fail,
     instant,
+    is_entry,
     is_held,
     is_message,
     longer,
@@ -31,6 +32,10 @@ from model_tests.simulator.asked import (
 __all__ = ["Oracle", "ViolationError"]
 
 HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
+RECEIVERS = ("receive", "claim")
+HINTS = ("attend", "leave", "pretend", "remove")
+"""Operations that are about consumers, not about messages."""
+
 OPERATORS = ("bury", "redrive", "update", "reschedule", "cancel")
 
 NOTHING_DONE = (
@@ -171,6 +176,8 @@ class Oracle:
             old: the item before; ``None``: there was none.
             new: the item after; ``None``: there is none.
         """
+        if is_entry(old or new):
+            return
         if call is None:
             self._expired(time, old)
             return
@@ -198,11 +205,11 @@ class Oracle:
         plan = call.plan
         if error in NOTHING_DONE:
             self._was_refused(call, error)
-        elif error is not None:
+        elif error is not None or plan.operation in HINTS:
             pass  # nothing was promised
         elif plan.operation == "send":
             self._check_accepted(call, result.item)
-        elif plan.operation == "receive":
+        elif plan.operation in RECEIVERS:
             self._check_number(call, len(result))
             for message in result:
                 self._delivered(call, message.item)
@@ -283,7 +290,7 @@ class Oracle:
         operation = call.plan.operation
         if new["data"] != old["data"] and operation != "update":
             fail("NO-LOSS", f"{call} changed the payload")
-        if operation == "receive":
+        if operation in RECEIVERS:
             self._received(time, call, old, new)
         elif operation in HOLDERS:
             self._check_receipt(call, old)
@@ -298,10 +305,10 @@ class Oracle:
 
     def _check_kept(self, call: Caller, old: Item, new: Item) -> None:
         """What the write left is right but for who holds it, which has been judged."""
-        claimed = call.plan.operation == "receive" and is_held(new)
+        claimed = call.plan.operation in RECEIVERS and is_held(new)
         if not claimed:
             check_due(call, old, new)
-        exhausted = call.plan.operation == "receive" and not claimed
+        exhausted = call.plan.operation in RECEIVERS and not claimed
         check_failures(call, old, new, exhausted=exhausted)
         count, claims = new["receive_count"], self._life(new).claims
         if count != claims:
@@ -386,7 +393,7 @@ class Oracle:
 
     def _was_refused(self, call: Caller, error: str) -> None:
         operation = call.plan.operation
-        if operation in ("extend", "receive"):
+        if operation in ("extend", *RECEIVERS):
             return  # an extension that is over matters to nobody; a receive may have claimed more
         if call.name in self._effective:
             broken = "DEDUP" if operation == "send" else "FENCED"
@@ -449,7 +456,7 @@ class Oracle:
 
     def _extended(self, call: Caller, item: Item) -> None:
         receipt = str(call.plan.receipt)
-        if self._lives[self._deliveries[receipt].id].receipt != receipt:
+        if self._lives[self._deliveries[receipt].id].receipt != receipt and not call.is_entry:
             fail("FENCED", f"{call} succeeded, but the delivery is over")
         if instant(item["queue_add_timestamp"]) < self._delayed[call.name]:
             fail("NO-DOUBLE", f"{call} ends before it was asked to")
@@ -458,7 +465,8 @@ class Oracle:
     def _promised(self, call: Caller, receipt: str, item: Item, **changes: Any) -> None:
         """A holder was told its deadline: the one that all others go by."""
         delivery, due = self._deliveries[receipt], instant(item["queue_add_timestamp"])
-        if due != delivery.deadline:
+        extended_since = call.is_entry and due < delivery.deadline
+        if due != delivery.deadline and not extended_since:
             held = f"it is held until {_text(delivery.deadline)}"
             fail("NO-DOUBLE", f"{call} told of a deadline at {_text(due)}, but {held}")
         self._deliveries[receipt] = evolve(delivery, promised=due, **changes)

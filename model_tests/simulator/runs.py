@@ -8,6 +8,7 @@ from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
 from model_tests.simulator.actors import Actor, Consumer, Operator, Producer, Role
+from model_tests.simulator.asked import is_entry
 from model_tests.simulator.choices import Chooser
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.movers import KINDS
@@ -112,6 +113,9 @@ def come_to_an_end(simulation: Simulation) -> None:
     Raises:
         ViolationError: it does not, within a bounded number of steps (PROGRESS).
     """
+    if simulation.ending is not None:
+        simulation.ending(simulation)
+        return
     role = Consumer(calls=10**6, batches=(10,), timeouts=(TIMEOUT,), ways=((1, "delete"),))
     sound = Actor("survivor", role)
     if any(actor.estimator is not None for actor in simulation.actors.values()):
@@ -120,7 +124,7 @@ def come_to_an_end(simulation: Simulation) -> None:
     simulation.make_peace(sound)
     limit = STEPS_TO_THE_END * (1 + len(simulation.items))
     for _ in range(limit):
-        left = [item for item in simulation.items.values() if _is_unfinished(item)]
+        left = [item for item in simulation.items.values() if is_unfinished(item)]
         survivor = simulation.actors["survivor"]
         if not left and survivor.execution is None:
             return
@@ -134,8 +138,9 @@ def come_to_an_end(simulation: Simulation) -> None:
     raise ViolationError("PROGRESS", f"after {limit} steps without faults there are still {ids}")
 
 
-def _is_unfinished(item: Item) -> bool:
-    return item["status"] != "DELETED" and item.get("queue_type") != "DLQ"
+def is_unfinished(item: Item) -> bool:
+    """Tell whether it is a message that somebody has still to deal with."""
+    return not is_entry(item) and item["status"] != "DELETED" and item.get("queue_type") != "DLQ"
 
 
 def _wait_for(simulation: Simulation, items: list[Item], survivor: Actor) -> None:

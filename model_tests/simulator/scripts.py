@@ -204,7 +204,9 @@ def _peace(world: Simulation) -> ViolationError | None:
 
 
 def _name(fate: Fate) -> Hashable:
-    """What happens, without payloads: those tell how many calls there were before."""
+    """What happens, without what depends on the steps before: payloads, and how long one slept."""
+    if fate.name == fates.UNTIL_NEXT:
+        return fate.name
     if not isinstance(fate.detail, Plan):
         return fate.name, fate.detail
     plan = fate.detail

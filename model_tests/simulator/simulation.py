@@ -8,8 +8,9 @@ random runs, recorded ones and exhaustive searches.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
+from itertools import starmap
 from typing import Any
 
 from attrs import define, evolve, field, frozen
@@ -32,7 +33,7 @@ from dynamomq.timestamps import SECOND
 from dynamomq.values import Item
 from model_tests.simulator import fates
 from model_tests.simulator.actors import Actor
-from model_tests.simulator.calls import Answer, Call, Live, Plan, Remembered
+from model_tests.simulator.calls import Answer, Call, Late, Live, Plan, Remembered
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.index import IndexView
 from model_tests.simulator.movers import CLOCKS, EXPIRY, INDEX, LATE, TIME, Mover
@@ -74,15 +75,6 @@ class Rules:
 
 
 @frozen
-class Late:
-    """An attempt that the network still holds, while the SDK has repeated or given up."""
-
-    write: Write = field(eq=False)
-    call: Call
-    until: int
-
-
-@frozen
 class Moved:
     """One entry of the timeline.
 
@@ -120,6 +112,7 @@ class Simulation:
         late: attempts that may still be executed.
         timeline: what has happened, if it is kept.
         counts: how often what has happened, over all copies.
+        ending: brings it to an end in peace, where that is not as in other worlds.
     """
 
     settings: Settings
@@ -133,6 +126,7 @@ class Simulation:
     late: tuple[Late, ...] = ()
     timeline: list[Moved] | None = None
     counts: Counter[str] = field(factory=Counter)
+    ending: Callable[[Simulation], None] | None = None
     _changes: list[tuple[Item | None, Item | None]] = field(factory=list)
     _answer: Answer | None = None
     _shares_index: bool = False
@@ -227,7 +221,7 @@ class Simulation:
             names = ("executes",) if self.rules.search else ("executes", "is dropped")
             return _evenly(Fate(name, n) for n in range(len(self.late)) for name in names)
         if mover is TIME:
-            return _evenly(Fate("leaps", leap) for leap in self._leaps())
+            return _evenly(starmap(Fate, self._leaps()))
         if mover is CLOCKS:
             return _evenly(
                 Fate("jumps", (name, offset))
@@ -264,7 +258,7 @@ class Simulation:
         """Whether nobody has anything left to do."""
         return all(actor.is_done for actor in self.actors.values())
 
-    def _leaps(self) -> list[int]:
+    def _leaps(self) -> list[tuple[str, int]]:
         """By how much time may leap, shortest first: not past what must have happened by then."""
         if self.rules.leaps_left == 0:
             return []
@@ -272,8 +266,9 @@ class Simulation:
         doubts += [late.until - self.rules.late_within for late in self.late]
         most = min(doubts) + self.rules.late_within - self.time if doubts else None
         asleep = [a.wakes - self.time for a in self.actors.values() if a.wakes > self.time]
-        wanted = ([min(asleep)] if asleep else []) + list(self.rules.leaps)
-        return [leap for leap in wanted if most is None or leap < most]
+        wanted = [(fates.UNTIL_NEXT, min(asleep))] if asleep else []
+        wanted += [("leaps", leap) for leap in self.rules.leaps]
+        return [(name, leap) for name, leap in wanted if most is None or leap < most]
 
     def _expired(self) -> list[str]:
         now = self.time // SECOND
@@ -319,7 +314,7 @@ class Simulation:
         self.late = self.late[: fate.detail] + self.late[fate.detail + 1 :]
         if fate.name == "executes":
             self._own_oracle().failed(late.call)
-            self._execute(late.write, late.call)
+            self._execute(late.write, late.call, together=late.together)
 
     def _leap(self, fate: Fate) -> None:
         self.time += fate.detail
@@ -334,13 +329,13 @@ class Simulation:
 
     def _jump(self, fate: Fate) -> None:
         name, offset = fate.detail
-        actor = self._own_actor(name)
-        actor.offset, actor.waits = offset, False
+        for mate in self.actors[name].clockmates:
+            self._own_actor(mate).set_clock(offset)
+            self._own_oracle().clock(mate, offset)
         if self.rules.jumps_left:
             self.rules = evolve(self.rules, jumps_left=self.rules.jumps_left - 1)
         if not self.rules.jumps_left and not self.rules.leaps_left:
             self._wake()
-        self._own_oracle().clock(name, offset)
 
     def _remove(self, fate: Fate) -> None:
         old = self.items.pop(fate.detail)
@@ -348,41 +343,44 @@ class Simulation:
         self._changes.append((old, None))
         self._own_oracle().changed(self.time, None, "", old, None)
 
-    def make_peace(self, survivor: Actor) -> None:
-        """End all faults: everybody dies, late attempts are executed, one sound actor is left."""
+    def make_peace(self, *survivors: Actor) -> None:
+        """End all faults: everybody dies, late attempts are executed, sound actors are left."""
         for name in list(self.actors):
             self._own_actor(name).crash()
         while self.late:
             self.take(LATE, Fate("executes", 0))
         self._own_index().catch_up()
         self.rules = evolve(self.rules, faults=0, leaps=(), offsets=())
-        self.actors = {**self.actors, survivor.name: survivor}
-        self._own_oracle().clock(survivor.name, survivor.reckoning(self.time).nanoseconds)
+        for survivor in survivors:
+            self.actors = {**self.actors, survivor.name: survivor}
+            self._own_oracle().clock(survivor.name, survivor.reckoning(self.time).nanoseconds)
 
     # --- actors ------------------------------------------------------------------------------
 
     def _move(self, actor: Actor, fate: Fate) -> None:
         if fate.is_fault:
             self.counts[f"fault: {fate.name}"] += 1
+            actor.suffer()
             if self.rules.faults:
                 self.rules = evolve(self.rules, faults=self.rules.faults - 1)
         if isinstance(fate.detail, Plan):
             self._begin(actor, fate.detail)
-        elif actor.execution is None:
-            actor.held = actor.held[1:]  # it forgets its oldest message
         elif fate is fates.FROZEN:
-            actor.wakes = self.time + FREEZE
+            actor.freeze(self.time + FREEZE)
         elif fate is fates.WAITS:
             actor.waits = True
         elif fate is fates.CRASHED:
             actor.crash()
+        elif actor.execution is None:
+            actor.act(fate)
         else:
             self._carry_out(actor, actor.execution.request, fate)
 
     def _begin(self, actor: Actor, plan: Plan) -> None:
-        actor.calls += 1
+        actor.calls += max(1, len(plan.entries))
         call = Call(actor.name, actor.calls, plan)
-        self._own_oracle().began(call, self.time)
+        for part in call.parts:
+            self._own_oracle().began(part, self.time)
         actor.call, actor.ticks, actor.since = call, 0, self.time + actor.offset
         if self.rules.search:
             key = (call, id(plan.message))
@@ -431,24 +429,27 @@ class Simulation:
         tokens = tuple(f"{name}.{n}" for n in range(tick.tokens))
         chance = (actor.calls * 7 + actor.ticks * 3) % 10 / 10
         id = f"{actor.name}.{actor.calls}"
-        return Answer(Moment(now, tokens, id, chance, reckoning.uncertainty), key=now)
+        ids = tuple(f"{name}-{n}" for n in range(tick.ids))
+        return Answer(Moment(now, tokens, id, chance, reckoning.uncertainty, ids), key=now)
 
     def _write(self, actor: Actor, writes: Sequence[Write], fate: Fate) -> None:
         """One attempt of the SDK to have one write, or a batch of them, carried out."""
         call = actor.call
         assert call is not None, "only a call writes"
         batch = isinstance(actor.execution and actor.execution.request, WriteBatch)
+        together = len(writes) > 1
         replies: list[Any] = []
         for place, write in enumerate(writes):
+            part = call.part_of(write)
             if fate.spares(place):
                 if fate.fails_late:
-                    self._execute(write, call)
+                    self._execute(write, part, together=together)
                 replies.append(fate.answer_to_one)
             elif fate.executes:
-                replies.append(self._attempt(write, call, actor, shown=len(writes) == 1))
+                replies.append(self._attempt(write, part, actor, together=together))
             elif fate is fates.LATE:
                 until = (actor.in_doubt_since or self.time) + self.rules.late_within
-                self.late = (*self.late, Late(write, call, until))
+                self.late = (*self.late, Late(write, part, until, together))
         if fate.is_doubtful and actor.in_doubt_since is None:
             actor.in_doubt_since = self.time
         if fate is fates.CRASHED_AFTER:
@@ -461,20 +462,20 @@ class Simulation:
         else:
             actor.attempts += 1
 
-    def _attempt(self, write: Write, call: Call, actor: Actor, *, shown: bool) -> Answer:
+    def _attempt(self, write: Write, call: Call, actor: Actor, *, together: bool) -> Answer:
         repeated = actor.attempts > 0
         key = (id(self.items.get(write.id)), repeated)
-        reply = self._execute(write, call)
+        reply = self._execute(write, call, together=together)
         if isinstance(reply, Refused):
             reply = evolve(reply, repeated=repeated)
-            if not shown:
+            if together:
                 reply = evolve(reply, item=None, shown=False)
         return Answer(reply, key=key)
 
-    def _execute(self, write: Write, call: Call) -> WriteReply:
+    def _execute(self, write: Write, call: Call, *, together: bool) -> WriteReply:
         """Carry a write out in the base table, for everyone to see."""
         old = self.items.get(write.id)
-        effect = self.table.write(self.items, write)
+        effect = self.table.write(self.items, write, together=together)
         self.counts["written" if effect.changed else "refused"] += 1
         if not effect.changed:
             return effect.reply
@@ -494,8 +495,8 @@ class Simulation:
         assert actor.execution is not None, "only a call is answered"
         actor.attempts = 0
         actor.answered(self.time, failed=answer.error is not None)
-        if answer.error is not None and actor.call is not None:
-            self._own_oracle().failed(actor.call)
+        for part in actor.call.parts if answer.error is not None and actor.call else ():
+            self._own_oracle().failed(part)
         actor.execution = actor.execution.answered(answer)
         self._conclude(actor)
 
@@ -503,9 +504,10 @@ class Simulation:
         """Tell everyone how an actor's call has ended, if it has: it may have asked for nothing."""
         outcome = actor.execution.outcome if actor.execution else None
         if outcome is not None and actor.call is not None:
-            name = None if outcome.error is None else type(outcome.error).__name__
-            self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
-            self._own_oracle().ended(self.time, actor.call, outcome.result, name)
+            for part, one in actor.call.endings(outcome):
+                name = None if one.error is None else type(one.error).__name__
+                self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
+                self._own_oracle().ended(self.time, part, one.result, name)
             actor.end(outcome)
 
 

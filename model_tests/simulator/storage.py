@@ -6,7 +6,7 @@ from attrs import define, field, frozen
 
 from dynamomq.drivers.local import Change, LocalEngine
 from dynamomq.drivers.local.engine import LocalDriver
-from dynamomq.requests import CreateTable, Write, WriteReply
+from dynamomq.requests import CreateTable, Refused, Write, WriteReply
 from dynamomq.table import TableDefinition
 from dynamomq.values import Item
 from tests.support.embedded import custom_rule, put
@@ -51,9 +51,14 @@ class BaseTable:
         self._driver = engine.open(TableDefinition())
         self._driver.execute(CreateTable())
 
-    def write(self, items: Items, write: Write) -> Effect:
-        """Carry out one write on the item that it is about."""
+    def write(self, items: Items, write: Write, *, together: bool = False) -> Effect:
+        """Carry out one write on the item that it is about.
+
+        Together with others a put is an insert, which is refused by any item.
+        """
         old = items.get(write.id)
+        if together and old is not None and write.rule.kind == "put":
+            return Effect(Refused(old), old, changed=False)
         if not self.remember:
             return self._carried_out(write, old)
         key = (id(old), id(write))

@@ -1,9 +1,9 @@
-"""Trace validation: what happened to each item is a walk through the machine's diagram.
+"""Trace validation: what happened to each item is a walk through its machine's diagram.
 
-Every change is made again from the machine's own tables. In the executable machine of the package
-``transitions`` the item's state before it must be a source of the trigger, and the state after it
-the destination; one of those transitions' guards must hold; and its effects, applied to the item
-before, must make the item after, to the last attribute.
+Every change, of a message or of a consumer's entry, is made again from the machine's own tables. In
+the executable machine of the package ``transitions`` the item's state before it must be a source of
+the trigger, and the state after it the destination; one of those transitions' guards must hold; and
+its effects, applied to the item before, must make the item after, to the last attribute.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from functools import cache
 
 from dynamomq.effects import apply_effects
 from dynamomq.expressions import EffectError
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import CONSUMER, MESSAGE
 from dynamomq.requests import Write
-from dynamomq.rules import Transition, executable
+from dynamomq.rules import StateMachine, Transition, executable
 from dynamomq.values import Item
+from model_tests.simulator.asked import is_entry
 from model_tests.simulator.oracle import ViolationError
 
 TRACE = "TRACE"
@@ -24,13 +25,14 @@ TRACE = "TRACE"
 def check_change(write: Write, old: Item | None, new: Item | None) -> None:
     """Raise :class:`ViolationError` unless the machine has the step that a write has made."""
     trigger, arguments = write.rule.trigger, write.arguments
-    before = MESSAGE.state_of(old, arguments).name
-    after = MESSAGE.state_of(new, arguments).name
-    if after not in _destinations(trigger, before):
+    machine = CONSUMER if is_entry(old or new) else MESSAGE
+    before = machine.state_of(old, arguments).name
+    after = machine.state_of(new, arguments).name
+    if after not in _destinations(machine, trigger, before):
         raise ViolationError(TRACE, f"{trigger} led {write.id} from {before} to {after}")
     allowed = [
         step
-        for step in _steps(trigger, before)
+        for step in _steps(machine, trigger, before)
         if step.destination == after and step.guard.evaluate(old or {}, arguments)
     ]
     if not allowed:
@@ -57,13 +59,13 @@ def _differences(one: Item, other: Item) -> list[str]:
 
 
 @cache
-def _destinations(trigger: str, source: str) -> frozenset[str]:
-    found = executable(MESSAGE).get_transitions(trigger, source)
+def _destinations(machine: StateMachine, trigger: str, source: str) -> frozenset[str]:
+    found = executable(machine).get_transitions(trigger, source)
     return frozenset(str(one.dest) for one in found)
 
 
 @cache
-def _steps(trigger: str, source: str) -> tuple[Transition, ...]:
+def _steps(machine: StateMachine, trigger: str, source: str) -> tuple[Transition, ...]:
     return tuple(
-        step for step in MESSAGE.transitions if step.trigger == trigger and step.source == source
+        step for step in machine.transitions if step.trigger == trigger and step.source == source
     )

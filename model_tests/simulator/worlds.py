@@ -4,7 +4,9 @@
 less to do, so that a schedule can be drawn and shrunk as a whole. In ``USERS`` everyone may call
 anything that the machine has a trigger for: there rules decide, one call and one step at a time.
 ``CORRECTED`` is ``RANDOM`` with clocks that are wrong by hours, and corrected by the dates that the
-storage's answers have, by the very estimator of the DynamoDB driver.
+storage's answers have, by the very estimator of the DynamoDB driver. In ``WORKERS`` those who
+receive are consumers: the library's own runtime, with all its threads. In ``BATCHES`` producers and
+consumers do several things in one call.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.operations import Settings
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND
-from model_tests.simulator import runs
+from model_tests.simulator import fleet, runs
 from model_tests.simulator.actors import Actor, Choice, Consumer, Operator, Producer, Role
+from model_tests.simulator.batches import BatchConsumer, BatchProducer
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.choices import Chooser, Weights
 from model_tests.simulator.index import IndexView
@@ -115,6 +118,19 @@ def small(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     return _world(chooser, roles, (60, 25, 8, 7), timeline)
 
 
+def batches(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """A world of producers and consumers that do several things in one call, and an operator."""
+    roles: dict[str, Role] = {
+        "producer-1": BatchProducer((*IDS[:2], None), delays=(0, 3 * SECOND)),
+        "producer-2": BatchProducer((*IDS[1:], None)),
+        "consumer-1": BatchConsumer(),
+        "consumer-2": BatchConsumer(),
+        "consumer-3": BatchConsumer(sources=(QueueType.STANDARD, QueueType.DLQ)),
+        "operator": Operator(IDS, calls=6),
+    }
+    return _world(chooser, roles, (40, 25, 17, 18), timeline)
+
+
 def _world(
     chooser: Chooser, roles: Mapping[str, Role], lags: Weights, timeline: bool
 ) -> Simulation:
@@ -139,10 +155,18 @@ def corrected(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     return runs.world(chooser, timeline=timeline, corrected=True)
 
 
-RANDOM, SMALL, USERS, CORRECTED = "random", "small", "users", "corrected"
+RANDOM, SMALL, USERS, CORRECTED, WORKERS = "random", "small", "users", "corrected", "workers"
+BATCHES = "batches"
 WORLDS: Mapping[str, World] = {
     RANDOM: runs.world,
     SMALL: small,
     USERS: users,
     CORRECTED: corrected,
+    WORKERS: fleet.workers,
+    BATCHES: batches,
 }
+
+
+def steps_in(world: str) -> int:
+    """Return how many steps a run of a world has before peace comes."""
+    return fleet.STEPS if world == WORKERS else runs.STEPS

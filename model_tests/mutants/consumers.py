@@ -1,0 +1,160 @@
+"""Mutants of the consumer, and of how consumers share the work; hunted where consumers receive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dynamomq.attributes import UPDATED
+from dynamomq.consumer import backoff, leases
+from dynamomq.consumer.claims import Claims
+from dynamomq.consumer.conductor import Conductor
+from dynamomq.consumer.crew import Crew
+from dynamomq.consumer.outcomes import GiveBack
+from dynamomq.operations import membership
+from dynamomq.operations.claiming import Claimer
+from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
+from model_tests.simulator.worlds import WORKERS
+
+_Method = Callable[..., Any]
+
+# --- what is wrong ---------------------------------------------------------------------------
+
+
+def _acknowledges(note_lost: _Method) -> _Method:
+    def changed(self: Crew[Any], delivery: Any) -> None:
+        self.queue.delete(delivery)
+        note_lost(self, delivery)
+
+    return changed
+
+
+def _without_floor(_call: _Method) -> _Method:
+    def changed(self: backoff.FullJitter, setback: backoff.Setback) -> float:
+        return setback.chance * min(self.cap, self.base * 2.0 ** (setback.failures - 1))
+
+    return changed
+
+
+def _releases_failures(give_up: _Method) -> _Method:
+    def changed(self: Crew[Any], delivery: Any, verdict: Any) -> None:
+        if isinstance(verdict, GiveBack):
+            self.queue.release(delivery)
+        else:
+            give_up(self, delivery, verdict)
+
+    return changed
+
+
+def _drops(_release: _Method) -> _Method:
+    return lambda _self, messages: len(messages)
+
+
+def _retries(_release: _Method) -> _Method:
+    def changed(self: Claims[Any], messages: Sequence[Any]) -> int:
+        for message in messages:
+            self.queue.retry(message)
+        return len(messages)
+
+    return changed
+
+
+def _ends_before_releasing(claimed: _Method) -> _Method:
+    def changed(self: Conductor, *news: Any) -> Any:
+        starts = claimed(self, *news)
+        self.is_claiming = False
+        return starts
+
+    return changed
+
+
+def _never_steals(choose: _Method) -> _Method:
+    def changed(self: Claimer, wanted: int, now: int) -> Any:
+        ours, _ = choose(self, wanted, now)
+        return ours, []
+
+    return changed
+
+
+# --- what finds it ---------------------------------------------------------------------------
+
+
+def _mutant(name: str, change: str, breaks: str, owner: object, where: str, alter: Alter) -> Mutant:
+    return Mutant(name, change, breaks, (Place(owner, where, alter),), world=WORKERS)
+
+
+CONSUMERS: tuple[Mutant, ...] = (
+    _mutant(
+        "consumer-without-heartbeat",
+        "A consumer extends no delivery, however long its handler takes.",
+        "HEARTBEAT",
+        leases.Leases,
+        "due",
+        replaced_by(lambda _self, _now: []),
+    ),
+    _mutant(
+        "consumer-acknowledges-what-is-lost",
+        "A consumer deletes the message of which it knows that the lease is lost.",
+        "SURRENDER",
+        Crew,
+        "_note_lost",
+        _acknowledges,
+    ),
+    _mutant(
+        "backoff-without-floor",
+        "A failed message may be delivered again at once.",
+        "REST",
+        backoff.FullJitter,
+        "__call__",
+        _without_floor,
+    ),
+    _mutant(
+        "consumer-releases-failures",
+        "A consumer gives a failed message back as if no handler had seen it.",
+        "REST",
+        Crew,
+        "_give_up",
+        _releases_failures,
+    ),
+    _mutant(
+        "shutdown-drops-claims",
+        "A consumer that stops keeps what it has claimed and not started.",
+        "DRAIN",
+        Claims,
+        "_release",
+        _drops,
+    ),
+    _mutant(
+        "shutdown-uses-deliveries",
+        "A consumer that stops gives back what it has not started as if that had failed.",
+        "DRAIN",
+        Claims,
+        "_release",
+        _retries,
+    ),
+    _mutant(
+        "shutdown-does-not-wait",
+        "A consumer that stops ends without knowing whether its messages have been given back.",
+        "DRAIN",
+        Conductor,
+        "claimed",
+        _ends_before_releasing,
+    ),
+    _mutant(
+        "claimer-never-steals",
+        "A consumer leaves messages to others that rank first, for ever.",
+        "PROGRESS",
+        Claimer,
+        "_choose",
+        _never_steals,
+    ),
+    _mutant(
+        "renew-keeps-time",
+        "The renewal of a consumer's lease does not say when it was.",
+        "TRACE",
+        membership,
+        "_RENEW",
+        rules(unchanged=[UPDATED]),
+    ),
+)
+"""All of them."""

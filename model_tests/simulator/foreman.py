@@ -1,0 +1,176 @@
+"""What consumers promise besides: judged by what their handlers see and their processes ask for.
+
+An oracle that also knows which handler works on what, and when a consumer could not do what it has
+to. Its clauses in the specification: HEARTBEAT, SURRENDER, REST, DRAIN.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+
+from model_tests.simulator.asked import Caller, Item, Name, fail, is_held
+from model_tests.simulator.oracle import RECEIVERS, Oracle
+
+Receipt = str
+Life = tuple[str, int]  # a process, and which of its lives
+
+SETTLING = ("delete", "retry", "move_to_dlq", "release")
+
+
+class Keeper(Protocol):
+    """Whoever extends a consumer's deliveries."""
+
+    def was_hindered(self, since: int, now: int) -> bool:
+        """Tell whether anything kept it from that since a time."""
+
+
+@frozen
+class Work:
+    """A handler at work.
+
+    Attributes:
+        life: in which process.
+        since: when its message was claimed: the true time.
+        keeper: who extends the delivery.
+    """
+
+    life: Life
+    since: int
+    keeper: Keeper
+
+    def is_excused(self, longest: int, now: int) -> bool:
+        """Tell whether others may take the message."""
+        return now >= self.since + longest or self.keeper.was_hindered(self.since, now)
+
+
+@define(eq=False)
+class Foreman(Oracle):
+    """Watches consumers, too.
+
+    Attributes:
+        longest: how long a delivery is extended in all, in nanoseconds.
+        floor: how long a failed message rests at least, in nanoseconds.
+        seen: how often a promise was put to the test, by its name.
+    """
+
+    longest: int = 0
+    floor: int = 0
+    seen: dict[str, int] = field(factory=dict)
+    _at_work: dict[Receipt, Work] = field(factory=dict)
+    _started: dict[Receipt, str] = field(factory=dict)  # how the handler has ended; empty: not yet
+    _late: set[Receipt] = field(factory=set)  # asked for though known to be lost
+    _lives_now: dict[str, int] = field(factory=dict)
+    _claiming: dict[Name, Life] = field(factory=dict)
+    _claimed: dict[Receipt, Life] = field(factory=dict)
+    _troubled: set[Receipt] = field(factory=set)  # an operation on it has failed
+    _lost: set[Receipt] = field(factory=set)  # as its consumer knows
+
+    # --- what it is told of processes --------------------------------------------------------
+
+    def born(self, process: str) -> None:
+        """A process begins."""
+        self._lives_now[process] = self._lives_now.get(process, 0) + 1
+
+    def died(self, process: str) -> None:
+        """A process is no more, and with it its handlers."""
+        life = self._life_of(process)
+        self._at_work = {key: work for key, work in self._at_work.items() if work.life != life}
+
+    def started(self, process: str, receipt: Receipt, since: int, keeper: Keeper) -> None:
+        """A handler begins with a message, which was claimed at a time."""
+        self._at_work[receipt] = Work(self._life_of(process), since, keeper)
+        self._started[receipt] = ""
+
+    def handled(self, receipt: Receipt, how: str, time: int) -> None:
+        """A handler has ended."""
+        work = self._at_work.pop(receipt, None)
+        if work and time > work.since + self.timeout and not work.is_excused(self.longest, time):
+            self._count("HEARTBEAT")
+        self._started[receipt] = how
+
+    def lost(self, receipt: Receipt) -> None:
+        """A consumer knows that a delivery is lost."""
+        self._lost.add(receipt)
+
+    def wanted(self, receipt: Receipt, *, lost: bool) -> None:
+        """A consumer wants a delivery ended; whether it knows by then that it is lost."""
+        if lost:
+            self._late.add(receipt)
+
+    def left(self, process: str, time: int) -> None:
+        """A process has ended as it was told to, in peace, and says that all is done."""
+        clock, life = time + self._clocks[process][0], self._life_of(process)
+        self._count("DRAIN")
+        for receipt, claimed in self._claimed.items():
+            delivery = self._deliveries[receipt]
+            if claimed != life or not delivery.returned or receipt in self._troubled | self._lost:
+                continue
+            held = self._lives[delivery.id].receipt == receipt and delivery.deadline > clock
+            if held:
+                fail("DRAIN", f"{process} ended, and {delivery.id} is still held by it")
+            if receipt not in self._started and delivery.ended not in (None, "release"):
+                what = f"to {delivery.ended} {delivery.id}, of which no handler knows"
+                fail("DRAIN", f"{process} used a delivery {what}")
+
+    # --- what it is told of calls ------------------------------------------------------------
+
+    def began(self, call: Caller, time: int) -> None:
+        """A call begins, at this true time."""
+        super().began(call, time)
+        operation, receipt = call.plan.operation, call.plan.receipt
+        if operation in RECEIVERS:
+            self._claiming[call.name] = self._life_of(process_of(call.actor))
+        elif operation in SETTLING and receipt is not None:
+            if receipt in self._late:
+                fail("SURRENDER", f"{call}, which knows that its lease is lost")
+            if self._started.get(receipt) == "fails":
+                self._check_rest(call)
+
+    def changed(
+        self, time: int, call: Caller | None, request: str, old: Item | None, new: Item | None
+    ) -> None:
+        """A request of a call changed an item."""
+        super().changed(time, call, request, old, new)
+        receipt = old.get("receipt") if old is not None else None
+        kept = new is not None and new.get("receipt") == receipt
+        if receipt in self._at_work and not kept:
+            self._check_taken_away(time, call, str(receipt))
+        if call is not None and new is not None and call.name in self._claiming and is_held(new):
+            self._claimed[str(new.get("receipt"))] = self._claiming[call.name]
+
+    def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
+        """A call ended, at this true time, with a result or with an error of this name."""
+        super().ended(time, call, result, error)
+        if error is not None and call.plan.receipt is not None:
+            self._troubled.add(call.plan.receipt)
+
+    # --- judgements --------------------------------------------------------------------------
+
+    def _check_taken_away(self, time: int, call: Caller | None, receipt: Receipt) -> None:
+        work = self._at_work[receipt]
+        if call is not None and call.plan.receipt == receipt:
+            return
+        if work.is_excused(self.longest, time):
+            self._count("HEARTBEAT excused")
+            return
+        id = self._deliveries[receipt].id
+        fail("HEARTBEAT", f"{call} took {id} away from {work.life[0]}, which is at work on it")
+
+    def _check_rest(self, call: Caller) -> None:
+        self._count("REST")
+        operation, delay = call.plan.operation, dict(call.plan.options).get("delay", 0)
+        if operation == "release" or (operation == "retry" and delay < self.floor):
+            fail("REST", f"{call} gives a failed message no rest")
+
+    def _count(self, name: str) -> None:
+        self.seen[name] = self.seen.get(name, 0) + 1
+
+    def _life_of(self, process: str) -> Life:
+        return process, self._lives_now.get(process, 0)
+
+
+def process_of(actor: str) -> str:
+    """Return the process to which a thread belongs."""
+    return actor.partition(".")[0]
