@@ -5,8 +5,10 @@ argument. :mod:`dynamomq.worker.processes` carries the actions out.
 
 * A child that ends although nobody told it to is started again: after a random delay whose bound
   doubles with each such end in a row, and that starts anew once a child has lived for a while.
-* A child that reports a set-up or usage error stops the whole worker: the others would only fail
-  in the same way, for ever.
+* A child that reports a set-up or usage error stops the whole worker, as long as no child has been
+  healthy: all would only fail in the same way, for ever. Once one has been, such an error may pass,
+  as credentials that are late or a module that is being replaced do, and is no reason to stop those
+  that work: the child is started again.
 * The first signal has the children finish what they have begun; the second has them give up; the
   third kills them. Children that outlive the grace are killed, too.
 """
@@ -28,7 +30,7 @@ __all__ = ["HEALTHY_AFTER", "MARGIN", "Action", "Kill", "Start", "Supervisor", "
 _log = logging.getLogger("dynamomq.worker")
 
 HEALTHY_AFTER = 60.0
-"""How many seconds a child must live for its end to count as the first."""
+"""How many seconds a child must live to be healthy; its end then counts as the first."""
 
 MARGIN = 1.5
 """How many seconds after the grace, or after a second signal, children are killed."""
@@ -102,6 +104,10 @@ class _Child:
         """What the log calls it."""
         return f"process {self.number}" + (f" (pid {self.pid})" if self.pid else "")
 
+    def is_healthy(self, now: float) -> bool:
+        """Return whether the process that is in it, or has just ended, lived long."""
+        return now - self.since >= HEALTHY_AFTER
+
 
 @define(eq=False)
 class Supervisor:
@@ -121,6 +127,7 @@ class Supervisor:
     _kill_at: float | None = field(init=False, default=None)
     _failure: ExitStatus | None = field(init=False, default=None)
     _left: bool = field(init=False, default=False)
+    _has_been_healthy: bool = field(init=False, default=False)  # any child, ever
 
     # --- events ------------------------------------------------------------------------------
 
@@ -162,11 +169,12 @@ class Supervisor:
             status: its exit status; negative: the number of the signal that killed it.
             now: when.
         """
+        self._has_been_healthy |= any(child.is_healthy(now) for child in self._running())
         child = self._children[number]
         child.running = False
         how = describe_status(status)
         actions: Sequence[Action] = ()
-        if status in _STOPS_ALL:
+        if status in _STOPS_ALL and (self._stopping or not self._has_been_healthy):
             failure = _STOPS_ALL[ChildStatus(status)]
             self._failure = self._failure or failure
             _log.error("%s %s", child.name, how)
@@ -218,7 +226,7 @@ class Supervisor:
     # --- steps -------------------------------------------------------------------------------
 
     def _restart_later(self, child: _Child, how: str, now: float) -> None:
-        if now - child.since >= HEALTHY_AFTER:
+        if child.is_healthy(now):
             child.failures = 0
         bound = min(_CAP, _BASE * 2.0 ** min(child.failures, _MOST_DOUBLINGS))
         delay = self._chance() * bound

@@ -265,6 +265,49 @@ def test_no_crash_loop_for_what_will_not_heal(
     assert world.status is outcome
 
 
+@pytest.mark.parametrize("status", [ChildStatus.SETUP, ChildStatus.USAGE])
+def test_who_works_is_left_alone(world: World, status: int) -> None:
+    """Once a child has been healthy, another's set-up or usage error has that one restarted only.
+
+    Time and again, with delays that grow: until it passes, or somebody stops the worker.
+    """
+    world.advance(HEALTHY_AFTER)
+    world.exit(2, KILLED)
+    world.wait()
+    for delay in (2.0, 4.0, 8.0):
+        assert world.exit(2, status) == []
+        assert world.wait() == (delay, [Start(2)])
+    assert world.signal() == [Tell(1, Word.STOP), Tell(2, Word.STOP)]
+    world.exit(1, ChildStatus.FINISHED)
+    world.exit(2, ChildStatus.FINISHED)
+    assert world.status is ExitStatus.DRAINED
+
+
+def test_healthy_needs_its_time(world: World) -> None:
+    """A moment before any child has been healthy, such an error still stops all."""
+    world.advance(HEALTHY_AFTER - 0.5)
+    assert world.exit(1, ChildStatus.SETUP) == [Tell(2, Word.STOP)]
+
+
+def test_restarts_do_not_add_up_to_health(world: World) -> None:
+    """Children that die young, over and over, prove nothing, however long that goes on."""
+    while world.now < 1_000.0 + 2 * HEALTHY_AFTER:
+        world.exit(1, CRASHED)
+        world.exit(2, CRASHED)
+        world.wait()
+    assert world.exit(1, ChildStatus.SETUP) == [Tell(2, Word.STOP)]
+
+
+def test_health_is_remembered() -> None:
+    """A worker of one process, too, waits for what worked before: a blip must not end it."""
+    world = World(processes=1)
+    world.advance(HEALTHY_AFTER)
+    for delay in (1.0, 2.0):
+        assert world.exit(1, ChildStatus.SETUP) == []
+        assert world.wait() == (delay, [Start(1)])
+    assert world.status is None
+
+
 def test_the_first_cause_counts(world: World) -> None:
     """If children end for different causes, the first one is told; a drain does not hide it."""
     world.exit(1, ChildStatus.SETUP)
