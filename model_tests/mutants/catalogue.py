@@ -29,6 +29,7 @@ from model_tests.mutants.altering import (
     rules,
     where,
 )
+from model_tests.mutants.batches import BATCHES
 from model_tests.mutants.clocks import CLOCKS
 from model_tests.mutants.consumers import CONSUMERS
 from model_tests.mutants.promises import PROMISES
@@ -339,5 +340,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *PROMISES,
     *CLOCKS,
     *CONSUMERS,
+    *BATCHES,
 )
 """All of them."""

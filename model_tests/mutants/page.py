@@ -26,8 +26,9 @@ request of one producer, consumer or operator, or one thing that happens to the 
 leap of a clock. A few defects do harm so seldom that they are hunted in one of the
 [scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance. Those that are about
 the correction of clocks are hunted in runs of the same seeds in which clocks are wrong by hours
-(*corrected*), those of the consumer in the first hundred of those seeds, where those who receive are consumers
-with all their threads (*workers*).
+(*corrected*), those of the consumer in the first hundred of those seeds, where those who receive
+are consumers with all their threads (*workers*), and those of batches where producers and consumers
+do several things in one call (*batches*).
 
 Defects are named after the operation that has them. `python -m model_tests.mutants NAME` tells the
 shortest story of one: who did what when, and what became of the message.
