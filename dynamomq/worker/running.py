@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
+from dynamomq.checks import Duration
 from dynamomq.worker.processes import Processes, reap_orphans
 from dynamomq.worker.settings import Settings
 from dynamomq.worker.statuses import ExitStatus
@@ -35,16 +36,16 @@ def run(
     queue: str | None = None,
     table: str | None = None,
     index: str | None = None,
-    file: str | None = None,
+    file: str | os.PathLike[str] | None = None,
     endpoint_url: str | None = None,
     region: str | None = None,
     profile: str | None = None,
     payload: str | None = None,
-    visibility_timeout: float | None = None,
+    visibility_timeout: Duration | None = None,
     max_receives: int | None = None,
     source: str | None = None,
     batch_size: int | None = None,
-    grace: float = 30.0,
+    grace: Duration = 30.0,
     cooperate: bool | None = None,
     log_level: str = "INFO",
 ) -> int:
@@ -70,11 +71,12 @@ def run(
         region: the AWS region.
         profile: a profile of the AWS configuration files.
         payload: ``package.module:Type`` of the payloads.
-        visibility_timeout: how many seconds a delivery lasts without a heartbeat.
+        visibility_timeout: how long a delivery lasts without a heartbeat, in seconds or as a
+            ``timedelta``.
         max_receives: how many deliveries a message has.
         source: ``STANDARD``, or ``DLQ`` for the dead letters.
         batch_size: hand over so many messages at once.
-        grace: how many seconds handlers have to finish once the worker is told to stop.
+        grace: how long handlers have to finish once the worker is told to stop.
         cooperate: whether consumers agree on who claims what.
         log_level: what the processes log to standard error, and everything above it.
 
@@ -82,8 +84,8 @@ def run(
         An :class:`~dynamomq.worker.statuses.ExitStatus`.
 
     Raises:
-        InvalidArgumentError: a setting can't be right. What only a process can find out, such as
-            a handler that does not exist, is logged, and the status is 2.
+        InvalidArgumentError: a setting can't be right; nothing was started. What only a process
+            can find out, such as a handler that does not exist, is logged, and the status is 2.
     """
     settings = Settings(
         handler=handler,

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Self
 
-from attrs import asdict, fields, frozen
+from attrs import asdict, field, fields, frozen
 
-from dynamomq.checks import MAX_WAIT, check_count, check_duration
+from dynamomq.checks import (
+    MAX_VISIBILITY_TIMEOUT,
+    MAX_WAIT,
+    Duration,
+    check_count,
+    check_duration,
+    check_source,
+)
 from dynamomq.errors import InvalidArgumentError
+from dynamomq.timestamps import SECOND
 
 __all__ = ["LOG_LEVELS", "MOST_PROCESSES", "Settings"]
 
@@ -24,15 +33,39 @@ _CONSUMER_DECIDES = (
     *("queue", *_QUEUE_DECIDES),
     *("concurrency", "visibility_timeout", "source", "batch_size", "cooperate"),
 )
+_NAMES = ("handler", "queue", "payload")  # of what is in modules
+_TEXTS = ("table", "index", "file", "endpoint_url", "region", "profile")
+_COUNTS = ("concurrency", "max_receives", "batch_size")
+
+
+def _grace(value: Duration) -> float:
+    return check_duration("grace", value, at_most=MAX_WAIT) / SECOND
+
+
+def _visibility_timeout(value: Duration | None) -> float | None:
+    if value is None:
+        return None
+    longest = MAX_VISIBILITY_TIMEOUT
+    return check_duration("visibility_timeout", value, at_most=longest, zero=False) / SECOND
+
+
+def _source(value: str | None) -> str | None:
+    return None if value is None else check_source(value).value
+
+
+def _file(value: str | os.PathLike[str] | None) -> str | None:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 @frozen(kw_only=True)
 class Settings:
     """The settings of a worker; see :func:`dynamomq.worker.run`. ``None`` leaves it to others.
 
+    They go to other processes as JSON, so each is a text, a number or a truth value.
+
     Raises:
-        InvalidArgumentError: a number is out of range, or two settings exclude each other. What
-            only the queue or the consumer can judge is not checked here.
+        InvalidArgumentError: a value is of the wrong type or out of range, or two settings exclude
+            each other. What only the queue or the consumer can judge is not checked here.
     """
 
     handler: str
@@ -41,23 +74,23 @@ class Settings:
     queue: str | None = None
     table: str | None = None
     index: str | None = None
-    file: str | None = None
+    file: str | None = field(default=None, converter=_file)
     endpoint_url: str | None = None
     region: str | None = None
     profile: str | None = None
     payload: str | None = None
-    visibility_timeout: float | None = None
+    visibility_timeout: float | None = field(default=None, converter=_visibility_timeout)
     max_receives: int | None = None
-    source: str | None = None
+    source: str | None = field(default=None, converter=_source)
     batch_size: int | None = None
-    grace: float = 30.0
+    grace: float = field(default=30.0, converter=_grace)
     cooperate: bool | None = None
     log_level: str = "INFO"
 
     def __attrs_post_init__(self) -> None:
         """Refuse what can be seen to be wrong without a queue."""
+        self._check_types()
         check_count("processes", self.processes, at_least=1, at_most=MOST_PROCESSES)
-        check_duration("grace", self.grace, at_most=MAX_WAIT)
         if self.log_level not in LOG_LEVELS:
             raise InvalidArgumentError(
                 "log_level",
@@ -69,6 +102,21 @@ class Settings:
             self._refuse_beside("queue", "where the queue is", _QUEUE_DECIDES)
         if self.file is not None:
             self._refuse_beside("file", "where the queue is", _DYNAMODB_ONLY)
+
+    def _check_types(self) -> None:
+        by_name = "Put it into a module, and pass its name as text: 'package.module:name'."
+        kinds: tuple[tuple[type, str, str, tuple[str, ...]], ...] = (
+            (str, "other processes must find it by its name", by_name, _NAMES),
+            (str, "a text is needed", "Pass a str.", _TEXTS),
+            (int, "a whole number is needed", "Pass an int.", _COUNTS),
+            (bool, "it is neither true nor false", "Pass True or False.", ("cooperate",)),
+        )
+        for kind, reason, remedy, names in kinds:
+            for name in names:
+                value = getattr(self, name)
+                is_fine = isinstance(value, kind) and (kind is not int or type(value) is not bool)
+                if not (is_fine or (value is None and name != "handler")):
+                    raise InvalidArgumentError(name, value, reason, remedy=remedy)
 
     def check_beside_consumer(self) -> None:
         """Refuse what has no effect where the handler is a whole consumer.

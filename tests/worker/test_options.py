@@ -1,11 +1,16 @@
 """The command line and the environment of a worker."""
 
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from dynamomq import InvalidArgumentError
+from dynamomq import InvalidArgumentError, QueueType
 from dynamomq.worker import run
 from dynamomq.worker.options import parse
 from dynamomq.worker.settings import Settings
+from tests.worker.handlers import handle, make_queue
 
 HANDLER = "shop:handle"
 
@@ -107,6 +112,8 @@ def test_the_environment_is_checked(
         ([HANDLER, "--processes", "1001"], "processes=1001"),
         ([HANDLER, "--grace", "-1"], "grace=-1.0"),
         ([HANDLER, "--grace", "nan"], "grace=nan"),
+        ([HANDLER, "--visibility-timeout", "0"], "visibility_timeout=0.0"),
+        ([HANDLER, "--source", "letters"], "Pass 'STANDARD' or 'DLQ'"),
         ([HANDLER, "--log-level", "loud"], "It is one of DEBUG, INFO"),
         ([HANDLER, "--queue", "shop:queue", "--table", "orders"], "so table would have no effect"),
         ([HANDLER, "--file", "q.db", "--region", "eu-west-1"], "so region would have no effect"),
@@ -123,6 +130,49 @@ def test_run_refuses_it_too() -> None:
     """As a function it raises, before any process is started."""
     with pytest.raises(InvalidArgumentError, match="processes=0"):
         run(HANDLER, processes=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what_to_do"),
+    [
+        ("handler", handle, "pass its name as text: 'package.module:name'"),
+        ("handler", None, "pass its name as text: 'package.module:name'"),
+        ("payload", dict, "pass its name as text: 'package.module:name'"),
+        ("queue", make_queue, "pass its name as text"),
+        ("table", 17, "Pass a str"),
+        ("file", b"queue.db", "Pass a str"),
+        ("region", ["eu-west-1"], "Pass a str"),
+        ("processes", "2", "Pass an int"),
+        ("concurrency", 2.0, "Pass an int"),
+        ("batch_size", True, "Pass an int"),
+        ("max_receives", "5", "Pass an int"),
+        ("visibility_timeout", "60", "Pass seconds, or a timedelta"),
+        ("grace", None, "Pass seconds, or a timedelta"),
+        ("source", ["DLQ"], "Pass 'STANDARD' or 'DLQ'"),
+        ("cooperate", "no", "Pass True or False"),
+        ("log_level", 10, "It is one of DEBUG"),
+    ],
+)
+def test_types_are_checked_before_anything_starts(name: str, value: Any, what_to_do: str) -> None:
+    """A value that is of another type is refused by its name, with what to pass instead."""
+    with pytest.raises(InvalidArgumentError, match=what_to_do) as refusal:
+        run(**{"handler": HANDLER, name: value})
+    assert refusal.value.argument == name
+
+
+def test_values_that_mean_the_same() -> None:
+    """Durations may be a ``timedelta``, a file a path, a source an enum; children get them all."""
+    settings = Settings(
+        handler=HANDLER,
+        visibility_timeout=timedelta(minutes=2),
+        grace=timedelta(milliseconds=1500),
+        file=Path("queue.db"),
+        source=QueueType.DLQ,
+    )
+    assert settings == Settings(
+        handler=HANDLER, visibility_timeout=120, grace=1.5, file="queue.db", source="DLQ"
+    )
+    assert Settings.from_json(settings.to_json()) == settings
 
 
 def test_help_tells_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
