@@ -90,6 +90,13 @@ def _import(argument: str, text: str, name: str) -> ModuleType:
             f"there is no module {error.name!r} in {os.getcwd()} or elsewhere on Python's path",
             remedy="Start the worker where the module is, or install it.",
         ) from None
+    except SystemExit as error:  # it would end this process, and each that takes its place
+        raise InvalidArgumentError(
+            argument,
+            text,
+            f"importing {name!r} ends the program, with sys.exit({error.code!r})",
+            remedy="Put what the module does as a program under: if __name__ == '__main__'.",
+        ) from error
     except Exception as error:
         raise _broken(argument, text, name, error) from error
 

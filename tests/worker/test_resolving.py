@@ -1,5 +1,6 @@
 """``package.module:function``: what it names, and errors that say why it names nothing."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def test_a_module_that_fails(modules: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="failed with ZeroDivisionError") as refusal:
         resolve("payload", "shop:Order")
     assert isinstance(refusal.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("code", ["", "0", "3", "'no licence'"])
+def test_a_module_that_ends_the_program(modules: Path, code: str) -> None:
+    """A module that calls ``sys.exit()`` can't be used, whatever status it asks for."""
+    (modules / "shop.py").write_text(f"import sys\nsys.exit({code})\n")
+    message = f"importing 'shop' ends the program, with sys.exit({code or None})"
+    with pytest.raises(InvalidArgumentError, match=re.escape(message)) as refusal:
+        resolve("handler", "shop:f")
+    assert "if __name__ ==" in refusal.value.remedy
+    assert isinstance(refusal.value.__cause__, SystemExit)
 
 
 def test_a_name_that_is_not_there() -> None:

@@ -104,6 +104,14 @@ def test_a_missing_handler_ends_it(place: Place) -> None:
         assert "has no 'handl'. It has handle" in worker.log
 
 
+def test_a_module_that_exits_ends_it(place: Place, tmp_path: Path) -> None:
+    """A module that calls ``sys.exit()`` when it is imported is not started for ever: status 2."""
+    (tmp_path / "shop.py").write_text("import sys\nsys.exit()\n")
+    with started(place, "shop:handle", "--file", FILE, cwd=tmp_path) as worker:
+        assert worker.status() == 2, worker.log
+        assert "importing 'shop' ends the program" in worker.log
+
+
 def test_children_do_not_outlive_it(place: Place) -> None:
     """When the worker itself is killed, its children finish what they have begun, and end."""
     place.filled(400)
