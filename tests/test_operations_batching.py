@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from attrs import define, field
 
+from dynamomq.drivers.base import Surroundings
 from dynamomq.errors import (
     AccessDeniedError,
     ClosedError,
     ConflictError,
+    DuplicateMessageError,
     DynamoMQError,
     OutcomeUnknownError,
     StaleReceiptError,
@@ -47,7 +49,8 @@ from dynamomq.requests import (
     Written,
 )
 from dynamomq.timestamps import SECOND, format_instant
-from dynamomq.values import Item
+from dynamomq.values import Item, item_to_wire
+from tests.support.scripted import lost, opened
 
 SETTINGS = Settings("jobs", codec_for(None), 30 * SECOND, None, 300 * SECOND)
 NOW = 2 * 10**18
@@ -339,3 +342,52 @@ def test_an_entry_begins_when_its_batch_is_sent() -> None:
             _writes(deletes)[place].arguments["expires_at"] == (began + 2 * RETRY_HORIZON) // SECOND
         )
         assert _writes(sends)[place].arguments["due"] == format_instant(began)
+
+
+# --- down to what DynamoDB answers -----------------------------------------------------------
+
+
+def _responses(*codes: str | None, retries: int = 0) -> dict[str, Any]:
+    """The answer to a batch: an error's code for each statement, or success."""
+    return {
+        "Responses": [{"Error": {"Code": code}} if code else {} for code in codes],
+        "ResponseMetadata": {"RetryAttempts": retries},
+    }
+
+
+def test_statements_that_fail_are_sent_again_and_judged() -> None:
+    """BATCH-3, WRITE-3: those that failed within the storage may have been executed all the same.
+
+    So the refusal that one of them meets when it is sent again is judged by the item: it is ours.
+    """
+    ours = held("b", status="READY", version=3)
+    driver, client = opened(
+        _responses(None, "InternalServerError", "ThrottlingError", "ConditionalCheckFailed"),
+        _responses("ConditionalCheckFailed", None),
+        {"Responses": {"orders": [item_to_wire(ours), item_to_wire(theirs("d", version=3))]}},
+        surroundings=Surroundings(clock=lambda: NOW, sleep=lambda _: None),
+    )
+    results = driver.run(retry_batch(SETTINGS, [message(id) for id in "abcd"], delay=0))
+    assert [type(result.error) for result in results] == [type(None)] * 3 + [StaleReceiptError]
+    assert client.methods == ["batch_execute_statement"] * 2 + ["batch_get_item"]
+    _, (_, again), (_, look) = client.calls
+    for id, statement in zip("bc", again["Statements"], strict=True):
+        assert {"S": id} in statement["Parameters"]
+    assert look["RequestItems"]["orders"]["Keys"] == [{"id": {"S": id}} for id in "bd"]
+
+
+def test_inserts_that_are_refused_are_put() -> None:
+    """BATCH-1: DuplicateItem says nothing of the item; the put shows it, or takes place."""
+    driver, client = opened(
+        _responses(None, "DuplicateItem", "DuplicateItem"),
+        {},
+        lost(Item=item_to_wire(theirs("m2", version=3))),
+        surroundings=Surroundings(clock=lambda: NOW, sleep=lambda _: None),
+    )
+    results = driver.run(send_batch(SETTINGS, outgoing(3)))
+    assert [type(result.error) for result in results] == [
+        type(None),
+        type(None),
+        DuplicateMessageError,
+    ]
+    assert client.methods == ["batch_execute_statement", "put_item", "put_item"]
