@@ -85,12 +85,13 @@ class Claimer:
     _candidates: dict[str, Item] = field(factory=dict)
     _first_seen: dict[_Key, int] = field(factory=dict)
     _tried: dict[_Key, int] = field(factory=dict)
-    _ranks: dict[str, tuple[int, str]] = field(factory=dict)
+    _ranks: dict[str, tuple[str, ...]] = field(factory=dict)
     _progress: dict[str, int] = field(factory=dict)
     _ranked: tuple[tuple[str, ...], tuple[str, ...], bool] = ((), (), False)
     _steals_at: int | None = None
     _reach: int = 0
     _saw_all_at: int = 0
+    _looked_at: int = 0
 
     # --- with others -------------------------------------------------------------------------
 
@@ -178,7 +179,8 @@ class Claimer:
             self._saw_all_at = moment.now if is_all else 0
             if chosen or is_all:
                 self._reach = window
-                yield from self._try([*chosen, *left][:wanted], claim, found, moment.now)
+                chosen = [*chosen, *left][:wanted] if is_all else chosen
+                yield from self._try(chosen, claim, found, moment.now)
             if is_all:
                 break
         if not found and claim.hindrance is not None:
@@ -211,13 +213,21 @@ class Claimer:
         return page.cursor is not None
 
     def _note_progress(self, entries: Sequence[Item], now: int, *, whole: bool) -> None:
-        """Note who is at work: those entitled to what was there before and is not any more."""
+        """Note who seems to be at work: those who come before us for what is there no more.
+
+        As long as nobody may have taken it over, that is the first only.
+        """
         there = {id_of(entry) for entry in entries}
         latest = str(entries[-1][DUE.name]) if entries else ""
         self._rank(now)
         for id, entry in self._candidates.items():
             if id not in there and (whole or str(entry[DUE.name]) <= latest):
-                self._progress[self._rank_for(id)[1]] = now
+                before = self._before_us(id)
+                seen = self._first_seen.get(_key(entry), now)
+                if self._looked_at < seen + self.steal_after:
+                    before = before[:1]
+                self._progress.update(dict.fromkeys(before, now))
+        self._looked_at = now
 
     def _try(
         self, chosen: Sequence[Item], claim: Claim, found: list[Message[Any]], now: int
@@ -240,31 +250,37 @@ class Claimer:
     def _choose(self, wanted: int, now: int) -> tuple[list[Item], list[Item]]:
         """Return the oldest candidates that are ours, and what others have left for so long.
 
-        Of the latter the last comes first: who is entitled begins at the other end, and may be
-        about to. Only what has been neglected for long is taken in order.
+        Of the latter those come first for which we are next, and among these the last: who is
+        entitled begins at the other end, and may be about to. Only what has been neglected for
+        long is taken in order.
         """
         self._rank(now)
         ours: list[Item] = []
-        left: list[Item] = []
-        neglected: list[Item] = []
+        left: list[tuple[int, int, Item]] = []
         self._steals_at = None
-        for id, candidate in self._candidates.items():
-            rank, first = self._rank_for(id)
-            patience = rank * self.steal_after
-            if self._progress.get(first, 0) + self.steal_after > now:
-                patience *= _MORE_PATIENCE  # it is at work, and may well come to this one soon
-            free_at = self._first_seen[_key(candidate)] + patience
+        for place, (id, candidate) in enumerate(self._candidates.items()):
+            before = self._before_us(id)
+            rank = len(before)
+            free_at = self._first_seen[_key(candidate)] + self._patience(before, now)
             if rank == 0:
                 ours.append(candidate)
                 if len(ours) == wanted:
                     break
-            elif free_at + _NEGLECTED * self.steal_after <= now:
-                neglected.append(candidate)
             elif free_at <= now:
-                left.append(candidate)
+                is_neglected = free_at + _NEGLECTED * self.steal_after <= now
+                left.append((rank, place - _MOST if is_neglected else -place, candidate))
             elif self._steals_at is None or free_at < self._steals_at:
                 self._steals_at = free_at
-        return ours, [*neglected, *reversed(left)][:wanted]
+        left.sort(key=lambda one: one[:2])
+        return ours, [candidate for _, _, candidate in left[:wanted]]
+
+    def _patience(self, before: tuple[str, ...], now: int) -> int:
+        """Return how long a message is left to those who come before us for it."""
+        at_work = [self._progress.get(one, 0) + self.steal_after > now for one in before]
+        if any(at_work[1:]):
+            return _NEGLECTED * self.steal_after  # somebody is there to take it over before us
+        patience = len(before) * self.steal_after
+        return _MORE_PATIENCE * patience if any(at_work) else patience
 
     # --- ranks -------------------------------------------------------------------------------
 
@@ -286,18 +302,18 @@ class Claimer:
         if ranked != self._ranked:
             self._ranked, self._ranks, self._progress = ranked, {}, {}
 
-    def _rank_for(self, id: str) -> tuple[int, str]:
-        """Return how many come before us for a message, and who comes first; empty: we do."""
+    def _before_us(self, id: str) -> tuple[str, ...]:
+        """Return who comes before us for a message, the first one first."""
         if id not in self._ranks:
             settled, settling, counts = self._ranked
             mine = _score(self.me.id, id) if self.me is not None else b""
-            scores = {one: _score(one, id) for one in (settled if counts else settling)}
-            rank = sum(score > mine for score in scores.values())
+            scores = {one: _score(one, id) for one in (*settled, *settling)}
+            rivals = sorted(settled if counts else settling, key=scores.__getitem__, reverse=True)
+            before = tuple(one for one in rivals if scores[one] > mine)
             if not counts:
-                rank += len(settled)
-                scores = {one: _score(one, id) for one in settled} or scores
-            first = max(scores, key=scores.__getitem__) if rank else ""
-            self._ranks[id] = rank, first
+                first = sorted(settled, key=scores.__getitem__, reverse=True)
+                before = (*first, *before)
+            self._ranks[id] = before
         return self._ranks[id]
 
 
