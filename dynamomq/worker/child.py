@@ -107,15 +107,21 @@ def _consume(settings: Settings, orders: _Orders) -> int:
 
 
 def _conclude(summary: Summary) -> int:
-    if summary.error is not None and not isinstance(summary.error, DynamoMQError):
-        return _CRASHED  # a defect, or a lack of memory: the next process may fare better
-    status = _STATUSES[ExitStatus(summary.exit_status)]
-    if status in (ChildStatus.LEFT, ChildStatus.FORCED):
-        # Handlers still run in threads, which Python would wait for, or pull the rug from under.
+    status = _status(summary)
+    if summary.abandoned or status in (ChildStatus.LEFT, ChildStatus.FORCED):
+        # Handlers still run in threads, and may have started others, which Python would wait for
+        # without end, or pull the rug from under.
         logging.shutdown()
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
     return status
+
+
+def _status(summary: Summary) -> int:
+    if summary.error is not None and not isinstance(summary.error, DynamoMQError):
+        return _CRASHED  # a defect, or a lack of memory: the next process may fare better
+    return _STATUSES[ExitStatus(summary.exit_status)]
 
 
 # --- what to consume -------------------------------------------------------------------------

@@ -60,6 +60,14 @@ def stick(message: Message[Any]) -> None:
     threading.Event().wait()
 
 
+def stick_in_a_thread(message: Message[Any]) -> None:
+    """Never end, nor let Python end: it waits for threads that are no daemons."""
+    thread = threading.Thread(target=threading.Event().wait)
+    thread.start()
+    note("begun", message)
+    thread.join()
+
+
 def handle_all(messages: Sequence[Message[Any]]) -> Mapping[str, BaseException]:
     """Do several at once."""
     for message in messages:

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +63,11 @@ class Place:
             for number in range(count):
                 queue.send({"number": number}, id=f"message-{number:03}")
         return self
+
+    def drop_table(self) -> None:
+        """Have the queue's table gone, as if somebody had deleted it."""
+        with closing(sqlite3.connect(self.folder / FILE, timeout=PATIENCE)) as file, file:
+            file.execute("UPDATE queue_table SET name = 'gone'")
 
     def notes(self, what: str) -> list[Note]:
         """What handlers have noted of one kind."""

@@ -97,6 +97,16 @@ def test_a_missing_table_ends_it(place: Place) -> None:
         assert "starting it again" not in worker.log
 
 
+def test_a_failure_does_not_wait_for_handlers(place: Place) -> None:
+    """A table that is deleted ends a process although a handler never does: status 1."""
+    options = on_file(place.filled(1), "stick_in_a_thread", "--grace", "0.2")
+    with started(place, *options) as worker:
+        eventually("a handler", lambda: place.notes("begun"))
+        place.drop_table()
+        assert worker.status() == 1, worker.log
+        assert "ended with status 78 (a set-up error)" in worker.log
+
+
 def test_a_missing_handler_ends_it(place: Place) -> None:
     """A handler that can't be found is a matter of usage: status 2, and what is there."""
     with started(place, *on_file(place.filled(0), "handl")) as worker:
