@@ -114,6 +114,14 @@ def test_a_missing_handler_ends_it(place: Place) -> None:
         assert "has no 'handl'. It has handle" in worker.log
 
 
+def test_what_the_consumer_refuses_ends_it(place: Place) -> None:
+    """What only a consumer can judge, and does not take, is a matter of usage, too: status 2."""
+    options = on_file(place.filled(0), "handle", "--concurrency", "1000000")
+    with started(place, *options) as worker:
+        assert worker.status() == 2, worker.log
+        assert "concurrency=1000000: a whole number from 1 to 1,000 is needed" in worker.log
+
+
 def test_a_module_that_exits_ends_it(place: Place, tmp_path: Path) -> None:
     """A module that calls ``sys.exit()`` when it is imported is not started for ever: status 2."""
     (tmp_path / "shop.py").write_text("import sys\nsys.exit()\n")
