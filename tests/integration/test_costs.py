@@ -112,6 +112,19 @@ def test_life_in_full_batches(metered: Metered) -> None:
     assert metered.queue.stats().standard.total == 0
 
 
+def test_what_refusals_in_a_batch_cost(metered: Metered) -> None:
+    """Those that are finished too late cost one look, all together; a duplicate costs one put."""
+    entries = [Entry(SMALL, id=str(number)) for number in range(10)]
+    metered.queue.send_batch(entries)
+    received = metered.queue.receive(10)
+    metered.queue.release_batch(received)
+    metered.queue.receive(10)
+    sent = metered.usage(lambda: metered.queue.send_batch([*entries, SMALL]))
+    assert sent.requests == {"BatchExecuteStatement": 1, "PutItem": 10}
+    late = metered.usage(lambda: metered.queue.delete_batch(received))
+    assert late.requests == {"BatchExecuteStatement": 1, "BatchGetItem": 1}
+
+
 def in_flight(number: int, now: int) -> Item:
     """A message that somebody holds, sent before all others."""
     held = legacy_received(f"{number:05}", now - NOT_YET, now, data=SMALL, receipt="theirs")

@@ -3,7 +3,7 @@
 A wrong inference is an error here, since ``assert_type`` compares exactly.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from typing import Any, assert_type
 
@@ -73,6 +73,9 @@ def batches(queue: Queue[Order]) -> None:
     assert_type([one.message for one in queue.extend_batch(held, 60)], list[Message[Order]])
     for message in queue.stream(5, wait=1, until_empty=True):
         assert_type(message, Message[Order])
+    stream = queue.stream(visibility_timeout=60, source=QueueType.DLQ)
+    assert_type(stream, Generator[Message[Order], None, None])
+    stream.close()
 
 
 def operators(queue: Queue[Order]) -> None:
