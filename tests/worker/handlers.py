@@ -62,7 +62,7 @@ def stick(message: Message[Any]) -> None:
 
 def stick_in_a_thread(message: Message[Any]) -> None:
     """Never end, nor let Python end: it waits for threads that are no daemons."""
-    thread = threading.Thread(target=threading.Event().wait)
+    thread = threading.Thread(target=threading.Event().wait, daemon=False)
     thread.start()
     note("begun", message)
     thread.join()
