@@ -3,6 +3,8 @@
 No process, clock or signal is touched here: events go in, actions come out, and time is an
 argument. :mod:`dynamomq.worker.processes` carries the actions out.
 
+* The first child is started a little before the others: what keeps all from working is then mostly
+  seen, and logged, once.
 * A child that ends although nobody told it to is started again: after a random delay whose bound
   doubles with each such end in a row, and that starts anew once a child has lived for a while.
 * A child that reports a set-up or usage error stops the whole worker, as long as no child has been
@@ -25,7 +27,17 @@ from attrs import define, field, frozen
 
 from dynamomq.worker.statuses import ChildStatus, ExitStatus, describe_status
 
-__all__ = ["HEALTHY_AFTER", "MARGIN", "Action", "Kill", "Start", "Supervisor", "Tell", "Word"]
+__all__ = [
+    "HEAD_START",
+    "HEALTHY_AFTER",
+    "MARGIN",
+    "Action",
+    "Kill",
+    "Start",
+    "Supervisor",
+    "Tell",
+    "Word",
+]
 
 _log = logging.getLogger("dynamomq.worker")
 
@@ -34,6 +46,9 @@ HEALTHY_AFTER = 60.0
 
 MARGIN = 1.5
 """How many seconds after the grace, or after a second signal, children are killed."""
+
+HEAD_START = 1.0
+"""How many seconds the first child is alone."""
 
 _BASE, _CAP = 1.0, 60.0  # seconds: bounds of the delay before a restart, first and last
 _MOST_DOUBLINGS = 6
@@ -132,9 +147,9 @@ class Supervisor:
     # --- events ------------------------------------------------------------------------------
 
     def begin(self, now: float) -> Sequence[Action]:
-        """Start all children."""
+        """Start the first child; the others follow."""
         for number in range(1, self._processes + 1):
-            self._children[number] = _Child(number, start_at=now)
+            self._children[number] = _Child(number, now if number == 1 else now + HEAD_START)
         return self.tick(now)
 
     def tick(self, now: float) -> Sequence[Action]:

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from dynamomq.worker.statuses import ChildStatus, ExitStatus, describe_status
 from dynamomq.worker.supervisor import (
+    HEAD_START,
     HEALTHY_AFTER,
     MARGIN,
     Action,
@@ -37,6 +38,11 @@ class World:
     def __attrs_post_init__(self) -> None:
         self.supervisor = Supervisor(self.processes, GRACE, lambda: self.chance)
         self.do(self.supervisor.begin(self.now))
+
+    def all_running(self) -> "World":
+        """This world, when all children have been started."""
+        self.advance(HEAD_START)
+        return self
 
     def do(self, actions: Sequence[Action]) -> list[Action]:
         """Carry actions out: every start succeeds."""
@@ -74,10 +80,33 @@ class World:
 @pytest.fixture
 def world() -> World:
     """Two children, both running."""
-    return World()
+    return World().all_running()
 
 
-def test_all_are_started_at_once(world: World) -> None:
+def test_the_first_goes_ahead() -> None:
+    """The first child is started at once, all others together, a little later."""
+    world = World(processes=3)
+    assert world.log == [Start(1)]
+    assert world.wait() == (HEAD_START, [Start(2), Start(3)])
+
+
+@pytest.mark.parametrize("status", [ChildStatus.SETUP, ChildStatus.USAGE])
+def test_what_keeps_all_from_working_is_seen_once(status: int) -> None:
+    """If the first child finds a set-up or usage error soon, the others are never started."""
+    world = World(processes=3)
+    assert world.exit(1, status) == []
+    assert world.status is not None
+    assert world.advance(HEAD_START) == []
+
+
+def test_a_first_that_crashes_holds_nobody_up() -> None:
+    """A crash is no such error: the others are started in their time."""
+    world = World(processes=3)
+    world.exit(1, KILLED)
+    assert world.wait() == (HEAD_START, [Start(1), Start(2), Start(3)])
+
+
+def test_each_is_started_once(world: World) -> None:
     """Each child is started exactly once, and then there is nothing to wait for but events."""
     assert world.log == [Start(1), Start(2)]
     assert world.supervisor.wake_at is None
@@ -285,13 +314,14 @@ def test_who_works_is_left_alone(world: World, status: int) -> None:
 
 def test_healthy_needs_its_time(world: World) -> None:
     """A moment before any child has been healthy, such an error still stops all."""
-    world.advance(HEALTHY_AFTER - 0.5)
+    world.advance(HEALTHY_AFTER - HEAD_START - 0.5)
     assert world.exit(1, ChildStatus.SETUP) == [Tell(2, Word.STOP)]
 
 
 def test_restarts_do_not_add_up_to_health(world: World) -> None:
     """Children that die young, over and over, prove nothing, however long that goes on."""
-    while world.now < 1_000.0 + 2 * HEALTHY_AFTER:
+    begun = world.now
+    while world.now < begun + 2 * HEALTHY_AFTER:
         world.exit(1, CRASHED)
         world.exit(2, CRASHED)
         world.wait()

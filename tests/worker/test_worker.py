@@ -53,9 +53,9 @@ def test_it_drains_under_load(place: Place, to_all: bool) -> None:
 
     Also where the children get the signal themselves, as systemd and terminals send it.
     """
-    options = on_file(place.filled(400), "work", "--processes", "2", "--concurrency", "4")
+    options = on_file(place.filled(1_000), "work", "--processes", "2", "--concurrency", "4")
     with started(place, *options) as worker:
-        eventually("work", lambda: len(place.notes("handled")) >= 10)
+        eventually("both at work", lambda: len({note.pid for note in place.notes("handled")}) == 2)
         if to_all:
             os.killpg(worker.process.pid, signal.SIGTERM)
         else:
@@ -65,7 +65,7 @@ def test_it_drains_under_load(place: Place, to_all: bool) -> None:
     with place.queue() as queue:
         stats = queue.stats().standard
         assert stats.processing == 0, worker.log
-        assert stats.ready == 400 - len(place.notes("handled")) > 0
+        assert stats.ready == 1_000 - len(place.notes("handled")) > 0
         assert all(message.receive_count == 0 for message in queue.list("STANDARD"))
 
 
