@@ -377,6 +377,13 @@ class Queue(Generic[T]):
             AccessDeniedError: sending is not allowed, and nothing has been sent.
             ClosedError: the queue was closed.
         """
+        if isinstance(entries, str | bytes | Mapping | Entry):
+            raise InvalidArgumentError(
+                "entries",
+                type(entries).__name__,  # not the value: it may be a payload
+                "it is one payload, not several",
+                remedy="Pass a list of payloads.",
+            )
         outgoing = [self._outgoing(entry) for entry in entries]
         return self.run(operations.send_batch(self._settings, outgoing))
 
@@ -406,7 +413,7 @@ class Queue(Generic[T]):
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
         """
-        return self.run(operations.delete_batch(self._settings, [*messages]))
+        return self.run(operations.delete_batch(self._settings, _several(messages)))
 
     def retry_batch(
         self,
@@ -433,7 +440,7 @@ class Queue(Generic[T]):
         """
         later = check_duration("delay", delay, at_most=MAX_DELAY)
         return self.run(
-            operations.retry_batch(self._settings, [*messages], delay=later, error=error)
+            operations.retry_batch(self._settings, _several(messages), delay=later, error=error)
         )
 
     def extend_batch(
@@ -456,7 +463,7 @@ class Queue(Generic[T]):
             ClosedError: the queue was closed.
         """
         longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
-        return self.run(operations.extend_batch(self._settings, [*messages], longer))
+        return self.run(operations.extend_batch(self._settings, _several(messages), longer))
 
     def release_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:
         """Give back many messages that were not started, 25 a request (spec: BATCH-2).
@@ -469,7 +476,7 @@ class Queue(Generic[T]):
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
         """
-        return self.run(operations.release_batch(self._settings, [*messages]))
+        return self.run(operations.release_batch(self._settings, _several(messages)))
 
     def stream(
         self,
@@ -627,3 +634,11 @@ class Queue(Generic[T]):
 
 def _visibility(value: Duration) -> int:
     return check_duration("visibility_timeout", value, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
+
+
+def _several(messages: Iterable[Message[T]]) -> list[Message[T]]:
+    if isinstance(messages, Message):
+        raise InvalidArgumentError(
+            "messages", messages, "it is one message, not several", remedy="Pass a list."
+        )
+    return [*messages]

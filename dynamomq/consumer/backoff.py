@@ -9,10 +9,12 @@ from typing import TypeAlias
 from attrs import frozen
 
 from dynamomq.checks import MAX_DELAY, Duration, check_duration
+from dynamomq.errors import InvalidArgumentError
 from dynamomq.timestamps import SECOND
 
 __all__ = ["Backoff", "Constant", "DecorrelatedJitter", "FullJitter", "Setback"]
 
+_FLOOR = 0.1  # seconds
 _MOST_DOUBLINGS = 64  # of a float; the cap comes long before
 
 
@@ -49,18 +51,24 @@ class FullJitter:
     Args:
         base: the bound after the first failure, in seconds or as a ``timedelta``.
         cap: the highest bound.
-        floor: the shortest rest.
+        floor: the shortest rest; ``None``: a tenth of a second, or the cap if that is shorter.
     """
 
-    def __init__(self, base: Duration = 1, cap: Duration = 300, floor: Duration = 0.1) -> None:
+    def __init__(
+        self, base: Duration = 1, cap: Duration = 300, floor: Duration | None = None
+    ) -> None:
         """Check the bounds.
 
         Raises:
-            InvalidArgumentError: one of them is no duration.
+            InvalidArgumentError: one of them is no duration, or the floor is above the cap.
         """
         self.base = _seconds("base", base)
         self.cap = _seconds("cap", cap)
-        self.floor = _seconds("floor", floor)
+        self.floor = min(_FLOOR, self.cap) if floor is None else _seconds("floor", floor)
+        if self.floor > self.cap:
+            raise InvalidArgumentError(
+                "floor", floor, f"it is above cap={cap!r}", remedy="Pass a shorter one."
+            )
 
     def __call__(self, setback: Setback) -> float:
         """Return the rest in seconds."""

@@ -8,13 +8,18 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
 from dynamomq import operations
 from dynamomq.attributes import PEEKED
-from dynamomq.errors import DynamoMQError
+from dynamomq.errors import (
+    DynamoMQError,
+    OutcomeUnknownError,
+    RequestRejectedError,
+    StaleReceiptError,
+)
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import Claimer, Load
@@ -113,12 +118,27 @@ class ClaimFailed:
 
 @frozen
 class Released:
-    """Messages that were not started have been given back, so many of them successfully."""
+    """Messages that were not started have been given back.
+
+    Attributes:
+        count: how many.
+        left: those that could not be, and are still ours.
+    """
 
     count: int
+    left: Sequence[Message[Any]] = ()
 
 
 Report: TypeAlias = Claimed | ClaimFailed | Released
+
+
+@frozen
+class _Leave:
+    """The order to tell the others that this consumer claims nothing any more."""
+
+
+_LEAVE: Final = _Leave()
+_Order: TypeAlias = "int | Sequence[Message[Any]] | _Leave | None"
 
 
 @define(eq=False)
@@ -136,9 +156,11 @@ class Claims(Generic[T]):
     strategy: Strategy
     load: Callable[[], Load]
     report: Callable[[Report], None]
-    _orders: SimpleQueue[int | Sequence[Message[T]] | None] = field(factory=SimpleQueue, init=False)
+    _orders: SimpleQueue[_Order] = field(factory=SimpleQueue, init=False)
+    _is_closed: bool = field(default=False, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _trouble: bool = field(default=False, init=False)
+    _mentioned: set[str] = field(factory=set, init=False)
 
     def start(self) -> None:
         """Start the thread."""
@@ -153,8 +175,16 @@ class Claims(Generic[T]):
         """Have messages given back that were not started."""
         self._orders.put(messages)
 
+    def leave(self) -> None:
+        """Have the others told that this consumer claims nothing any more."""
+        self._orders.put(_LEAVE)
+
     def end(self, within: float) -> None:
-        """Let the thread end, and wait for that, but not longer than so many seconds."""
+        """Let the thread end, and wait for that, but not longer than so many seconds.
+
+        What a claim that is still under way brings in later is given back, if the process lives.
+        """
+        self._is_closed = True
         self._orders.put(None)
         if self._thread is not None:
             self._thread.join(max(0.0, within))
@@ -162,12 +192,17 @@ class Claims(Generic[T]):
     def _serve(self) -> None:
         while (order := self._orders.get()) is not None:
             try:
-                if isinstance(order, int):
+                if isinstance(order, _Leave):
+                    self._leave()
+                elif isinstance(order, int):
                     self._claim(order)
                 else:
-                    self.report(Released(self._release(order)))
+                    self.report(self._release(order))
             except BaseException as error:  # noqa: BLE001 - the conductor judges what it means
                 self.report(ClaimFailed(error))
+        self._leave()
+
+    def _leave(self) -> None:
         try:
             self.queue.run(self.strategy.leave())
         except DynamoMQError:
@@ -182,13 +217,25 @@ class Claims(Generic[T]):
             return
         monotonic = self.queue.surroundings.monotonic
         began = monotonic()
-        messages = self.queue.run(self.strategy.claim(wanted, self.load()))
+        messages = self._claimed(wanted)
         ended = monotonic()
         self._mention_trouble()
+        if self._is_closed:
+            self._release(messages)
+            return
         now = self.queue.run(_now())
         times = [min(max(began, ended - _age(one, now)), ended) for one in messages]
         news_in = self.strategy.looks_again(now) / SECOND
         self.report(Claimed(messages, wanted, times, news_in))
+
+    def _claimed(self, wanted: int) -> Sequence[Message[T]]:
+        try:
+            return self.queue.run(self.strategy.claim(wanted, self.load()))
+        except RequestRejectedError as error:  # one message, not the storage, is in the way
+            if str(error) not in self._mentioned:
+                self._mentioned.add(str(error))
+                _LOG.warning("%s", error)
+            return ()
 
     def _mention_trouble(self) -> None:
         trouble = getattr(self.strategy, "trouble", None)
@@ -196,12 +243,22 @@ class Claims(Generic[T]):
             _LOG.warning("Other consumers can't be asked or told; claiming goes on: %s", trouble)
         self._trouble = trouble is not None
 
-    def _release(self, messages: Sequence[Message[T]]) -> int:
-        results = self.queue.release_batch(messages)
-        for result in results:
-            if result.error is not None:
-                _LOG.warning("Not released: %s", result.error)
-        return sum(result.error is None for result in results)
+    def _release(self, messages: Sequence[Message[T]]) -> Released:
+        if not messages:
+            return Released(0)
+        try:
+            errors = [result.error for result in self.queue.release_batch(messages)]
+        except DynamoMQError as failure:
+            errors = [failure] * len(messages)
+        for error in errors:
+            if error is not None:
+                _LOG.warning("Not released yet: %s", error)
+        left = [
+            message
+            for message, error in zip(messages, errors, strict=True)
+            if error is not None and not isinstance(error, StaleReceiptError | OutcomeUnknownError)
+        ]
+        return Released(errors.count(None), left)
 
 
 def _now() -> Operation[int]:

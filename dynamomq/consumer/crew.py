@@ -194,13 +194,22 @@ class Crew(Generic[T]):
                 self.tally.count("retried" if retried else "dead_lettered")
 
     def _still_held(self, deliveries: Sequence[Delivery[T]]) -> Sequence[Delivery[T]]:
-        """Return what is still ours: a claim whose reply took its time may be over already."""
+        """Return what is still ours: a claim whose reply took its time may be over already.
+
+        What is over was not started, so its delivery must not count, if it can be given back.
+        """
         held = []
+        now = self.queue.surroundings.monotonic()
         for delivery in deliveries:
-            if delivery.lease.lost.is_set():
+            if not delivery.lease.lost.is_set() and now < delivery.lease.deadline:
+                held.append(delivery)
+                continue
+            try:
+                self.queue.release(delivery)
+            except DynamoMQError:
                 self._note_lost(delivery)
             else:
-                held.append(delivery)
+                self.tally.count("released")
         return held
 
     def _call(self, deliveries: Sequence[Delivery[T]]) -> Failures:
@@ -290,7 +299,7 @@ class Crew(Generic[T]):
         for hooks in self.hooks:
             try:
                 getattr(hooks, event)(*about)
-            except (Exception, SystemExit):  # noqa: BLE001 - whatever a hook does, it is logged
+            except BaseException:  # noqa: BLE001 - whatever a hook does, it is logged
                 _LOG.exception("The hook %s.%s failed.", type(hooks).__name__, event)
 
 

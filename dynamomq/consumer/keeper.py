@@ -12,7 +12,6 @@ from attrs import define, field
 from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.leases import Leases
 from dynamomq.errors import (
-    ContentionError,
     DynamoMQError,
     IllegalTransitionError,
     StaleReceiptError,
@@ -26,6 +25,7 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger("dynamomq.consumer")
 
+_SHORTEST_SLEEP = 0.02  # seconds
 _LONGEST_SLEEP = 1.0  # seconds: a lease may be added meanwhile
 
 
@@ -54,12 +54,15 @@ class Keeper(Generic[T]):
         self._ends.set()
 
     def _keep(self) -> None:
-        sleep = min(_LONGEST_SLEEP, self.leases.terms.timeout / 10)
+        sleep = max(_SHORTEST_SLEEP, min(_LONGEST_SLEEP, self.leases.terms.timeout / 10))
         while not self._ends.wait(sleep):
             now = self.queue.surroundings.monotonic()
             due = [one for one in self.leases.due(now) if isinstance(one, Delivery)]
             for start in range(0, len(due), MAX_BATCH):
-                self._extend(due[start : start + MAX_BATCH])
+                try:
+                    self._extend(due[start : start + MAX_BATCH])
+                except BaseException:  # noqa: BLE001 - nothing must end the heartbeats
+                    _LOG.exception("Leases can't be extended.")
 
     def _extend(self, due: Sequence[Delivery[T]]) -> None:
         began = self.queue.surroundings.monotonic()
@@ -81,6 +84,3 @@ class Keeper(Generic[T]):
             return [result.error for result in self.queue.extend_batch(due, timeout)]
         except DynamoMQError as error:
             return [error] * len(due)
-        except Exception:  # noqa: BLE001 - a defect of ours must not end the heartbeats
-            _LOG.exception("Leases can't be extended.")
-            return [ContentionError("an error of the consumer itself")] * len(due)

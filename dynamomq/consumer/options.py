@@ -78,10 +78,9 @@ class Options:
         """
         if not isinstance(queue, Queue):
             raise InvalidArgumentError("queue", queue, "it is no queue", remedy="Pass a Queue.")
-        if not callable(backoff):
-            raise InvalidArgumentError(
-                "backoff", backoff, "it can't be called", remedy="Pass FullJitter(), or a function."
-            )
+        _check_backoff(backoff)
+        if not isinstance(heartbeat, bool):
+            raise InvalidArgumentError("heartbeat", heartbeat, "it is neither True nor False")
         timeout = queue.settings.visibility_timeout
         if visibility_timeout is not None:
             timeout = check_duration(
@@ -105,8 +104,26 @@ class Options:
             terms=LeaseTerms(timeout / SECOND, longest / SECOND, extends=heartbeat),
             backoff=backoff,
             steal_after=patience if cooperate else None,
-            hooks=tuple(hooks),
+            hooks=_hooks(hooks),
         )
+
+
+def _check_backoff(value: object) -> None:
+    if isinstance(value, type) or not callable(value):
+        raise InvalidArgumentError(
+            "backoff", value, "it can't be called", remedy="Pass FullJitter(), or a function."
+        )
+
+
+def _hooks(value: object) -> tuple[Hooks, ...]:
+    if not isinstance(value, Sequence) or not all(isinstance(one, Hooks) for one in value):
+        raise InvalidArgumentError(
+            "hooks",
+            value,
+            "they are not objects of subclasses of Hooks",
+            remedy="Pass a list, such as [MyHooks()].",
+        )
+    return tuple(value)
 
 
 def _poll_interval(value: tuple[Duration, Duration]) -> tuple[float, float]:

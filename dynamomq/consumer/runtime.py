@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from math import inf
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
@@ -30,6 +31,7 @@ from dynamomq.consumer.claims import (
 from dynamomq.consumer.conductor import Conductor
 from dynamomq.consumer.crew import Crew, Failures, Job
 from dynamomq.consumer.delivery import Delivery
+from dynamomq.consumer.handlers import check_handler, check_result, checked_failures
 from dynamomq.consumer.hooks import Hooks
 from dynamomq.consumer.keeper import Keeper
 from dynamomq.consumer.leases import Lease, Leases
@@ -52,6 +54,7 @@ _LOG = logging.getLogger("dynamomq.consumer")
 _SHOWS_EVERY = 5.0  # seconds, while all workers are busy
 _RATED_OVER = 10.0  # seconds: what was done between two renewals
 _LOOKS_EVERY = 1.0  # at leases and threads
+_RELEASES_EVERY = 0.5  # seconds, where it did not work at first
 _FAREWELL = 1.0  # seconds for telling others, and for what is on its way
 
 
@@ -99,6 +102,8 @@ class _Runtime(Generic[T]):
         self._idle_since: float | None = None
         self._shown_at = 0.0
         self._load_before = (self._now(), 0, 0.0)
+        self._unreleased: Sequence[Message[T]] = ()
+        self._releases_at = inf
         self._has_run = False
 
     def __enter__(self) -> Self:
@@ -170,6 +175,8 @@ class _Runtime(Generic[T]):
                 self._conductor.asked()
                 self._shown_at = now
                 self._claims.claim(wanted)
+            elif self._conductor.is_stopping:
+                self._release_again(now)
             elif now >= self._shown_at + _SHOWS_EVERY and not self._conductor.is_claiming:
                 self._shown_at = now
                 self._claims.claim(0)
@@ -184,7 +191,12 @@ class _Runtime(Generic[T]):
 
     def _patience(self, now: float) -> float:
         """Return how long to wait for news, in seconds."""
-        looks = (self._conductor.wakes(), self._leases.next_look(), now + _LOOKS_EVERY)
+        looks = (
+            self._conductor.wakes(),
+            self._leases.next_look(),
+            self._releases_at,
+            now + _LOOKS_EVERY,
+        )
         return max(0.001, min(one for one in looks if one is not None) - now)
 
     def _hear_the_rest(self) -> None:
@@ -198,13 +210,17 @@ class _Runtime(Generic[T]):
                 self._hear_of_claim(event)
             case ClaimFailed(error):
                 self._hear_of_failure(error)
-            case Released(count):
+            case Released(count, left):
                 self._crew.tally.count("released", count)
-                self._conductor.released()
+                self._unreleased, self._releases_at = left, self._now() + _RELEASES_EVERY
+                if not left:
+                    self._conductor.released()
             case _Ended(job):
                 if self._open.pop(id(job), None) is not None:
                     self._conductor.finished(self._now())
             case _Stop(force):
+                if not self._conductor.is_stopping:
+                    self._claims.leave()  # so that others take over its share at once
                 self._conductor.stop(self._now(), force=force)
                 _LOG.info("Stopping%s.", " at once" if self._conductor.is_forced else "")
 
@@ -221,10 +237,17 @@ class _Runtime(Generic[T]):
             if starts:
                 self._start(claimed)
             else:
+                self._unreleased, self._releases_at = claimed.messages, inf
                 self._claims.release(claimed.messages)
             return
         self._idle_since = self._idle_since or now
         self._crew.tell("idle", now - self._idle_since)
+
+    def _release_again(self, now: float) -> None:
+        """Try once more to give back what was claimed too late, if it could not be before."""
+        if self._unreleased and now >= self._releases_at:
+            self._releases_at = inf
+            self._claims.release(self._unreleased)
 
     def _start(self, claimed: Claimed) -> None:
         deliveries = [
@@ -275,7 +298,8 @@ class _Runtime(Generic[T]):
 
     def _summary(self) -> Summary:
         conductor, tally = self._conductor, self._crew.tally
-        abandoned = tuple(delivery.id for job in self._open.values() for delivery in job.deliveries)
+        running = (one for job in self._open.values() for one in job.deliveries)
+        abandoned = tuple(message.id for message in (*running, *self._unreleased))
         summary = Summary(
             reason=self._reason(bool(abandoned)),
             error=conductor.fatal,
@@ -288,8 +312,8 @@ class _Runtime(Generic[T]):
         )
         if abandoned:
             _LOG.warning(
-                "%d messages are still being handled; they are delivered again when their "
-                "visibility timeouts have passed: %s",
+                "%d messages are still being handled, or could not be given back; they are "
+                "delivered again when their visibility timeouts have passed: %s",
                 len(abandoned),
                 ", ".join(abandoned),
             )
@@ -371,11 +395,11 @@ class Consumer(_Runtime[T]):
         steal_after: Duration = 1,
         hooks: Sequence[Hooks] = (),
     ) -> None:
-        _check_handler(handler)
+        check_handler(handler)
 
         def handle(deliveries: Sequence[Delivery[T]]) -> Failures:
             for delivery in deliveries:
-                handler(delivery)
+                check_result(handler(delivery))
             return {}
 
         options = Options.checked(
@@ -441,10 +465,10 @@ class BatchConsumer(_Runtime[T]):
         steal_after: Duration = 1,
         hooks: Sequence[Hooks] = (),
     ) -> None:
-        _check_handler(handler)
+        check_handler(handler)
 
         def handle(deliveries: Sequence[Delivery[T]]) -> Failures:
-            return _checked_failures(handler(deliveries), deliveries)
+            return checked_failures(handler(deliveries), deliveries)
 
         options = Options.checked(
             queue,
@@ -462,31 +486,3 @@ class BatchConsumer(_Runtime[T]):
             hooks=hooks,
         )
         super().__init__(queue, handle, options)
-
-
-def _checked_failures(found: object, deliveries: Sequence[Message[Any]]) -> Failures:
-    """Return a handler's failures; what is no answer to what it was asked fails the batch.
-
-    A failure under an id that is not in the batch may be a mistyped one of a message that is: it
-    must not be acknowledged.
-    """
-    if found is None:
-        return {}
-    ids = {delivery.id for delivery in deliveries}
-    if (
-        not isinstance(found, Mapping)
-        or not found.keys() <= ids
-        or not all(isinstance(error, BaseException) for error in found.values())
-    ):
-        raise TypeError(
-            "A batch handler returns None, or exceptions by the ids of messages of its batch; "
-            f"this one returned {type(found).__name__}."
-        )
-    return found
-
-
-def _check_handler(handler: object) -> None:
-    if not callable(handler):
-        raise InvalidArgumentError(
-            "handler", handler, "it can't be called", remedy="Pass a function of a message."
-        )

@@ -20,7 +20,8 @@ class Summary:
 
     Attributes:
         reason: ``stopped``: as ordered, all handlers have ended. ``failed``: by ``error``.
-            ``grace ended``: as ordered, but handlers were still running when their time was over.
+            ``grace ended``: as ordered, but handlers, or a claim, were still under way when their
+            time was over.
             ``forced``: a second order came before they had ended.
         error: what ended it; ``None`` where that was an order.
         succeeded: deliveries that were handled and acknowledged.
@@ -28,7 +29,8 @@ class Summary:
         dead_lettered: deliveries after which it went into the dead-letter queue.
         lost: deliveries whose time was over before they could be acknowledged.
         released: messages that were claimed and not started any more; they do not count.
-        abandoned: the ids of messages whose handlers were still running. They are delivered again
+        abandoned: the ids of messages whose handlers were still running, or that were not started
+            and could not be given back. They are delivered again
             when their visibility timeouts have passed.
     """
 

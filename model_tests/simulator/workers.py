@@ -132,8 +132,9 @@ class Desk(Queue[Any]):
         self._settle("retry", message, delay=round(delay * SECOND), error=str(error))
 
     def release(self, message: Message[Any]) -> None:
-        """Call release."""
-        self._settle("release", message)
+        """Call release: of what was not started, so it acknowledges nothing, lost or not."""
+        self._foreman.wanted(str(message.receipt), lost=False)
+        ask(Plan("release", message=message))
 
     def delete(self, message: Message[Any]) -> None:
         """Call delete."""

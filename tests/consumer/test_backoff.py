@@ -28,11 +28,19 @@ def setback(failures: int, chance: float = 0.5, id: str = "m") -> Setback:
 def test_full_jitter_stays_within_its_bounds(
     base: float, cap: float, floor: float, failures: int, chance: float
 ) -> None:
-    """The rest is at least the floor, and beyond that at most the cap, however many failures."""
+    """The rest is at least the floor, and at most the cap, however many failures."""
+    floor, cap = sorted((floor, cap))
     rest = FullJitter(base, cap, floor)(setback(failures, chance))
     assert rest >= floor - PRECISION
-    assert rest <= max(cap, floor) + PRECISION
+    assert rest <= cap + PRECISION
     assert rest <= max((base + PRECISION) * 2.0 ** min(failures - 1, 60), floor) + PRECISION
+
+
+def test_the_floor_is_below_the_cap() -> None:
+    """By itself it is; one that is not is refused, because one of the two is a mistake."""
+    assert FullJitter(cap=0.05)(setback(1, 0.0)) == 0.05
+    with pytest.raises(InvalidArgumentError, match=r"floor=10: it is above cap=1"):
+        FullJitter(floor=10, cap=1)
 
 
 def test_full_jitter_doubles_and_uses_all_of_its_range() -> None:
@@ -84,7 +92,7 @@ def test_durations_may_be_timedeltas() -> None:
     assert Constant(timedelta(milliseconds=1)).delay == 0.001
 
 
-@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "1", None, LONGEST * 2], ids=str)
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "1", [], LONGEST * 2], ids=str)
 def test_what_is_no_duration_is_refused_by_name(wrong: object) -> None:
     """Where the backoff is made, not when the first message fails."""
     value: float = wrong  # type: ignore[assignment]  # the point

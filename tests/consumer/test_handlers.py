@@ -2,14 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from dynamomq import Delivery, Queue, Reject, RetryAfter
+from dynamomq import Consumer, Delivery, InvalidArgumentError, Queue, Reject, RetryAfter
 from dynamomq.drivers.base import Driver
-from dynamomq.requests import Request, Write
+from dynamomq.requests import Request, Write, WriteBatch
 from dynamomq.testing import FaultyEngine
 from tests.consumer.support import PATIENCE, TABLE, Notes, behind, eventually, opened, running
 from tests.integration.scene import Between, Fronted
@@ -102,6 +104,72 @@ class Deadly(logging.Filter):
             self.left -= 1
             raise SystemExit
         return True
+
+
+async def wait_for_it(_: object) -> None:
+    """Look like a handler."""
+
+
+def yields(_: object) -> Iterator[None]:
+    """Look like a handler."""
+    yield
+
+
+class Awaited:
+    """Looks like a handler."""
+
+    async def __call__(self, _: object) -> None:
+        """Look like a call."""
+
+
+@pytest.mark.parametrize(
+    "handler", [wait_for_it, yields, Awaited(), partial(wait_for_it)], ids=range(4)
+)
+def test_handlers_that_would_not_run_are_refused(
+    storage: FaultyEngine, handler: Callable[[object], object]
+) -> None:
+    """Calling them only makes an object: their messages would be deleted unhandled."""
+    with pytest.raises(InvalidArgumentError, match="calling it runs nothing"):
+        Consumer(opened(storage), handler)
+
+
+@pytest.mark.parametrize("handler", [wait_for_it, yields])
+def test_what_did_not_run_is_not_acknowledged(
+    storage: FaultyEngine, handler: Callable[[object], object]
+) -> None:
+    """A function that only returns a coroutine or a generator fails its delivery."""
+    queue = opened(storage, send=1, max_receives=1)
+    with running(queue, lambda delivery: handler(delivery)) as consumer:
+        eventually("the failure", lambda: queue.get("m0").queue == "DLQ")
+        assert consumer.stopped().succeeded == 0
+    assert queue.get("m0").errors[-1].type == "TypeError"
+
+
+class SlowToAnswer(Between):
+    """Answers the first claim when its delivery is over."""
+
+    answered = False
+
+    def store(self, request: Request[Any]) -> Any:
+        """Pass the request on; be slow once."""
+        reply = self.inner.store(request)
+        if isinstance(request, WriteBatch) and not self.answered:
+            self.answered = True
+            time.sleep(0.3)  # longer than the delivery lasts
+        return reply
+
+
+def test_a_delivery_that_is_over_is_not_started(storage: FaultyEngine) -> None:
+    """A claim that was answered late is given back, and does not count: nobody has handled it."""
+    settings: dict[str, Any] = {"visibility_timeout": 0.2, "max_receives": 1}
+    queue = opened(storage, send=1, **settings)
+    slow: Queue[Any] = Queue(queue.table, engine=Fronted(storage, SlowToAnswer), **settings)
+    handled: list[str] = []
+    with running(slow, lambda delivery: handled.append(delivery.id)) as consumer:
+        eventually("the handler", lambda: handled)
+        summary = consumer.stopped()
+    assert handled == ["m0"]
+    assert (summary.released, summary.succeeded, summary.lost) == (1, 1, 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the point

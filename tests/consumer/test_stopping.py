@@ -63,6 +63,46 @@ def test_what_was_not_started_is_given_back(storage: FaultyEngine, cooperate: bo
     assert (summary.reason, summary.exit_status) == ("stopped", 0)
 
 
+@pytest.mark.parametrize("mends", [True, False])
+def test_what_can_not_be_given_back_at_once_is_tried_again(
+    storage: FaultyEngine, mends: bool
+) -> None:
+    """As long as the grace lasts; what is left then is named, and the exit status tells."""
+    queue = opened(storage, send=2)
+    consumers: list[Consumer[Any]] = []
+    late: Queue[Any] = Queue(queue.table, engine=Meanwhile(storage, lambda: consumers[0].stop()))
+    storage.faults.time_out("release", executed=False, times=1 if mends else 1000)
+    consumer = Consumer(late, print, **{**QUICK, "grace": PATIENCE if mends else 0.2})
+    consumers.append(consumer)
+    summary = Running(consumer).summary()
+    if mends:
+        assert (summary.reason, summary.released, summary.abandoned) == ("stopped", 2, ())
+        assert {queue.get(id).receive_count for id in ("m0", "m1")} == {0}
+    else:
+        assert (summary.reason, summary.exit_status) == ("grace ended", 3)
+        assert sorted(summary.abandoned) == ["m0", "m1"]
+        storage.faults.clear()
+
+
+def test_others_are_told_when_the_end_begins(storage: FaultyEngine) -> None:
+    """They need not leave a share of messages to one that claims nothing any more."""
+    queue = opened(storage, send=1)
+    started, go_on = threading.Event(), threading.Event()
+
+    def handle(_: Delivery[Any]) -> None:
+        started.set()
+        assert go_on.wait(PATIENCE)
+
+    with running(queue, handle) as consumer:
+        assert started.wait(PATIENCE)
+        assert queue.consumers()
+        consumer.consumer.stop()
+        eventually("its leaving", lambda: not queue.consumers())
+        assert not consumer.results
+        go_on.set()
+        assert consumer.summary().succeeded == 1
+
+
 def test_an_order_before_the_beginning_counts(storage: FaultyEngine) -> None:
     """A consumer that was stopped before it runs claims nothing."""
     queue = opened(storage, send=1)
