@@ -1,7 +1,8 @@
 """How long a delivery is ours: extended in time, or known to be lost; without any I/O.
 
 All times are seconds by one monotonic clock, counted from *before* the request that granted them:
-the lease that we believe in never lasts longer than the one that the table shows.
+the lease that we believe in does not last longer than the one that the table shows. (Where that
+clock stands still while the machine sleeps, it does; the receipt still refuses what comes late.)
 """
 
 from __future__ import annotations
