@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dynamomq.attributes import UPDATED
-from dynamomq.consumer import backoff, leases
-from dynamomq.consumer.claims import Claims
+from dynamomq.consumer import Consumer, backoff, leases
+from dynamomq.consumer.claims import Claims, Released
 from dynamomq.consumer.conductor import Conductor
 from dynamomq.consumer.crew import Crew
 from dynamomq.consumer.outcomes import GiveBack
@@ -47,14 +47,14 @@ def _releases_failures(give_up: _Method) -> _Method:
 
 
 def _drops(_release: _Method) -> _Method:
-    return lambda _self, messages: len(messages)
+    return lambda _self, messages: Released(len(messages))
 
 
 def _retries(_release: _Method) -> _Method:
-    def changed(self: Claims[Any], messages: Sequence[Any]) -> int:
+    def changed(self: Claims[Any], messages: Sequence[Any]) -> Released:
         for message in messages:
             self.queue.retry(message)
-        return len(messages)
+        return Released(len(messages))
 
     return changed
 
@@ -66,6 +66,10 @@ def _ends_before_releasing(claimed: _Method) -> _Method:
         return starts
 
     return changed
+
+
+def _says_that_all_is_done(reason: _Method) -> _Method:
+    return lambda self, _abandoned: reason(self, False)
 
 
 def _never_steals(choose: _Method) -> _Method:
@@ -132,13 +136,15 @@ CONSUMERS: tuple[Mutant, ...] = (
         "_release",
         _retries,
     ),
-    _mutant(
+    Mutant(
         "shutdown-does-not-wait",
-        "A consumer that stops ends without knowing whether its messages have been given back.",
+        "A consumer that stops says that all is done before its messages have been given back.",
         "DRAIN",
-        Conductor,
-        "claimed",
-        _ends_before_releasing,
+        (
+            Place(Conductor, "claimed", _ends_before_releasing),
+            Place(Consumer, "_reason", _says_that_all_is_done),
+        ),
+        world=WORKERS,
     ),
     _mutant(
         "claimer-never-steals",
