@@ -86,7 +86,7 @@ class _Trial:
             fill(earlier, self.messages, PAYLOAD)
         with running(self.endpoint, self.queue.table, self.consumers) as fleet:
             yield self._row("an hour old", self.messages, fleet, lambda: None)
-            time.sleep(self.settling)
+            time.sleep(self.settling)  # until all count on all: their beginning is not measured
             yield self._drain("fresh", fleet)
             fleet.busy = _BUSY
             yield self._drain("busy", fleet)
@@ -100,13 +100,13 @@ class _Trial:
         later = 1 + self.messages / _FILLED
         begins = time.monotonic() + later
         fill(self.queue, self.messages, PAYLOAD, delay=later)
-        time.sleep(max(0.0, begins - time.monotonic()))
+        time.sleep(max(0.0, begins - time.monotonic()))  # all of them are due then, at once
         return self._row(way, self.messages, fleet, lambda: None)
 
     def _trickle(self) -> None:
         for _ in range(self.trickle):
             self.queue.send(PAYLOAD)
-            time.sleep(1)
+            time.sleep(1)  # the pace that is measured
 
     def _row(
         self, way: str, messages: int, fleet: Fleet, bring: Callable[[], None]
@@ -144,7 +144,7 @@ def _frozen(queue: Queue[str], settling: float) -> Iterator[None]:
 
     thread = Thread(target=show)
     thread.start()
-    time.sleep(settling)
+    time.sleep(settling)  # until others count on it, though it claims nothing
     try:
         yield
     finally:

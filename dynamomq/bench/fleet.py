@@ -56,7 +56,7 @@ class Fleet:
     def handle(self, _: Delivery[str]) -> None:
         """Work on a message for a while."""
         if self.busy:
-            time.sleep(random.uniform(0, 2 * self.busy))
+            time.sleep(random.uniform(0, 2 * self.busy))  # the work itself
 
     def spent(self) -> Spent:
         """Return what all consumers have cost so far."""
@@ -82,7 +82,7 @@ class Fleet:
         while self.count.through < self._expected:
             if time.perf_counter() - began > _LONGEST:
                 raise AssertionError(f"{self._expected - self.count.through} messages are left")
-            time.sleep(_LOOK)
+            time.sleep(_LOOK)  # so as not to take the CPU from those who are measured
         seconds = time.perf_counter() - began
         return (self.spent() - before).each(left), left / seconds
 

@@ -68,11 +68,11 @@ def _measure(endpoint: Endpoint, ceiling: float, pause: float, count: int) -> li
         thread = threading.Thread(target=consumer.run, kwargs={"signals": False})
         thread.start()
         for number in range(count + _WARM_UP):
-            time.sleep(random.expovariate(1 / pause))
+            time.sleep(random.expovariate(1 / pause))  # messages come at random
             began[str(number)] = time.perf_counter()
             queue.send(str(number))
         while len(times) < count + _WARM_UP:
-            time.sleep(_FLOOR)
+            time.sleep(_FLOOR)  # until the last have arrived
         consumer.stop()
         thread.join()
     engine.close()

@@ -220,5 +220,5 @@ def _obey(orders: _Orders, consumer: Consumer[Any] | BatchConsumer[Any], grace: 
         consumer.stop(force=line == Word.GIVE_UP.value)
     _log.warning("the worker is gone: stopping")
     consumer.stop()
-    time.sleep(grace + MARGIN)
+    time.sleep(grace + MARGIN)  # this thread has nothing else to do; the process may end before
     os._exit(ChildStatus.LEFT)  # nobody is there to kill us
