@@ -14,6 +14,7 @@ __all__ = [
     "CODEC",
     "CREATED",
     "DATA",
+    "DEDUPLICATION_WINDOW",
     "DUE",
     "ENCODING",
     "ERRORS",
@@ -24,20 +25,25 @@ __all__ = [
     "ID",
     "IN_FLIGHT",
     "LINKS",
+    "MAX_RECEIVES",
     "NEXT_ID",
     "PEEKED",
     "PREVIOUS_ID",
+    "PREVIOUS_SHARDS",
     "PROCESS",
     "QUEUE_TYPE",
     "RATE",
     "RECEIPT",
     "RECEIVE_COUNT",
     "SEND_TOKEN",
+    "SHARDS",
+    "SHARDS_SINCE",
     "STATUS",
     "TAIL_ID",
     "TOKEN",
     "UPDATED",
     "VERSION",
+    "VISIBILITY_TIMEOUT",
 ]
 
 ID = Attr("id")
@@ -66,6 +72,12 @@ HOST = Attr("host")
 PROCESS = Attr("pid")
 IN_FLIGHT = Attr("in_flight")
 RATE = Attr("rate")
+SHARDS = Attr("shards")
+PREVIOUS_SHARDS = Attr("previous_shards")
+SHARDS_SINCE = Attr("shards_since")
+MAX_RECEIVES = Attr("max_receives")
+VISIBILITY_TIMEOUT = Attr("visibility_timeout")
+DEDUPLICATION_WINDOW = Attr("deduplication_window")
 
 LINKS: Final = ((GROUP_ID, "group"), (NEXT_ID, "next_id"), (PREVIOUS_ID, "previous_id"))
 """A message's place in its group's list, and the arguments that say it as planned."""
@@ -80,10 +92,12 @@ ARGUMENTS: Final[dict[str, str]] = {
     "due": "S: the new due time. send: now + delay; receive, extend: now + visibility timeout; "
     "retry: now + delay; reschedule: as asked; register, renew, fill: the end of the lease",
     "token": "S: fresh for this write; how a repeated request recognises that it has succeeded",
+    "partition": "S: the index partition that the message is put into: the queue's name, or with "
+    "shards the name, a dot and a number",
     "receipt": "S: what the delivery's receive returned",
     "seen_token": "S: the item's token as the operator saw it; left out where it had none",
     "seen_version": "N: the item's version as the operator saw it",
-    "max_receives": "N: deliveries allowed before the dead-letter queue",
+    "max_receives": "N: deliveries allowed before the dead-letter queue; agreed on, 0: any number",
     "expires_at": "N: epoch seconds until which a tombstone, or a consumer's entry, is kept",
     "data": "any: the payload",
     "headers": "M: the message's headers",
@@ -94,7 +108,8 @@ ARGUMENTS: Final[dict[str, str]] = {
     "version": "N: the seen version + 1, or 1 where there was none that could be read",
     "creation_timestamp": "S: the seen one, or now where there was none that could be read",
     "group": "S: the message group; left out for a message without one",
-    "next_id": "S: the successor in the group's list, as planned; left out where there is none",
+    "next_id": "S: the successor in the group's list, as planned; left out where there is none. "
+    "send, promote, advance, retry: the one that it gets in the same transaction",
     "previous_id": "S: the predecessor in the group's list, as planned; left out for a head",
     "tail_id": "S: the group's last message, as planned",
     "new_tail_id": "S: the group's last message after this write",
@@ -102,5 +117,10 @@ ARGUMENTS: Final[dict[str, str]] = {
     "pid": "N: the number of its process there",
     "in_flight": "N: how many messages it is working on",
     "rate": "N: how many messages a second it has finished of late",
+    "shards": "N: over how many index partitions each queue is spread",
+    "previous_shards": "N: how many there were before",
+    "shards_since": "S: from when on senders use the present number, and not the previous one",
+    "visibility_timeout": "N: how long a delivery lasts unless said otherwise, in milliseconds",
+    "deduplication_window": "N: how long the id of a deleted message stays taken, in milliseconds",
 }
 """Every argument that a guard or effect may read: its type and meaning."""

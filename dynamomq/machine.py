@@ -27,21 +27,16 @@ from dynamomq.attributes import (
     EXPIRES_AT,
     GROUP_ID,
     HEADERS,
-    HOST,
     ID,
-    IN_FLIGHT,
     LINKS,
     NEXT_ID,
     PEEKED,
     PREVIOUS_ID,
-    PROCESS,
     QUEUE_TYPE,
-    RATE,
     RECEIPT,
     RECEIVE_COUNT,
     SEND_TOKEN,
     STATUS,
-    TAIL_ID,
     TOKEN,
     UPDATED,
     VERSION,
@@ -68,15 +63,14 @@ from dynamomq.rules import State, StateMachine, Transition, Writer
 from dynamomq.values import Item
 
 __all__ = [
-    "CONSUMER",
-    "CONSUMERS",
-    "GROUP",
     "INDEX_VIEWS",
     "MESSAGE",
     "NO_MESSAGE",
     "QueueType",
     "Status",
+    "beside",
     "faults",
+    "steps",
 ]
 
 
@@ -95,8 +89,24 @@ class Status(StrEnum):
     DELETED = "DELETED"
 
 
-_STANDARD, _DLQ = (Constant(queue.value) for queue in QueueType)
 _READY, _PROCESSING, _DELETED = (Constant(status.value) for status in Status)
+
+# --- a queue's index partitions ---------------------------------------------------------------
+
+
+def _is_of(operand: Operand, queue: QueueType) -> Condition:
+    """A partition of a queue's index is its name, or with shards its name, a dot and a number.
+
+    As texts these are from the name up to the name and a slash, which is next to the dot.
+    """
+    return operand.ge(Constant(queue.value)) & operand.lt(Constant(f"{queue.value}/"))
+
+
+def beside(partition: str, queue: QueueType) -> str:
+    """Return the partition of a queue that goes with another one's: ``DLQ.3`` to ``STANDARD.3``."""
+    _, dot, shard = partition.partition(".")
+    return f"{queue.value}{dot}{shard}"
+
 
 # --- states ----------------------------------------------------------------------------------
 
@@ -112,7 +122,7 @@ _WELL_FORMED = all_of(
         ERRORS.absent() | ERRORS.has_type("L"),
     ]
 )
-_IN_INDEX = QUEUE_TYPE.eq(_STANDARD) | QUEUE_TYPE.eq(_DLQ)
+_IN_INDEX = _is_of(QUEUE_TYPE, QueueType.STANDARD) | _is_of(QUEUE_TYPE, QueueType.DLQ)
 _BUSY = STATUS.eq(_PROCESSING)
 _HELD = DUE.gt(Arg("now")) | (RECEIPT.absent() & PEEKED.gt(Arg("legacy_horizon")))
 """Until the deadline; a legacy consumer leaves no receipt and moves no due time, so its delivery
@@ -147,7 +157,7 @@ INDEX_VIEWS: Final[dict[str, Condition]] = {
 
 
 def _queue_states(queue: QueueType) -> Iterable[State]:
-    here = all_of([_WELL_FORMED, QUEUE_TYPE.eq(Constant(queue.value))])
+    here = all_of([_WELL_FORMED, _is_of(QUEUE_TYPE, queue)])
     yield State(f"{queue}.READY", here & STATUS.eq(_READY), "Received when it is due.")
     yield State(
         f"{queue}.PROCESSING",
@@ -211,18 +221,27 @@ _AS_SEEN = Same(TOKEN, "seen_token") & (Given("seen_token") | Same(VERSION, "see
 _LEAVES_LIST = all_of(Same(attribute, plan) for attribute, plan in LINKS)
 """A message that leaves its group's list has the neighbours that the plan saw."""
 
-_IS_HEAD = Not(Given("previous_id"))
+_IN_STANDARD = _is_of(Arg("partition"), QueueType.STANDARD)
+_IN_DLQ = _is_of(Arg("partition"), QueueType.DLQ)
+_IS_HEAD = Not(Given("previous_id")) & _IN_STANDARD
 _JOINS_LIST = Given("group") & Given("previous_id")
 _SAME_GROUP = Same(GROUP_ID, "group")
 
 _MAY_CLAIM = _DELIVERIES_LEFT & _LASTS
-_MAY_EXHAUST = _DELIVERIES_USED_UP & _LEAVES_LIST
+_MAY_EXHAUST = all_of([_DELIVERIES_USED_UP, _LEAVES_LIST, _IN_DLQ])
+_MAY_QUARANTINE = _LEAVES_LIST & _IN_DLQ
 _MAY_EXTEND = _HOLDER & DUE.lt(Arg("due")) & _LASTS
 _MAY_LEAVE = _HOLDER & _LEAVES_LIST
+_MAY_DEAD_LETTER = _MAY_LEAVE & _IN_DLQ
 _MAY_WITHDRAW = _AS_SEEN & _LEAVES_LIST
+_MAY_BURY = _MAY_WITHDRAW & _IN_DLQ
 _MAY_REDRIVE_FIRST = all_of([_IS_HEAD, _AS_SEEN, _SAME_GROUP])
 _MAY_REDRIVE_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, _SAME_GROUP, GROUP_ID.has_type("S")])
 _MAY_RESCHEDULE = _AS_SEEN & Arg("due").ge(Arg("now"))
+_MAY_REPLACE = _AS_SEEN & Given("data")
+_MAY_ANNOTATE = _AS_SEEN & Not(Given("data"))
+_MAY_ADVANCE = all_of([VERSION.eq(Arg("seen_version")), _DUE_NOW, _MAY_CLAIM, _IN_STANDARD])
+"""Exactly as it was read, so that what is claimed is known without reading it again."""
 
 # --- effects ---------------------------------------------------------------------------------
 
@@ -233,11 +252,13 @@ _WRITE = (*_UPKEEP, Set(TOKEN, Arg("token")))
 
 _NOBODYS = (Remove(RECEIPT),)
 _NO_LINKS = (Remove(NEXT_ID), Remove(PREVIOUS_ID))
+_NEXT = Set(NEXT_ID, Arg("next_id"), optional=True)
+"""Where a message that is written anyway gets a successor in the same transaction."""
 
 
 def _into_dlq(errors: Operand, *, optional: bool = False) -> tuple[Effect, ...]:
     return (
-        Set(QUEUE_TYPE, _DLQ),
+        Set(QUEUE_TYPE, Arg("partition")),
         Set(STATUS, _READY),
         Set(RECEIVE_COUNT, Constant(0)),
         Set(PEEKED, Constant("")),
@@ -273,16 +294,16 @@ _CLAIMED = (
     *_WRITE,
 )
 _EXTENDED = (Set(DUE, Arg("due")), *_WRITE)
-_RETRIED = (*_RETURNED, Set(ERRORS, Arg("errors"), optional=True), *_WRITE)
+_RETRIED = (*_RETURNED, Set(ERRORS, Arg("errors"), optional=True), _NEXT, *_WRITE)
 _RELEASED = (Set(RECEIVE_COUNT, Plus(RECEIVE_COUNT, Constant(-1))), *_RETURNED, *_WRITE)
 _RESCHEDULED = (*_RETURNED, *_NOBODYS, *_WRITE)
-_UPDATED = (
-    Set(DATA, Arg("data"), optional=True),
+_ANNOTATED = (
     Set(HEADERS, Arg("headers"), optional=True),
     Set(STATUS, _READY),
     *_NOBODYS,
     *_WRITE,
 )
+_REPLACED = (Set(DATA, Arg("data")), Remove(CODEC), Remove(ENCODING), *_ANNOTATED)
 _ENTOMBED = (
     Set(STATUS, _DELETED),
     Set(EXPIRES_AT, Arg("expires_at")),
@@ -307,8 +328,9 @@ _SENT = (
     Set(HEADERS, Arg("headers"), optional=True),
     Set(CODEC, Arg("codec"), optional=True),
     Set(ENCODING, Arg("encoding"), optional=True),
+    _NEXT,
 )
-_TO_STANDARD = (Set(QUEUE_TYPE, _STANDARD),)
+_TO_STANDARD = (Set(QUEUE_TYPE, Arg("partition")),)
 _BEHIND = (Set(PREVIOUS_ID, Arg("previous_id")),)
 _REDRIVEN = (
     Set(STATUS, _READY),
@@ -322,11 +344,9 @@ _FIRST_SENT = (*_SENT, *_TO_STANDARD)
 _SENT_BEHIND = (*_SENT, *_BEHIND)
 _REDRIVEN_FIRST = (*_REDRIVEN, *_TO_STANDARD, *_WRITE)
 _REDRIVEN_BEHIND = (*_REDRIVEN, Remove(QUEUE_TYPE), *_BEHIND, *_WRITE)
-_LINKED = (
-    Set(NEXT_ID, Arg("next_id"), optional=True),
-    Set(PREVIOUS_ID, Arg("previous_id"), optional=True),
-    *_UPKEEP,
-)
+_PROMOTED = (*_TO_STANDARD, _NEXT, *_UPKEEP)
+_ADVANCED = (*_TO_STANDARD, _NEXT, *_CLAIMED)
+_LINKED = (_NEXT, Set(PREVIOUS_ID, Arg("previous_id"), optional=True), *_UPKEEP)
 
 # --- the table -------------------------------------------------------------------------------
 
@@ -336,10 +356,10 @@ _S_HELD, _D_HELD = (_S_PROCESSING, _S_EXPIRED), (_D_PROCESSING, _D_EXPIRED)
 _S_FREE, _D_FREE = (_S_READY, _S_EXPIRED), (_D_READY, _D_EXPIRED)
 _S_FREE_OR_WAITING = (*_S_FREE, "WAITING")
 _LISTED = ("WAITING", _S_READY, *_S_HELD)
-_STORED = (*_LISTED, _D_READY, *_D_HELD, "DELETED", "MALFORMED")
+_ALIVE = (*_LISTED, _D_READY, *_D_HELD)
 
 
-def _steps(
+def steps(
     trigger: str,
     by: Writer,
     sources: str | Iterable[str],
@@ -356,138 +376,53 @@ def _steps(
 
 # fmt: off
 _MESSAGE_TRANSITIONS = [
-    *_steps("send", "sender", "ABSENT", _S_READY, _IS_HEAD, _FIRST_SENT),
-    *_steps("send", "sender", "ABSENT", "WAITING", _JOINS_LIST, _SENT_BEHIND),
+    *steps("send", "sender", "ABSENT", _S_READY, _IS_HEAD, _FIRST_SENT),
+    *steps("send", "sender", "ABSENT", "WAITING", _JOINS_LIST, _SENT_BEHIND),
 
-    *_steps("receive", "receiver", _S_READY, _S_PROCESSING, _DUE_NOW & _MAY_CLAIM, _CLAIMED),
-    *_steps("receive", "receiver", _S_EXPIRED, _S_PROCESSING, _MAY_CLAIM, _CLAIMED),
-    *_steps("receive", "receiver", _D_READY, _D_PROCESSING, _DUE_NOW & _LASTS, _CLAIMED),
-    *_steps("receive", "receiver", _D_EXPIRED, _D_PROCESSING, _LASTS, _CLAIMED),
-    *_steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _MAY_EXHAUST, _EXHAUSTED),
-    *_steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _MAY_EXHAUST, _EXHAUSTED),
-    *_steps("quarantine", "receiver", "MALFORMED", _D_READY, _LEAVES_LIST, _REPAIRED),
+    *steps("receive", "receiver", _S_READY, _S_PROCESSING, _DUE_NOW & _MAY_CLAIM, _CLAIMED),
+    *steps("receive", "receiver", _S_EXPIRED, _S_PROCESSING, _MAY_CLAIM, _CLAIMED),
+    *steps("receive", "receiver", _D_READY, _D_PROCESSING, _DUE_NOW & _LASTS, _CLAIMED),
+    *steps("receive", "receiver", _D_EXPIRED, _D_PROCESSING, _LASTS, _CLAIMED),
+    *steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _MAY_EXHAUST, _EXHAUSTED),
+    *steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _MAY_EXHAUST, _EXHAUSTED),
+    *steps("advance", "receiver", "WAITING", _S_PROCESSING, _MAY_ADVANCE, _ADVANCED),
+    *steps("quarantine", "receiver", "MALFORMED", _D_READY, _MAY_QUARANTINE, _REPAIRED),
 
-    *_steps("expire", "time", _S_PROCESSING, _S_EXPIRED),
-    *_steps("expire", "time", _D_PROCESSING, _D_EXPIRED),
-    *_steps("forget", "time", "DELETED", "ABSENT"),
+    *steps("expire", "time", _S_PROCESSING, _S_EXPIRED),
+    *steps("expire", "time", _D_PROCESSING, _D_EXPIRED),
+    *steps("forget", "time", "DELETED", "ABSENT"),
 
-    *_steps("extend", "holder", _S_HELD, _S_PROCESSING, _MAY_EXTEND, _EXTENDED),
-    *_steps("extend", "holder", _D_HELD, _D_PROCESSING, _MAY_EXTEND, _EXTENDED),
-    *_steps("retry", "holder", _S_HELD, _S_READY, _HOLDER, _RETRIED),
-    *_steps("retry", "holder", _D_HELD, _D_READY, _HOLDER, _RETRIED),
-    *_steps("release", "holder", _S_HELD, _S_READY, _HOLDER, _RELEASED),
-    *_steps("release", "holder", _D_HELD, _D_READY, _HOLDER, _RELEASED),
-    *_steps("delete", "holder", _S_HELD, "DELETED", _MAY_LEAVE, _ENTOMBED),
-    *_steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED),
-    *_steps("move_to_dlq", "holder", _S_HELD, _D_READY, _MAY_LEAVE, _FAILED),
+    *steps("extend", "holder", _S_HELD, _S_PROCESSING, _MAY_EXTEND, _EXTENDED),
+    *steps("extend", "holder", _D_HELD, _D_PROCESSING, _MAY_EXTEND, _EXTENDED),
+    *steps("retry", "holder", _S_HELD, _S_READY, _HOLDER, _RETRIED),
+    *steps("retry", "holder", _D_HELD, _D_READY, _HOLDER, _RETRIED),
+    *steps("release", "holder", _S_HELD, _S_READY, _HOLDER, _RELEASED),
+    *steps("release", "holder", _D_HELD, _D_READY, _HOLDER, _RELEASED),
+    *steps("delete", "holder", _S_HELD, "DELETED", _MAY_LEAVE, _ENTOMBED),
+    *steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED),
+    *steps("move_to_dlq", "holder", _S_HELD, _D_READY, _MAY_DEAD_LETTER, _FAILED),
 
-    *_steps("bury", "operator", _S_FREE_OR_WAITING, _D_READY, _MAY_WITHDRAW, _BURIED),
-    *_steps("redrive", "operator", _D_FREE, _S_READY, _MAY_REDRIVE_FIRST, _REDRIVEN_FIRST),
-    *_steps("redrive", "operator", _D_FREE, "WAITING", _MAY_REDRIVE_BEHIND, _REDRIVEN_BEHIND),
-    *_steps("update", "operator", _S_FREE, _S_READY, _AS_SEEN, _UPDATED),
-    *_steps("update", "operator", _D_FREE, _D_READY, _AS_SEEN, _UPDATED),
-    *_steps("update", "operator", "WAITING", "WAITING", _AS_SEEN, _UPDATED),
-    *_steps("reschedule", "operator", _S_FREE, _S_READY, _MAY_RESCHEDULE, _RESCHEDULED),
-    *_steps("reschedule", "operator", _D_FREE, _D_READY, _MAY_RESCHEDULE, _RESCHEDULED),
-    *_steps("reschedule", "operator", "WAITING", "WAITING", _MAY_RESCHEDULE, _RESCHEDULED),
-    *_steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _MAY_WITHDRAW, _CANCELLED),
-    *_steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _CANCELLED),
-    *_steps("purge", "operator", _STORED, "ABSENT", _MAY_WITHDRAW),
+    *steps("bury", "operator", _S_FREE_OR_WAITING, _D_READY, _MAY_BURY, _BURIED),
+    *steps("redrive", "operator", _D_FREE, _S_READY, _MAY_REDRIVE_FIRST, _REDRIVEN_FIRST),
+    *steps("redrive", "operator", _D_FREE, "WAITING", _MAY_REDRIVE_BEHIND, _REDRIVEN_BEHIND),
+    *steps("update", "operator", _S_FREE, _S_READY, _MAY_REPLACE, _REPLACED),
+    *steps("update", "operator", _D_FREE, _D_READY, _MAY_REPLACE, _REPLACED),
+    *steps("update", "operator", "WAITING", "WAITING", _MAY_REPLACE, _REPLACED),
+    *steps("update", "operator", _S_FREE, _S_READY, _MAY_ANNOTATE, _ANNOTATED),
+    *steps("update", "operator", _D_FREE, _D_READY, _MAY_ANNOTATE, _ANNOTATED),
+    *steps("update", "operator", "WAITING", "WAITING", _MAY_ANNOTATE, _ANNOTATED),
+    *steps("reschedule", "operator", _S_FREE, _S_READY, _MAY_RESCHEDULE, _RESCHEDULED),
+    *steps("reschedule", "operator", _D_FREE, _D_READY, _MAY_RESCHEDULE, _RESCHEDULED),
+    *steps("reschedule", "operator", "WAITING", "WAITING", _MAY_RESCHEDULE, _RESCHEDULED),
+    *steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _MAY_WITHDRAW, _CANCELLED),
+    *steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _CANCELLED),
+    *steps("purge", "operator", _ALIVE, "DELETED", _MAY_WITHDRAW, _CANCELLED),
 
-    *_steps("promote", "upkeep", "WAITING", _S_READY, TRUE, (*_TO_STANDARD, *_UPKEEP)),
-    *_steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),
-    *_steps("unlink", "upkeep", _LISTED, "=", TRUE, (Remove(NEXT_ID), *_UPKEEP)),
+    *steps("promote", "upkeep", "WAITING", _S_READY, _IN_STANDARD, _PROMOTED),
+    *steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),
+    *steps("unlink", "upkeep", _LISTED, "=", TRUE, (Remove(NEXT_ID), *_UPKEEP)),
 ]
 # fmt: on
 
 MESSAGE: Final = StateMachine("message", tuple(_MESSAGE_STATES), tuple(_MESSAGE_TRANSITIONS))
 """A message's whole life."""
-
-# --- the item that knows a group's tail ------------------------------------------------------
-
-_PLANNED_TAIL = TAIL_ID.eq(Arg("tail_id"))
-
-GROUP: Final = StateMachine(
-    "group",
-    (
-        State("ABSENT", ID.absent(), "The group has no messages."),
-        State("OPEN", ID.exists(), "The group has messages; the item names the last one."),
-    ),
-    (
-        *_steps(
-            "open",
-            "upkeep",
-            "ABSENT",
-            "OPEN",
-            TRUE,
-            (Set(ID, Arg("id")), Set(TAIL_ID, Arg("new_tail_id")), Set(VERSION, _ONE)),
-        ),
-        *_steps(
-            "append",
-            "upkeep",
-            "OPEN",
-            "OPEN",
-            _PLANNED_TAIL,
-            (Set(TAIL_ID, Arg("new_tail_id")), Set(VERSION, Plus(VERSION, _ONE))),
-        ),
-        *_steps("close", "upkeep", "OPEN", "ABSENT", _PLANNED_TAIL),
-    ),
-)
-"""The item ``$group#<group>``: it moves only in the transactions that change the group's list."""
-
-# --- the item by which a consumer shows that it is there -------------------------------------
-
-CONSUMERS: Final = "$CONSUMERS"
-"""The index partition of the consumers' entries; their due times are their leases' ends."""
-
-_LEASED = (
-    Set(DUE, Arg("due")),
-    Set(UPDATED, Arg("now")),
-    Set(EXPIRES_AT, Arg("expires_at")),
-    Set(IN_FLIGHT, Arg("in_flight")),
-    Set(RATE, Arg("rate")),
-)
-_REGISTERED = (
-    Set(ID, Arg("id")),
-    Set(QUEUE_TYPE, Constant(CONSUMERS)),
-    Set(STATUS, _READY),
-    Set(VERSION, _ONE),
-    Set(CREATED, Arg("now")),
-    Set(HOST, Arg("host")),
-    Set(PROCESS, Arg("pid")),
-    *_LEASED,
-)
-_RENEWED = (*_LEASED, Set(VERSION, Plus(VERSION, _ONE)))
-_LONGER = DUE.lt(Arg("due"))
-_SHOWN = ("AVAILABLE", "FULL")
-
-# fmt: off
-_CONSUMER_TRANSITIONS = (
-    *_steps("register", "receiver", "ABSENT", "AVAILABLE", TRUE, _REGISTERED),
-    *_steps("renew", "receiver", _SHOWN, "AVAILABLE", _LONGER, (*_RENEWED, Set(STATUS, _READY))),
-    *_steps("fill", "receiver", _SHOWN, "FULL", _LONGER, (*_RENEWED, Set(STATUS, _PROCESSING))),
-    *_steps("withdraw", "receiver", _SHOWN, "ABSENT"),
-)
-# fmt: on
-
-CONSUMER: Final = StateMachine(
-    "consumer",
-    (
-        State("ABSENT", ID.absent(), "The consumer is not there, or no more."),
-        State(
-            "AVAILABLE",
-            ID.exists() & STATUS.eq(_READY),
-            "It has free workers, or had some a moment ago: others leave it its share.",
-        ),
-        State(
-            "FULL",
-            ID.exists() & Not(STATUS.eq(_READY)),
-            "All its workers have been busy for a while: its share is for others.",
-        ),
-    ),
-    _CONSUMER_TRANSITIONS,
-)
-"""The item ``$consumer#<id>``: a hint to other consumers, and a line in the list of the fleet.
-
-It promises nothing, and nothing but efficiency rests on it: conditions of messages never read it.
-"""

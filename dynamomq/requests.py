@@ -25,11 +25,17 @@ from dynamomq.values import Item
 
 __all__ = [
     "MAX_BATCH",
+    "MAX_TRANSACTION",
+    "Action",
     "BatchReply",
+    "Cancelled",
+    "Committed",
     "CreateTable",
     "DescribeTable",
+    "Elsewhere",
     "EnableExpiry",
     "Failed",
+    "Foreign",
     "Get",
     "GetMany",
     "Moment",
@@ -41,6 +47,7 @@ __all__ = [
     "Scan",
     "Sleep",
     "Tick",
+    "Transact",
     "Write",
     "WriteBatch",
     "WriteReply",
@@ -52,6 +59,9 @@ R = TypeVar("R")
 
 MAX_BATCH = 25
 """How many writes one batch may hold (DynamoDB: ``BatchExecuteStatement``)."""
+
+MAX_TRANSACTION = 100
+"""How many items one transaction may change (DynamoDB: ``TransactWriteItems``)."""
 
 
 class Request(Generic[R]):
@@ -272,6 +282,71 @@ class WriteBatch(Request[tuple[BatchReply, ...]]):
     """
 
     writes: tuple[Write, ...]
+
+
+@frozen
+class Elsewhere:
+    """A write to another table of the same engine; only transactions reach that far.
+
+    Attributes:
+        table: the table's name.
+        write: the write.
+    """
+
+    table: str
+    write: Write
+
+
+@frozen
+class Foreign:
+    """An action that is the user's own, on whatever table.
+
+    Attributes:
+        entry: as ``TransactWriteItems`` takes it, in DynamoDB's low-level form:
+            ``{"Put": {"TableName": "orders", "Item": {"id": {"S": "17"}}}}``.
+    """
+
+    entry: Mapping[str, Any] = field(hash=False)
+
+
+Action: TypeAlias = Write | Elsewhere | Foreign
+
+
+@frozen
+class Committed:
+    """All actions took effect: now, or by an earlier attempt with the same token."""
+
+
+@frozen
+class Cancelled:
+    """None of the actions took effect: at least one was refused by its condition.
+
+    Attributes:
+        reasons: for each action its refusal; ``None`` where it was not refused, or that was not
+            said.
+        repeated: whether an earlier attempt of the same request may have been executed already.
+    """
+
+    reasons: tuple[Refused | None, ...]
+    repeated: bool = False
+
+
+@frozen
+class Transact(Request[Committed | Cancelled]):
+    """Up to 100 actions on different items: all take effect, or none does.
+
+    Where something else than a condition stands in the way, such as another transaction, the driver
+    raises; nothing has taken effect then, unless the error is an
+    :class:`~dynamomq.errors.UnavailableError`.
+
+    Attributes:
+        actions: what is to be done; no item twice.
+        token: the same for all repetitions. Within ten minutes DynamoDB answers a repetition as it
+            answered the first; but other storages do not, so nothing may rest on it.
+    """
+
+    actions: tuple[Action, ...]
+    token: str
 
 
 # --- the table -------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamomq.expressions import all_of
-from dynamomq.machine import GROUP, MESSAGE
+from dynamomq.machine import MESSAGE
+from dynamomq.reserved import GROUP
 from dynamomq.rules import Rule, StateMachine, Transition, executable
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value

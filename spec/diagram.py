@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 
 from transitions.extensions import HierarchicalGraphMachine
 
-from dynamomq.machine import GROUP, MESSAGE
+from dynamomq.machine import MESSAGE
+from dynamomq.reserved import GROUP
 from dynamomq.rules import StateMachine, Transition
 
 __all__ = ["group_diagram", "life_diagram", "operators_diagram"]

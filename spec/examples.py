@@ -12,7 +12,8 @@ from functools import cache
 from typing import Final
 
 from dynamomq.attributes import ARGUMENTS
-from dynamomq.machine import CONSUMER, GROUP, MESSAGE
+from dynamomq.machine import MESSAGE
+from dynamomq.reserved import CONSUMER, GROUP
 from dynamomq.rules import Rule, StateMachine
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value, type_letter

@@ -25,7 +25,8 @@ from dynamomq.expressions import (
     Same,
     conjuncts,
 )
-from dynamomq.machine import CONSUMER, GROUP, MESSAGE
+from dynamomq.machine import MESSAGE
+from dynamomq.reserved import CONSUMER, GROUP
 from dynamomq.rules import StateMachine, Transition
 from spec.diagram import group_diagram, life_diagram, operators_diagram
 

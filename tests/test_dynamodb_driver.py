@@ -19,7 +19,6 @@ from dynamomq.errors import (
     ThrottledError,
     UnavailableError,
 )
-from dynamomq.machine import GROUP
 from dynamomq.requests import (
     CreateTable,
     DescribeTable,
@@ -34,6 +33,7 @@ from dynamomq.requests import (
     WriteBatch,
     Written,
 )
+from dynamomq.reserved import GROUP
 from dynamomq.table import TableDescription
 from dynamomq.values import Item, item_to_wire
 from tests.support.scripted import TABLE, lost, opened, refusal

@@ -21,6 +21,7 @@ LAYERS = (
     "attributes",
     "rules",
     "machine",
+    "reserved",
     "checks",
     "payload",
     "message",

@@ -35,7 +35,8 @@ from dynamomq.expressions import (
     Plus,
     Same,
 )
-from dynamomq.machine import CONSUMER, GROUP, MESSAGE
+from dynamomq.machine import MESSAGE
+from dynamomq.reserved import CONSUMER, GROUP
 from dynamomq.rules import Kind, Specialised, StateMachine
 from dynamomq.values import Value
 from spec.examples import reads

@@ -13,9 +13,10 @@ from attrs import frozen
 
 from dynamomq.attributes import DUE, HOST, ID, IN_FLIGHT, PROCESS, RATE
 from dynamomq.expressions import Attr
-from dynamomq.machine import CONSUMER, CONSUMERS, QueueType
+from dynamomq.machine import QueueType
 from dynamomq.operations.writing import persistently, write
 from dynamomq.requests import GetMany, Operation, Query, Refused, Tick, Write, ask
+from dynamomq.reserved import CONSUMER, CONSUMERS
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
 

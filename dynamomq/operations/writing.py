@@ -8,26 +8,33 @@ it for the traces of its own success (spec: WRITE-3).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
+from zlib import crc32
 
 from attrs import evolve, frozen
 
 from dynamomq.attributes import RECEIPT
 from dynamomq.errors import DynamoMQError, IllegalTransitionError
-from dynamomq.machine import MESSAGE, NO_MESSAGE
+from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
 from dynamomq.payload import Codec
 from dynamomq.requests import (
     BatchReply,
+    Cancelled,
+    Committed,
     Failed,
+    Get,
     Operation,
     Refused,
     Request,
     Sleep,
     Tick,
+    Transact,
     Write,
     WriteBatch,
     WriteReply,
+    Written,
     ask,
 )
 from dynamomq.timestamps import SECOND, format_instant
@@ -42,8 +49,11 @@ __all__ = [
     "is_gone",
     "message_of",
     "onlooker_view",
+    "pause",
     "persistently",
     "state_of",
+    "together",
+    "transact",
     "was_overtaken",
     "write",
     "write_batch",
@@ -75,6 +85,9 @@ class Settings:
             consumer's delivery counts as held.
         max_receives: deliveries allowed before the dead-letter queue; ``None``: any number.
         deduplication_window: how long the id of a deleted message stays taken.
+        shards: over how many index partitions senders spread each queue.
+        visited: how many of these receivers look at; more than ``shards`` while the number is being
+            raised: they know of new ones first.
     """
 
     table: str
@@ -82,6 +95,28 @@ class Settings:
     visibility_timeout: int
     max_receives: int | None
     deduplication_window: int
+    shards: int = 1
+    visited: int = 1
+
+    def partition(self, queue: QueueType, key: str) -> str:
+        """Return the index partition of a queue in which a message belongs (spec: SHARD-1).
+
+        Args:
+            queue: the queue.
+            key: the message's group, or its id where it has none.
+        """
+        if self.shards == 1:
+            return queue.value
+        return f"{queue.value}.{crc32(key.encode()) % self.shards}"
+
+    def partitions(self, queue: QueueType) -> tuple[str, ...]:
+        """Return all index partitions of a queue in which messages may be.
+
+        The plain name is always among them: messages that were sent when there was one shard, and
+        those of other ports, are there.
+        """
+        shards = range(self.visited) if self.visited > 1 else ()
+        return (queue.value, *(f"{queue.value}.{shard}" for shard in shards))
 
 
 def at(settings: Settings, now: int) -> dict[str, Value]:
@@ -160,6 +195,32 @@ def write(request: Write) -> Operation[WriteReply]:
     return reply
 
 
+def transact(request: Transact) -> Operation[Committed | Cancelled]:
+    """Carry out a transaction persistently; it is cancelled where a condition does not hold."""
+    reply, repeated = yield from _repeat(request)
+    if isinstance(reply, Cancelled) and repeated:
+        return evolve(reply, repeated=True)
+    return reply
+
+
+def together(main: Write, upkeep: Sequence[Write]) -> Operation[WriteReply]:
+    """Carry out a write and what goes with it as one; the reply is that of the first.
+
+    Where only what goes with it stood in the way, the plan is outdated; then the refusal shows the
+    item of the first as it is now.
+    """
+    if not upkeep:
+        return (yield from write(main))
+    moment = yield from ask(Tick(tokens=1))
+    reply = yield from transact(Transact((main, *upkeep), moment.tokens[0]))
+    if isinstance(reply, Committed):
+        return Written(None)
+    refused = reply.reasons[0]
+    if refused is None or not refused.shown:
+        refused = Refused((yield from persistently(Get(main.id))))
+    return evolve(refused, repeated=refused.repeated or reply.repeated)
+
+
 def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
     """Carry out a batch persistently; a reply for each write, as in :func:`write`.
 
@@ -187,7 +248,7 @@ def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
         if not pending:
             break
         if attempt < _ATTEMPTS:
-            yield from _pause(attempt)
+            yield from pause(attempt)
     return tuple(replies[place] for place in range(len(request.writes)))
 
 
@@ -215,12 +276,12 @@ def _repeat(request: Request[R]) -> Operation[tuple[R, bool]]:
                 raise
         else:
             return reply, attempt > 1
-        yield from _pause(attempt)
+        yield from pause(attempt)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _pause(attempt: int) -> Operation[None]:
-    """Wait at random, up to twice as long after each attempt ("full jitter")."""
+def pause(attempt: int) -> Operation[None]:
+    """Wait at random, up to twice as long after each attempt ("full jitter"; the first is 1)."""
     moment = yield from ask(Tick())
     longest = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
     yield from ask(Sleep(moment.chance * longest))

@@ -13,8 +13,9 @@ from typing import Any, Final
 from dynamomq import requests
 from dynamomq.checks import check_id
 from dynamomq.errors import InvalidArgumentError
-from dynamomq.machine import CONSUMER, MESSAGE
+from dynamomq.machine import MESSAGE
 from dynamomq.requests import Request, Sleep, Tick, Write, WriteBatch
+from dynamomq.reserved import CONSUMER
 
 __all__ = ["NAMES", "check_ids", "check_request_name", "described", "names_of", "places_of"]
 

@@ -9,12 +9,13 @@ from attrs import define, field, frozen
 
 from dynamomq import operations
 from dynamomq.errors import DynamoMQError
-from dynamomq.machine import CONSUMER, MESSAGE
+from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations import Claimer, Load, Settings
 from dynamomq.operations.operating import edit
 from dynamomq.operations.writing import expiry, write
 from dynamomq.requests import Operation, Request, Tick, Write, ask
+from dynamomq.reserved import CONSUMER
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
 

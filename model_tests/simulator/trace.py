@@ -12,8 +12,9 @@ from functools import cache
 
 from dynamomq.effects import apply_effects
 from dynamomq.expressions import EffectError
-from dynamomq.machine import CONSUMER, MESSAGE
+from dynamomq.machine import MESSAGE
 from dynamomq.requests import Write
+from dynamomq.reserved import CONSUMER
 from dynamomq.rules import StateMachine, Transition, executable
 from dynamomq.values import Item
 from model_tests.simulator.asked import is_entry

@@ -9,7 +9,6 @@ from attrs import define, field
 
 from dynamomq import LocalEngine, Message, Queue, QueueType
 from dynamomq.drivers.base import Driver
-from dynamomq.machine import CONSUMERS
 from dynamomq.operations import Claimer, Load
 from dynamomq.requests import (
     Operation,
@@ -21,6 +20,7 @@ from dynamomq.requests import (
     Write,
     WriteBatch,
 )
+from dynamomq.reserved import CONSUMERS
 from dynamomq.table import TableDefinition
 from dynamomq.testing import Chance
 from dynamomq.timestamps import SECOND

@@ -1,0 +1,187 @@
+"""The list of a message group: what else is written where a message joins or leaves it.
+
+Only a group's head is in a queue's index. The others wait behind it, each linked with its
+neighbours, and the item ``$group#<group>`` names the last one. What changes the list is one
+transaction, planned from what was read and guarded so that the plan still holds: otherwise it
+changes nothing, and is planned anew (spec: GROUP-1 to GROUP-6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from dynamomq.attributes import GROUP_ID, ID, LINKS, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, TAIL_ID
+from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.operations.writing import Settings, at, persistently
+from dynamomq.requests import Get, Operation, Write
+from dynamomq.reserved import GROUP
+from dynamomq.rules import Rule
+from dynamomq.values import Item, Value
+
+__all__ = [
+    "PLANS",
+    "Joining",
+    "group_key",
+    "is_listed",
+    "joining",
+    "leaving",
+    "links",
+    "tail_of",
+]
+
+PLANS = 20
+"""How often a change of a group's list is planned anew before it is left to the caller.
+
+Of those who change one group at once only one succeeds at a time. They pause at random in between.
+"""
+
+_PROMOTE, _LINK, _UNLINK = (MESSAGE.rule(trigger) for trigger in ("promote", "link", "unlink"))
+_OPEN, _APPEND, _CLOSE = (GROUP.rule(trigger) for trigger in ("open", "append", "close"))
+
+
+def group_key(group: str) -> str:
+    """Return the id of the item that knows a group's last message."""
+    return f"$group#{group}"
+
+
+def tail_of(group: str) -> Operation[str | None]:
+    """Return the id of a group's last message, strongly consistent; ``None``: it has none."""
+    item = yield from persistently(Get(group_key(group)))
+    return None if item is None else str(item[TAIL_ID.name])
+
+
+def is_listed(item: Item) -> bool:
+    """Tell whether an item is a member of a group's list, as far as its attributes say."""
+    if GROUP_ID.name not in item:
+        return False
+    partition = item.get(QUEUE_TYPE.name)
+    return partition is None or not _is_dead(partition)
+
+
+def _is_dead(partition: Value) -> bool:
+    return str(partition).partition(".")[0] == QueueType.DLQ
+
+
+def links(item: Item) -> dict[str, Value]:
+    """Return a message's place in its group's list as arguments: what the plan has seen."""
+    return {plan: item[link.name] for link, plan in LINKS if link.name in item}
+
+
+# --- leaving ---------------------------------------------------------------------------------
+
+
+def leaving(settings: Settings, now: int, item: Item) -> list[Write]:
+    """Return the upkeep for a message that leaves its group's list, besides its own write.
+
+    Args:
+        settings: the queue's.
+        now: the time of the transaction, in nanoseconds since the epoch.
+        item: the message, as it was read; its own write is guarded by its :func:`links`.
+    """
+    if not is_listed(item):
+        return []
+    group, id = str(item[GROUP_ID.name]), str(item[ID.name])
+    before, after = item.get(PREVIOUS_ID.name), item.get(NEXT_ID.name)
+    if QUEUE_TYPE.name in item:
+        return [_after_head(settings, now, item, group, id)]
+    upkeep = []
+    if before is not None:
+        successor = {} if after is None else {"next_id": after}
+        upkeep.append(_write(settings, now, str(before), _LINK if successor else _UNLINK, successor))
+    if after is not None:
+        predecessor = {} if before is None else {"previous_id": before}
+        upkeep.append(_write(settings, now, str(after), _LINK, predecessor))
+    else:
+        upkeep.append(_moved_tail(group, id, before))
+    return upkeep
+
+
+def _after_head(settings: Settings, now: int, head: Item, group: str, id: str) -> Write:
+    after = head.get(NEXT_ID.name)
+    if after is None:
+        return Write(group_key(group), _CLOSE, {"tail_id": id})
+    return _write(settings, now, str(after), _PROMOTE, {"partition": head[QUEUE_TYPE.name]})
+
+
+def _moved_tail(group: str, id: str, before: Value) -> Write:
+    if before is None:
+        return Write(group_key(group), _CLOSE, {"tail_id": id})
+    return Write(group_key(group), _APPEND, {"tail_id": id, "new_tail_id": before})
+
+
+def _write(
+    settings: Settings, now: int, id: str, rule: Rule, own: dict[str, Value]
+) -> Write:
+    return Write(id, rule, {**at(settings, now), **own})
+
+
+# --- joining ---------------------------------------------------------------------------------
+
+
+@frozen
+class Joining:
+    """How messages join a group's list, all in one transaction.
+
+    Attributes:
+        places: for each message, in order, the arguments of its own write that say its place.
+        upkeep: what else is written.
+        tail_link: what a last message that is written in the same transaction anyway, and stays,
+            gets as an argument; it is not in the upkeep then.
+    """
+
+    places: tuple[dict[str, Value], ...]
+    upkeep: tuple[Write, ...]
+    tail_link: dict[str, Value] = field(factory=dict)
+
+
+def joining(
+    settings: Settings,
+    now: int,
+    group: str,
+    tail: str | None,
+    ids: Sequence[str],
+    *,
+    head: Item | None = None,
+    staying: str | None = None,
+) -> Joining:
+    """Plan how messages join a group's list at its end.
+
+    Args:
+        settings: the queue's.
+        now: the time of the transaction, in nanoseconds since the epoch.
+        group: the group's name.
+        tail: the id of its last message, as it was read.
+        ids: the messages that join, in order; one at least.
+        head: the message that leaves the list at its head in the same transaction, as it was read.
+        staying: the id of a message that the transaction writes anyway, and that stays.
+    """
+    if head is None:
+        partition: Value = settings.partition(QueueType.STANDARD, group)
+        after, last = None, tail
+    else:
+        partition, after = head[QUEUE_TYPE.name], head.get(NEXT_ID.name)
+        last = tail if after is not None else None
+    first: dict[str, Value] = {"next_id": ids[0]}
+    upkeep = []
+    if after is not None:
+        own = first if after == last else {}
+        upkeep.append(_write(settings, now, str(after), _PROMOTE, {"partition": partition, **own}))
+    if last is not None and last not in (after, staying):
+        upkeep.append(_write(settings, now, last, _LINK, first))
+    upkeep.append(_new_tail(group, tail, ids[-1]))
+    places = []
+    for place, previous in enumerate([last, *ids[:-1]]):
+        where: dict[str, Value] = {"group": group}
+        where |= {"partition": partition} if previous is None else {"previous_id": previous}
+        where |= {"next_id": ids[place + 1]} if place + 1 < len(ids) else {}
+        places.append(where)
+    is_linked = staying is not None and last == staying
+    return Joining(tuple(places), tuple(upkeep), first if is_linked else {})
+
+
+def _new_tail(group: str, tail: str | None, id: str) -> Write:
+    if tail is None:
+        return Write(group_key(group), _OPEN, {"id": group_key(group), "new_tail_id": id})
+    return Write(group_key(group), _APPEND, {"tail_id": tail, "new_tail_id": id})
