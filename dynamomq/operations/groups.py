@@ -8,7 +8,7 @@ changes nothing, and is planned anew (spec: GROUP-1 to GROUP-6).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -89,7 +89,9 @@ def leaving(settings: Settings, now: int, item: Item) -> list[Write]:
     upkeep = []
     if before is not None:
         successor = {} if after is None else {"next_id": after}
-        upkeep.append(_write(settings, now, str(before), _LINK if successor else _UNLINK, successor))
+        upkeep.append(
+            _write(settings, now, str(before), _LINK if successor else _UNLINK, successor)
+        )
     if after is not None:
         predecessor = {} if before is None else {"previous_id": before}
         upkeep.append(_write(settings, now, str(after), _LINK, predecessor))
@@ -111,9 +113,7 @@ def _moved_tail(group: str, id: str, before: Value) -> Write:
     return Write(group_key(group), _APPEND, {"tail_id": id, "new_tail_id": before})
 
 
-def _write(
-    settings: Settings, now: int, id: str, rule: Rule, own: dict[str, Value]
-) -> Write:
+def _write(settings: Settings, now: int, id: str, rule: Rule, own: Mapping[str, Value]) -> Write:
     return Write(id, rule, {**at(settings, now), **own})
 
 

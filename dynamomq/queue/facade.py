@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from dynamomq import operations
 from dynamomq.checks import (
@@ -21,35 +21,30 @@ from dynamomq.checks import (
     check_name,
     check_source,
 )
-from dynamomq.drivers.base import Engine, Surroundings
+from dynamomq.drivers.base import Engine
 from dynamomq.drivers.dynamodb import DynamoDBEngine
-from dynamomq.errors import DynamoMQError, InvalidArgumentError
+from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
-from dynamomq.message import Entry, Message
+from dynamomq.message import Message
 from dynamomq.operations import (
     MAX_RECEIVE,
-    BatchResult,
-    ConsumerInfo,
-    SendResult,
     Settings,
-    Stats,
 )
 from dynamomq.payload import codec_for
-from dynamomq.requests import Operation
+from dynamomq.queue.base import visibility
+from dynamomq.queue.batches import ManyAtOnce
+from dynamomq.queue.operators import ForOperators
 from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
 from dynamomq.timestamps import SECOND
-from dynamomq.values import Item
 
 __all__ = ["Queue"]
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 _MOST_RECEIVES = 10**9
-_MOST_COUNTED = 10**9
 
 
-class Queue(Generic[T]):
+class Queue(ManyAtOnce[T], ForOperators[T]):
     """A queue in a DynamoDB table, or in the embedded engine; generic in the payload's type.
 
     Making one sends nothing. It is safe to share among threads; after a fork, open another. Every
@@ -143,7 +138,7 @@ class Queue(Generic[T]):
         self._settings = Settings(
             table=definition.name,
             codec=codec_for(payload),
-            visibility_timeout=_visibility(visibility_timeout),
+            visibility_timeout=visibility(visibility_timeout),
             max_receives=max_receives,
             deduplication_window=check_duration(
                 "deduplication_window", deduplication_window, at_most=MAX_VISIBILITY_TIMEOUT
@@ -279,7 +274,7 @@ class Queue(Generic[T]):
         Raises:
             InvalidArgumentError: an argument is out of range.
         """
-        timeout = None if visibility_timeout is None else _visibility(visibility_timeout)
+        timeout = None if visibility_timeout is None else visibility(visibility_timeout)
         return self.run(
             operations.receive(
                 self._settings,
@@ -357,127 +352,6 @@ class Queue(Generic[T]):
         """
         self.run(operations.move_to_dlq(self._settings, message, error=error))
 
-    # --- many at once ---
-
-    def send_batch(self, entries: Iterable[T | Entry[T]]) -> builtins.list[SendResult[T]]:
-        """Send many messages, 25 a request (spec: BATCH-1).
-
-        Args:
-            entries: payloads, or an :class:`Entry` where there is more to say than the payload; any
-                number.
-
-        Returns:
-            What became of each, in order. A failure takes nothing back from the others. Look at
-            ``ok``, or at ``error``, which is what ``send`` would have raised: a
-            :class:`~dynamomq.errors.DuplicateMessageError` where the id is taken, by an earlier
-            entry too.
-
-        Raises:
-            SetupError: table or credentials are not right, and nothing has been sent.
-            AccessDeniedError: sending is not allowed, and nothing has been sent.
-            ClosedError: the queue was closed.
-        """
-        if isinstance(entries, str | bytes | Mapping | Entry):
-            raise InvalidArgumentError(
-                "entries",
-                type(entries).__name__,  # not the value: it may be a payload
-                "it is one payload, not several",
-                remedy="Pass a list of payloads.",
-            )
-        outgoing = [self._outgoing(entry) for entry in entries]
-        return self.run(operations.send_batch(self._settings, outgoing))
-
-    def _outgoing(self, entry: T | Entry[T]) -> operations.Outgoing | SendResult[T]:
-        whole: Entry[T] = entry if isinstance(entry, Entry) else Entry(entry)
-        try:
-            return operations.Outgoing(
-                self._settings.codec.encode(whole.data),
-                None if whole.id is None else check_id(whole.id),
-                check_duration("delay", whole.delay, at_most=MAX_DELAY),
-                check_headers(whole.headers),
-            )
-        except DynamoMQError as error:
-            return SendResult(whole.id if isinstance(whole.id, str) else "", error=error)
-
-    def delete_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:
-        """Acknowledge many messages, 25 a request (spec: BATCH-2).
-
-        Args:
-            messages: as they were received; any number.
-
-        Returns:
-            What became of each, in order; ``error`` is what ``delete`` would have raised.
-
-        Raises:
-            SetupError: table or credentials are not right, and nothing has been changed.
-            AccessDeniedError: it is not allowed, and nothing has been changed.
-            ClosedError: the queue was closed.
-        """
-        return self.run(operations.delete_batch(self._settings, _several(messages)))
-
-    def retry_batch(
-        self,
-        messages: Iterable[Message[T]],
-        *,
-        delay: Duration = 0,
-        error: BaseException | str | None = None,
-    ) -> builtins.list[BatchResult[T]]:
-        """Give many messages back after a failure, 25 a request (spec: BATCH-2).
-
-        Args:
-            messages: as they were received; any number.
-            delay: seconds, or a ``timedelta``, until they are due again.
-            error: what failed; its type and text travel with each of them.
-
-        Returns:
-            What became of each, in order; ``error`` is what ``retry`` would have raised.
-
-        Raises:
-            InvalidArgumentError: the delay is out of range.
-            SetupError: table or credentials are not right, and nothing has been changed.
-            AccessDeniedError: it is not allowed, and nothing has been changed.
-            ClosedError: the queue was closed.
-        """
-        later = check_duration("delay", delay, at_most=MAX_DELAY)
-        return self.run(
-            operations.retry_batch(self._settings, _several(messages), delay=later, error=error)
-        )
-
-    def extend_batch(
-        self, messages: Iterable[Message[T]], timeout: Duration
-    ) -> builtins.list[BatchResult[T]]:
-        """Hold many messages longer, 25 a request (spec: BATCH-2).
-
-        Args:
-            messages: as they were received; any number.
-            timeout: until so long from now, never shorter than they are held already.
-
-        Returns:
-            Each message with its deadline, in order; ``error`` is what ``extend`` would have
-            raised.
-
-        Raises:
-            InvalidArgumentError: the timeout is out of range.
-            SetupError: table or credentials are not right, and nothing has been changed.
-            AccessDeniedError: it is not allowed, and nothing has been changed.
-            ClosedError: the queue was closed.
-        """
-        longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
-        return self.run(operations.extend_batch(self._settings, _several(messages), longer))
-
-    def release_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:
-        """Give back many messages that were not started, 25 a request (spec: BATCH-2).
-
-        Returns:
-            What became of each, in order; ``error`` is what ``release`` would have raised.
-
-        Raises:
-            SetupError: table or credentials are not right, and nothing has been changed.
-            AccessDeniedError: it is not allowed, and nothing has been changed.
-            ClosedError: the queue was closed.
-        """
-        return self.run(operations.release_batch(self._settings, _several(messages)))
-
     def stream(
         self,
         max_messages: int = 10,
@@ -506,7 +380,7 @@ class Queue(Generic[T]):
         """
         check_count("max_messages", max_messages, at_least=1, at_most=MAX_RECEIVE)
         check_duration("wait", wait, at_most=MAX_WAIT)
-        timeout = None if visibility_timeout is None else _visibility(visibility_timeout)
+        timeout = None if visibility_timeout is None else visibility(visibility_timeout)
         receive = partial(
             self.receive,
             max_messages,
@@ -529,116 +403,3 @@ class Queue(Generic[T]):
             finally:
                 if batch:
                     self.release_batch(batch)
-
-    # --- for operators ---
-
-    def bury(self, id: str, *, reason: str | None = None) -> Message[T]:
-        """Put a message that nobody holds into the dead-letter queue (spec: OPERATOR-1).
-
-        Raises:
-            MessageNotFoundError: there is no such message.
-            IllegalTransitionError: somebody holds it, or it is there already.
-            ConflictError: others kept changing it.
-            OutcomeUnknownError: the reply was lost, and the message has moved on since.
-        """
-        return self.run(operations.bury(self._settings, check_id(id), reason=reason))
-
-    def redrive(self, id: str) -> Message[T]:
-        """Bring a message back from the dead-letter queue, due at once (spec: OPERATOR-2).
-
-        Raises:
-            MessageNotFoundError: there is no such message.
-            IllegalTransitionError: it is not in the dead-letter queue, or somebody holds it.
-            ConflictError: others kept changing it.
-            OutcomeUnknownError: the reply was lost, and the message has moved on since.
-        """
-        return self.run(operations.redrive(self._settings, check_id(id)))
-
-    def get(self, id: str) -> Message[T]:
-        """Read a message; it conveys no right to acknowledge it (spec: READ-2).
-
-        Raises:
-            MessageNotFoundError: there is no such message.
-        """
-        return self.run(operations.get(self._settings, check_id(id)))
-
-    def list(
-        self, source: QueueType | Literal["STANDARD", "DLQ"] | None = QueueType.STANDARD
-    ) -> Iterator[Message[T]]:
-        """Read the messages of a queue, oldest due time first, page by page (spec: READ-3).
-
-        Args:
-            source: the queue; ``None``: everything in the table, in no order, with the tombstones
-                of deleted messages.
-
-        Returns:
-            An iterator over the messages that were there when their page was read, each once,
-            whoever holds them. It reads a page when it gets there, and not before.
-
-        Raises:
-            InvalidArgumentError: there is no such queue.
-        """
-        return self._listed(None if source is None else check_source(source))
-
-    def _listed(self, source: QueueType | None) -> Iterator[Message[T]]:
-        listed: set[str] = set()
-        again = 0  # messages in a row that were listed before
-        cursor: Item | None = None
-        while True:
-            page, cursor = self.run(operations.list_page(self._settings, source, cursor))
-            new = [message for message in page if message.id not in listed]
-            listed.update(message.id for message in new)
-            yield from new
-            again = 0 if new else again + len(page)
-            # What is extended meanwhile moves ahead of us, and there may be others behind it. But
-            # more of them than there are means that they are extended over and over.
-            if cursor is None or again > len(listed):
-                return
-
-    def stats(self, *, limit: int = 10_000) -> Stats:
-        """Count the messages of both queues by state (spec: READ-4).
-
-        Args:
-            limit: how many messages to count at most in each queue, which bounds the cost (about
-                one read unit for 60 messages). Where there are more, the result says so.
-        """
-        check_count("limit", limit, at_least=1, at_most=_MOST_COUNTED)
-        return self.run(operations.stats(self._settings, limit=limit))
-
-    def consumers(self) -> builtins.list[ConsumerInfo]:
-        """Return the consumers that are at work, the longest-serving first (spec: CONSUMER-1).
-
-        What they say of themselves is up to ten seconds old; one that died is listed until its
-        lease ends, half a minute at most.
-        """
-        return self.run(operations.consumers())
-
-    @property
-    def settings(self) -> Settings:
-        """What the queue's operations need to know."""
-        return self._settings
-
-    @property
-    def surroundings(self) -> Surroundings:
-        """Where the queue's time and chance come from."""
-        return self._driver.surroundings
-
-    def run(self, operation: Operation[R]) -> R:
-        """Carry out an operation on the queue's table; methods do, and so do runtimes.
-
-        Raises:
-            DynamoMQError: what the operation raises.
-        """
-        return self._driver.run(operation)
-
-
-def _visibility(value: Duration) -> int:
-    return check_duration("visibility_timeout", value, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
-
-
-def _several(messages: Iterable[Message[T]]) -> list[Message[T]]:
-    if isinstance(messages, Message):
-        raise InvalidArgumentError(
-            "messages", messages, "it is one message, not several", remedy="Pass a list."
-        )
-    return [*messages]

@@ -1,0 +1,5 @@
+"""``Queue``: the operations as methods, typed in the payload."""
+
+from dynamomq.queue.facade import Queue
+
+__all__ = ["Queue"]
