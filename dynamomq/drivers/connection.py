@@ -35,11 +35,14 @@ _METHODS: Final = {
     "PutItem": "put_item",
     "Query": "query",
     "Scan": "scan",
+    "TransactWriteItems": "transact_write_items",
     "UpdateItem": "update_item",
     "UpdateTimeToLive": "update_time_to_live",
 }
 _READS: Final = frozenset({"BatchGetItem", "GetItem", "Query", "Scan"})
-_WRITES: Final = frozenset({"BatchExecuteStatement", "DeleteItem", "PutItem", "UpdateItem"})
+_WRITES: Final = frozenset(
+    {"BatchExecuteStatement", "DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"}
+)
 _METERED: Final = _READS | _WRITES  # what can report the capacity that it consumed
 
 REFUSED: Final = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
@@ -129,7 +132,8 @@ class Connection:
             if isinstance(error, ClientError):
                 answer = error.response
             if not _is_refusal(error):
-                raise translated(error, self.attempt(operation, table)) from error
+                parts = parameters.get("TransactItems", ())
+                raise translated(error, self.attempt(operation, table), parts) from error
         finally:
             if self._clock is not None:
                 self._clock.heed(answer, sent)
@@ -227,18 +231,17 @@ def _version() -> str:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether the condition of a single write did not hold."""
-    return (
-        isinstance(error, ClientError)
-        and error.response["Error"]["Code"] == "ConditionalCheckFailedException"
-    )
+    """Tell whether a condition did not hold, of a single write or in a transaction."""
+    return isinstance(error, ClientError) and _refusals(error.response) > 0
 
 
 def _refusals(answer: Answer) -> int:
-    """Count the refused writes: a batch answers with a list, a single one is refused itself."""
+    """Count the refused writes: a single one is itself the error, of several there is a list."""
     responses = answer.get("Responses", ())
     replies = (answer, *responses) if isinstance(responses, list) else (answer,)
-    return sum(stem(one["Error"]["Code"]) in REFUSED for one in replies if "Error" in one)
+    codes = [one["Error"]["Code"] for one in replies if "Error" in one]
+    codes += [reason.get("Code", "") for reason in answer.get("CancellationReasons", ())]
+    return sum(stem(code) in REFUSED for code in codes)
 
 
 def _capacity(answer: Answer, *, reads: bool) -> Capacity:
@@ -246,6 +249,8 @@ def _capacity(answer: Answer, *, reads: bool) -> Capacity:
     reports = answer.get("ConsumedCapacity", ())
     table = index = 0.0
     for report in (reports,) if isinstance(reports, Mapping) else reports:
+        # The repetition of a transaction that has taken place is a read, and charged as one.
+        reads = reads or report.get("ReadCapacityUnits", 0.0) > 0
         table += report.get("Table", {}).get("CapacityUnits", 0.0)
         for one in report.get("GlobalSecondaryIndexes", {}).values():
             index += one["CapacityUnits"]

@@ -17,11 +17,14 @@ from attrs import evolve
 from dynamomq.attributes import DUE, ID, QUEUE_TYPE
 from dynamomq.checks import Duration, check_duration
 from dynamomq.drivers import wire
+from dynamomq.drivers.actions import check_actions, inadmissible, tables_of
 from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings
 from dynamomq.drivers.connection import REFUSED, Answer, Client, Connection, Session
 from dynamomq.drivers.failures import from_code, stem
+from dynamomq.drivers.inputs import key_input, write_input
 from dynamomq.drivers.meter import Meter
 from dynamomq.drivers.service_clock import ServiceClock
+from dynamomq.drivers.transacting import cancelled, transact_input
 from dynamomq.errors import (
     AccessDeniedError,
     DynamoMQError,
@@ -33,6 +36,8 @@ from dynamomq.errors import (
 )
 from dynamomq.requests import (
     BatchReply,
+    Cancelled,
+    Committed,
     CreateTable,
     DescribeTable,
     EnableExpiry,
@@ -44,6 +49,7 @@ from dynamomq.requests import (
     Refused,
     Request,
     Scan,
+    Transact,
     Write,
     WriteBatch,
     WriteReply,
@@ -225,6 +231,7 @@ class DynamoDBDriver(Driver):
             Scan: self._scan,
             Write: self._write,
             WriteBatch: self._write_batch,
+            Transact: self._transact,
             CreateTable: self._create_table,
             DescribeTable: self._describe_table,
             EnableExpiry: self._enable_expiry,
@@ -249,7 +256,7 @@ class DynamoDBDriver(Driver):
     def _get(self, request: Get) -> Item | None:
         answer = self._send(
             "GetItem",
-            {"TableName": self.table.name, "Key": _key(request.id), "ConsistentRead": True},
+            {"TableName": self.table.name, "Key": key_input(request.id), "ConsistentRead": True},
         )
         item = answer.get("Item")
         return None if item is None else item_from_wire(item)
@@ -264,7 +271,7 @@ class DynamoDBDriver(Driver):
     def _get_batch(self, ids: Sequence[str]) -> Iterator[Item]:
         """Read up to 100 items; DynamoDB may leave some for later when it is busy."""
         keys: Mapping[str, Any] = {
-            self.table.name: {"Keys": [_key(id_) for id_ in ids], "ConsistentRead": True}
+            self.table.name: {"Keys": [key_input(id_) for id_ in ids], "ConsistentRead": True}
         }
         fruitless = 0
         while keys:
@@ -322,27 +329,10 @@ class DynamoDBDriver(Driver):
         if not rule.admits(write.arguments):
             # DynamoDB compares nothing but attributes; what the arguments decide is decided here.
             return Refused(self._get(Get(write.id)))
-        texts = wire.expressions(rule)
-        parameters: dict[str, Any] = {
-            "TableName": self.table.name,
-            "ConditionExpression": texts.condition,
-            "ExpressionAttributeNames": texts.names,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        values = texts.values(write.arguments)
-        if values:
-            parameters["ExpressionAttributeValues"] = values
-        if rule.kind == "put":
-            operation = "PutItem"
-            parameters["Item"] = item_to_wire(write.whole_item)
-        else:
-            operation = "DeleteItem"
-            parameters["Key"] = _key(write.id)
+        verb, parameters = write_input(write, self.table.name)
         if rule.kind == "update":
-            operation = "UpdateItem"
-            parameters["UpdateExpression"] = texts.update
             parameters["ReturnValues"] = "ALL_NEW" if write.want_item else "NONE"
-        answer = self._send(operation, parameters)
+        answer = self._send(f"{verb}Item", parameters)
         if "Error" in answer:
             item = answer.get("Item")
             return Refused(item_from_wire(item) if item else None, repeated=_repeated(answer))
@@ -427,6 +417,39 @@ class DynamoDBDriver(Driver):
             except DynamoMQError as error:
                 yield place, Failed(error)
 
+    # --- transactions ------------------------------------------------------------------------
+
+    def _transact(self, request: Transact) -> Committed | Cancelled:
+        check_actions(request.actions, self.table.name)
+        if forbidden := inadmissible(request.actions, self.table.name):
+            found = {place: self._beside(t).store(Get(id)) for place, (t, id) in forbidden.items()}
+            reasons = (
+                Refused(found[place]) if place in found else None
+                for place in range(len(request.actions))
+            )
+            return Cancelled(tuple(reasons))
+        try:
+            answer = self._send("TransactWriteItems", transact_input(request, self.table.name))
+        except TableNotFoundError as error:
+            raise TableNotFoundError(self._missing(request)) from error
+        if "Error" in answer:
+            return cancelled(request, answer, repeated=_repeated(answer))
+        return Committed()
+
+    def _missing(self, request: Transact) -> str:
+        """Return which table a transaction did not find, as far as that can be told."""
+        for table in tables_of(request.actions, self.table.name):
+            try:
+                self._beside(table)._send("DescribeTable", {"TableName": table})
+            except TableNotFoundError:
+                return table
+            except DynamoMQError:
+                continue  # the error that led here says more
+        return self.table.name
+
+    def _beside(self, table: str) -> DynamoDBDriver:
+        return self._engine.open(evolve(self.table, name=table))
+
     # --- the table ---------------------------------------------------------------------------
 
     def _create_table(self, request: CreateTable) -> None:
@@ -472,10 +495,6 @@ class DynamoDBDriver(Driver):
         except RequestRejectedError as error:
             if "already enabled" not in error.message:
                 raise
-
-
-def _key(id_: str) -> dict[str, wire.Typed]:
-    return {ID.name: {"S": id_}}
 
 
 def _repeated(answer: Answer) -> bool:

@@ -12,10 +12,10 @@ service's own words are passed on only where DynamoDB puts neither into them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from botocore import exceptions as sdk
 
 from dynamomq.errors import (
@@ -39,6 +39,9 @@ SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
 """The roots of all that boto3 raises by design."""
 
 _LONGEST = 300
+_NO_CAUSE = "None"  # the code of those actions of a cancelled transaction that were all right
+_QUOTED: Final = re.compile(r"(?<=Value ').*(?=' at ')|(?<=numeric value: ).*", re.DOTALL)
+"""Where DynamoDB's own words quote what was sent."""
 
 _CREDENTIALS: Final = (
     sdk.NoCredentialsError,
@@ -91,9 +94,20 @@ def stem(code: str) -> str:
     return code.removesuffix("Exception").removesuffix("Error")
 
 
-def translated(error: Exception, attempt: Attempt) -> DynamoMQError:
-    """Return our error for one that boto3 raised; raise it ``from`` that one."""
+def translated(
+    error: Exception, attempt: Attempt, parts: Sequence[Mapping[str, Any]] = ()
+) -> DynamoMQError:
+    """Return our error for one that boto3 raised; raise it ``from`` that one.
+
+    Args:
+        error: what boto3 raised.
+        attempt: what was being done.
+        parts: if that was a transaction, the entries of its ``TransactItems``.
+    """
     if isinstance(error, sdk.ClientError):
+        reasons = error.response.get("CancellationReasons", ())
+        if causes := list(_causes(reasons, parts, attempt)):
+            return next((one for one in causes if not one.retryable), causes[0])
         details = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return from_code(details.get("Code", ""), details.get("Message", ""), attempt, status)
@@ -141,6 +155,21 @@ def from_code(code: str, message: str, attempt: Attempt, status: int = 400) -> D
     return maker(code, message, attempt)
 
 
+def _causes(
+    reasons: Sequence[Mapping[str, str]], parts: Sequence[Mapping[str, Any]], whole: Attempt
+) -> Iterator[DynamoMQError]:
+    """Yield an error for each action that made DynamoDB cancel a transaction."""
+    for place, (reason, part) in enumerate(zip(reasons, parts, strict=True), start=1):
+        code = reason.get("Code", _NO_CAUSE)
+        if code == _NO_CAUSE:
+            continue
+        for verb, parameters in part.items():  # there is one
+            action = f"action {place} of {len(parts)} in {whole.operation}, a {verb}"
+            table = evolve(whole.table, name=parameters["TableName"])
+            attempt = evolve(whole, operation=action, table=table)
+            yield from_code(code, reason.get("Message", ""), attempt)
+
+
 def _throttled(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
     return ThrottledError(
         f"DynamoDB throttled {attempt} ({code}).",
@@ -150,7 +179,23 @@ def _throttled(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # n
 
 def _conflict(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
     return ConflictError(
-        f"{attempt} met a transaction that is changing the same item.", remedy="Call again."
+        f"Another transaction that is changing the same item was in the way of {attempt}.",
+        remedy="Call again.",
+    )
+
+
+def _in_progress(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    return ConflictError(
+        f"An earlier attempt of {attempt} is still being carried out.", remedy="Call again."
+    )
+
+
+def _mismatch(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    return RequestRejectedError(
+        f"DynamoDB refused {attempt} ({code}): in the last ten minutes its token stood for other "
+        "actions.",
+        code=code,
+        remedy="Use a fresh token for each transaction.",
     )
 
 
@@ -177,8 +222,10 @@ def _denied(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa
     remedy = f"Allow {action} on the table (and on its index) in the policy of the role in use."
     if action.startswith("dynamodb:PartiQL"):
         remedy += " Or use engine=DynamoDBEngine(batches=False), which makes do without it."
+    where = re.search(r"on resource: \S*:table/([\w.-]+)", message)
+    table = where[1] if where else attempt.table.name  # a transaction may be about several
     return AccessDeniedError(
-        f"The AWS credentials in use do not allow {action} on table {attempt.table.name!r}.",
+        f"The AWS credentials in use do not allow {action} on table {table!r}.",
         remedy=remedy,
     )
 
@@ -206,7 +253,7 @@ def _rejected(code: str, message: str, attempt: Attempt) -> DynamoMQError:
     text = f"DynamoDB refused {attempt} ({code}): {_sentence(message)}"
     if _MALFORMED.search(message):
         return MalformedItemError(
-            text, code=code, remedy="The item lacks or mistypes an attribute of a message."
+            text, code=code, remedy="The item lacks or mistypes an attribute that the write reads."
         )
     too_large = "exceeded the maximum allowed size" in message
     remedy = "Keep large payloads elsewhere and send a reference to them." if too_large else ""
@@ -214,6 +261,7 @@ def _rejected(code: str, message: str, attempt: Attempt) -> DynamoMQError:
 
 
 def _sentence(text: str) -> str:
+    text = _QUOTED.sub("…", text)
     short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return f"{short.rstrip('.')}."
 
@@ -231,7 +279,9 @@ _BY_STEM: Final[dict[str, Callable[[str, str, Attempt], DynamoMQError]]] = {
         ),
         _throttled,
     ),
-    **dict.fromkeys(("TransactionConflict", "TransactionInProgress"), _conflict),
+    "TransactionConflict": _conflict,
+    "TransactionInProgress": _in_progress,
+    "IdempotentParameterMismatch": _mismatch,
     **dict.fromkeys(("InternalFailure", "InternalServer", "ServiceUnavailable"), _internal),
     **dict.fromkeys(
         (

@@ -1,0 +1,74 @@
+"""What the actions of a transaction must be like before any storage is asked.
+
+DynamoDB refuses the same, but some of the endpoints that stand in for it don't, and its messages
+count nothing and name no item.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from dynamomq.errors import RequestRejectedError
+from dynamomq.requests import MAX_TRANSACTION, Action, Elsewhere, Foreign, Write
+
+__all__ = ["check_actions", "inadmissible", "own_writes", "tables_of"]
+
+_INVALID = "ValidationException"
+
+
+def own_writes(actions: Sequence[Action], table: str) -> Iterator[tuple[int, str, Write]]:
+    """Yield place, table and write of each action that is not the user's own.
+
+    Args:
+        actions: all actions.
+        table: the table that those belong to which name no other.
+    """
+    for place, action in enumerate(actions):
+        if isinstance(action, Elsewhere):
+            yield place, action.table, action.write
+        elif not isinstance(action, Foreign):
+            yield place, table, action
+
+
+def check_actions(actions: Sequence[Action], table: str) -> None:
+    """Refuse too few or too many actions, and two on one item.
+
+    Raises:
+        RequestRejectedError: saying how many, or which item.
+    """
+    if not 1 <= len(actions) <= MAX_TRANSACTION:
+        raise RequestRejectedError(
+            f"{len(actions)} actions in one transaction; it may be 1 to {MAX_TRANSACTION}.",
+            code=_INVALID,
+        )
+    items = Counter((where, write.id) for _, where, write in own_writes(actions, table))
+    for (where, id), number in items.items():
+        if number > 1:
+            raise RequestRejectedError(
+                f"{number} actions of one transaction are on the item {id!r} of table {where!r}; "
+                "it may be one.",
+                code=_INVALID,
+            )
+
+
+def inadmissible(actions: Sequence[Action], table: str) -> dict[int, tuple[str, str]]:
+    """Return table and id of each write whose arguments alone forbid it, by its place.
+
+    DynamoDB compares nothing but attributes, so what the arguments decide is decided before.
+    """
+    return {
+        place: (where, write.id)
+        for place, where, write in own_writes(actions, table)
+        if not write.specialised.admits(write.arguments)
+    }
+
+
+def tables_of(actions: Sequence[Action], table: str) -> tuple[str, ...]:
+    """Return the tables that a transaction is about, in the order of its actions."""
+    tables = {place: where for place, where, _ in own_writes(actions, table)}
+    for place, action in enumerate(actions):
+        if isinstance(action, Foreign):
+            for parameters in action.entry.values():
+                tables[place] = str(parameters.get("TableName"))
+    return tuple(dict.fromkeys(tables[place] for place in sorted(tables)))

@@ -1,0 +1,48 @@
+"""A transaction as the input of ``TransactWriteItems``, and its cancellation as a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from dynamomq.drivers.connection import REFUSED, Answer
+from dynamomq.drivers.failures import stem
+from dynamomq.drivers.inputs import write_input
+from dynamomq.requests import Action, Cancelled, Elsewhere, Foreign, Refused, Transact
+from dynamomq.values import item_from_wire
+
+__all__ = ["cancelled", "transact_input"]
+
+
+def transact_input(request: Transact, table: str) -> dict[str, Any]:
+    """Return the parameters of a transaction; ``table`` is that of the writes which name none."""
+    return {
+        "TransactItems": [_entry(action, table) for action in request.actions],
+        "ClientRequestToken": request.token,
+    }
+
+
+def _entry(action: Action, table: str) -> Mapping[str, Any]:
+    if isinstance(action, Foreign):
+        return deepcopy(action.entry)  # what hooks of the SDK do to it stays with this request
+    if isinstance(action, Elsewhere):
+        table, action = action.table, action.write
+    verb, parameters = write_input(action, table)
+    return {verb: parameters}
+
+
+def cancelled(request: Transact, answer: Answer, *, repeated: bool) -> Cancelled:
+    """Return the reply to a transaction that conditions have cancelled."""
+    pairs = zip(request.actions, answer["CancellationReasons"], strict=True)
+    reasons = (_refusal(action, reason, repeated=repeated) for action, reason in pairs)
+    return Cancelled(tuple(reasons), repeated)
+
+
+def _refusal(action: Action, reason: Mapping[str, Any], *, repeated: bool) -> Refused | None:
+    if stem(reason.get("Code", "")) not in REFUSED:
+        return None
+    item = reason.get("Item")
+    # Our own writes ask for the item, so where they are not shown any, there is none.
+    shown = item is not None or not isinstance(action, Foreign)
+    return Refused(item_from_wire(item) if item else None, repeated, shown)
