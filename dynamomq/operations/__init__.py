@@ -7,10 +7,17 @@ tests; it knows no clock, no randomness and no network.
 
 from __future__ import annotations
 
+from dynamomq.operations.agreement import (
+    MAX_SHARDS,
+    Agreement,
+    Choices,
+    Look,
+    Revision,
+    look,
+    revise,
+)
 from dynamomq.operations.batching import (
     BatchResult,
-    Outgoing,
-    SendResult,
     delete_batch,
     extend_batch,
     release_batch,
@@ -18,9 +25,18 @@ from dynamomq.operations.batching import (
     send_batch,
 )
 from dynamomq.operations.claiming import Claimer
+from dynamomq.operations.following import delete_and_receive
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
 from dynamomq.operations.membership import ConsumerInfo, Load, consumers
-from dynamomq.operations.operating import bury, redrive
+from dynamomq.operations.operating import (
+    bury,
+    cancel,
+    purge_one,
+    redrive,
+    reschedule,
+    update,
+)
+from dynamomq.operations.outgoing import Outgoing, SendResult
 from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
 from dynamomq.operations.receiving import MAX_RECEIVE, receive
 from dynamomq.operations.sending import MAX_MESSAGE_BYTES, send
@@ -30,33 +46,45 @@ from dynamomq.operations.writing import RETRY_HORIZON, Settings
 __all__ = [
     "MAX_MESSAGE_BYTES",
     "MAX_RECEIVE",
+    "MAX_SHARDS",
     "RETRY_HORIZON",
+    "Agreement",
     "BatchResult",
+    "Choices",
     "Claimer",
     "ConsumerInfo",
     "Load",
+    "Look",
     "Outgoing",
     "QueueStats",
+    "Revision",
     "SendResult",
     "Settings",
     "Stats",
     "bury",
+    "cancel",
     "consumers",
     "create_table",
     "delete",
+    "delete_and_receive",
     "delete_batch",
     "extend",
     "extend_batch",
     "get",
     "list_page",
+    "look",
     "move_to_dlq",
+    "purge_one",
     "receive",
     "redrive",
     "release",
     "release_batch",
+    "reschedule",
     "retry",
     "retry_batch",
+    "revise",
     "send",
     "send_batch",
     "stats",
+    "update",
 ]

@@ -8,23 +8,21 @@ writes, so these are looked at afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from copy import copy
 from functools import partial
 from typing import Any, Generic, TypeGuard, TypeVar
 
 from attrs import evolve, frozen
 
 from dynamomq.errors import (
-    AccessDeniedError,
-    ClosedError,
-    DuplicateMessageError,
     DynamoMQError,
-    SetupError,
 )
 from dynamomq.message import Message
 from dynamomq.operations import holding
+from dynamomq.operations.grouping import send_to_groups
+from dynamomq.operations.groups import is_listed
 from dynamomq.operations.holding import Extra, Rules
-from dynamomq.operations.sending import IN_DOUBT, judged, put_of, with_remedy
+from dynamomq.operations.outgoing import FATAL, Outgoing, SendResult, not_sent
+from dynamomq.operations.sending import draft_of, judged, put_of
 from dynamomq.operations.writing import Settings, persistently, write, write_batch
 from dynamomq.requests import (
     MAX_BATCH,
@@ -38,7 +36,6 @@ from dynamomq.requests import (
     WriteBatch,
     ask,
 )
-from dynamomq.values import Value
 
 __all__ = [
     "BatchResult",
@@ -52,48 +49,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-
-@frozen
-class Outgoing:
-    """A message to be sent, its payload encoded.
-
-    Attributes:
-        data: the encoded payload.
-        id: the message's id; ``None``: a fresh one.
-        delay: nanoseconds until it is due.
-        headers: text beside the payload.
-    """
-
-    data: Value
-    id: str | None = None
-    delay: int = 0
-    headers: Mapping[str, str] | None = None
-
-
-@frozen
-class SendResult(Generic[T]):
-    """What became of one message of ``send_batch``.
-
-    Attributes:
-        id: its id; empty where it was to have a fresh one and could not be encoded.
-        message: as it was stored; ``None`` where it was not sent.
-        error: why it was not; ``None`` where it was.
-    """
-
-    id: str
-    message: Message[T] | None = None
-    error: DynamoMQError | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the message was sent."""
-        return self.error is None
-
-    @property
-    def is_duplicate(self) -> bool:
-        """Whether it was not sent because its id is taken."""
-        return isinstance(self.error, DuplicateMessageError)
 
 
 @frozen
@@ -137,6 +92,7 @@ def send_batch(
             results[place] = entry
         else:
             outgoing[place] = entry
+    grouped = {place: one for place, one in outgoing.items() if one.group is not None}
 
     def begin(places: Sequence[int]) -> Operation[dict[int, _Begun[SendResult[Any]]]]:
         entries = {place: outgoing[place] for place in places}
@@ -146,20 +102,32 @@ def send_batch(
         begun = {}
         for (place, entry), token in zip(entries.items(), moment.tokens, strict=True):
             id = next(ids) if entry.id is None else entry.id
-            delay, headers = entry.delay, entry.headers
             try:
-                request = put_of(
-                    settings, moment.now, token, entry.data, id=id, delay=delay, headers=headers
+                draft = draft_of(
+                    settings,
+                    moment.now,
+                    token,
+                    entry.data,
+                    id=id,
+                    delay=entry.delay,
+                    group=None,
+                    headers=entry.headers,
                 )
             except DynamoMQError as error:
                 results[place] = SendResult(id, error=error)
             else:
+                request = put_of(settings, draft)
                 judge = partial(_judge_send, settings, request, moment.now)
                 begun[place] = _Begun(request, judge)
         return begun
 
-    keys = {place: place if entry.id is None else entry.id for place, entry in outgoing.items()}
+    keys = {
+        place: place if entry.id is None else entry.id
+        for place, entry in outgoing.items()
+        if place not in grouped
+    }
     yield from _in_batches(keys, begin, results)
+    yield from send_to_groups(settings, grouped, results)
     return [results[place] for place in range(len(entries))]
 
 
@@ -172,7 +140,7 @@ def _judge_send(
     has the same token, so it recognises what the batch has sent already.
     """
     if isinstance(reply, Failed):
-        return _not_sent(request.id, reply.error)
+        return not_sent(request.id, reply.error)
     try:
         if isinstance(reply, Refused) and not reply.shown:
             alone = yield from write(request)
@@ -181,16 +149,8 @@ def _judge_send(
             reply = alone
         message = yield from judged(settings, request, reply, begun, "raise")
     except DynamoMQError as error:
-        return _not_sent(request.id, error)
+        return not_sent(request.id, error)
     return SendResult(request.id, message)
-
-
-def _not_sent(id: str, error: DynamoMQError) -> SendResult[Any]:
-    """Return a failure. Entries of one request share its error, but not what to do about it."""
-    if isinstance(error, IN_DOUBT):
-        cause, error = error.__cause__, copy(error)
-        error.__cause__ = cause
-    return SendResult(id, error=with_remedy(error, id))
 
 
 # --- acknowledging ---------------------------------------------------------------------------
@@ -249,8 +209,13 @@ def _finish_batch(
             holding.check_held(settings, message)
         except DynamoMQError as error:
             results[place] = BatchResult(message, error)
-        else:
-            first.setdefault((message.id, message.receipt), place)
+            continue
+        delivery = message.id, message.receipt
+        if delivery not in first and rules is holding.DELETE and is_listed(message.item):
+            results[place] = yield from _delete_from_group(
+                settings, message, is_first=not any(one.ok for one in results.values())
+            )
+        first.setdefault(delivery, place)
 
     def begin(places: Sequence[int]) -> Operation[dict[int, _Begun[BatchResult[T]]]]:
         moment = yield from ask(Tick(tokens=len(places)))
@@ -267,12 +232,25 @@ def _finish_batch(
                 begun[place] = _Begun(request, judge)
         return begun
 
-    keys = {place: id for (id, _), place in first.items()}
+    keys = {place: id for (id, _), place in first.items() if place not in results}
     yield from _in_batches(keys, begin, results, look=True)
     return [
         results[place] if place in results else results[first[message.id, message.receipt]]
         for place, message in enumerate(messages)
     ]
+
+
+def _delete_from_group(
+    settings: Settings, message: Message[T], *, is_first: bool
+) -> Operation[BatchResult[T]]:
+    """Delete a message whose group must move on, in a transaction of its own."""
+    try:
+        yield from holding.delete(settings, message)
+    except DynamoMQError as error:
+        if is_first and isinstance(error, FATAL):
+            raise
+        return BatchResult(message, error)
+    return BatchResult(message)
 
 
 def _judge(
@@ -293,9 +271,6 @@ def _judge(
 # --- what both share -------------------------------------------------------------------------
 
 R = TypeVar("R")
-
-_FATAL = (SetupError, AccessDeniedError, ClosedError)
-"""What says that nothing of a request was carried out, and that nothing will be."""
 
 
 @frozen(eq=False)
@@ -349,7 +324,7 @@ def _in_batches(
             try:
                 replies = yield from _carried_out(requests, look=look)
             except DynamoMQError as error:
-                if is_first and isinstance(error, _FATAL):
+                if is_first and isinstance(error, FATAL):
                     raise
                 failure = error
         is_first = False
@@ -403,4 +378,4 @@ def _carried_out(requests: Sequence[Write], *, look: bool) -> Operation[list[Bat
 
 
 def _is_fatal(reply: BatchReply) -> TypeGuard[Failed]:
-    return isinstance(reply, Failed) and isinstance(reply.error, _FATAL)
+    return isinstance(reply, Failed) and isinstance(reply.error, FATAL)

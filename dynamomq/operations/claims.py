@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from dynamomq.attributes import CREATED, ID, LINKS, RECEIVE_COUNT
+from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE, RECEIVE_COUNT
 from dynamomq.errors import (
     ConflictError,
     DynamoMQError,
@@ -20,14 +20,17 @@ from dynamomq.errors import (
     RequestRejectedError,
     ThrottledError,
 )
-from dynamomq.machine import MESSAGE, QueueType, faults
+from dynamomq.machine import MESSAGE, QueueType, beside, faults
 from dynamomq.message import Failure, Message
-from dynamomq.operations.holding import move_to_dlq
+from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
+from dynamomq.operations.holding import move_to_dlq, planned_by
 from dynamomq.operations.writing import (
     Settings,
     at,
     message_of,
+    pause,
     persistently,
+    together,
     write,
     write_batch,
 )
@@ -46,10 +49,10 @@ from dynamomq.requests import (
     ask,
 )
 from dynamomq.rules import Rule
-from dynamomq.timestamps import format_instant
+from dynamomq.timestamps import format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["Claim", "id_of"]
+__all__ = ["UNLIMITED", "Claim", "id_of"]
 
 _RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
 _EXHAUST = MESSAGE.rule("exhaust")
@@ -57,7 +60,7 @@ _QUARANTINE = MESSAGE.rule("quarantine")
 _UNFIT = frozenset(state.name for state, _ in _QUARANTINE.alternatives)
 _EXHAUSTIBLE = frozenset(state.name for state, _ in _EXHAUST.alternatives)
 
-_UNLIMITED = 10**15
+UNLIMITED = 10**15
 """More deliveries than any message will see: ``max_receives`` where there is no limit."""
 
 
@@ -75,7 +78,7 @@ class Claim:
         self._source = source
         self._timeout = timeout
         self._max_receives = (
-            settings.max_receives or _UNLIMITED if source is QueueType.STANDARD else None
+            settings.max_receives or UNLIMITED if source is QueueType.STANDARD else None
         )
         self.lost = 0
         self.hindrance: DynamoMQError | None = None
@@ -83,7 +86,7 @@ class Claim:
     def one(self, candidate: Item, moment: Moment) -> Operation[Message[Any] | None]:
         """Try for one candidate; ``None`` if somebody else has it, or it was put aside."""
         if self._used_up(candidate):
-            yield from self._exhaust(id_of(candidate))
+            yield from self._exhaust(candidate)
             return None
         request = self._request(candidate, moment.now, moment.tokens[0])
         try:
@@ -100,7 +103,7 @@ class Claim:
         live = []
         for candidate in candidates:
             if self._used_up(candidate):
-                yield from self._exhaust(id_of(candidate))
+                yield from self._exhaust(candidate)
             else:
                 live.append(candidate)
         if not live:
@@ -155,7 +158,7 @@ class Claim:
         if message.state in _UNFIT:
             yield from self._quarantine(message)
         elif message.state in _EXHAUSTIBLE and self._used_up(message.item):
-            yield from self._exhaust(request.id)
+            yield from self._exhaust(message.item)
         else:
             self.lost += 1
         return None
@@ -167,15 +170,23 @@ class Claim:
             error = _unreceivable(id, error)
         self.hindrance = self.hindrance or error
 
-    def _exhaust(self, id: str) -> Operation[None]:
-        """Dead-letter a message that has used up its deliveries; what only seems one, put aside."""
+    def _exhaust(self, candidate: Item) -> Operation[None]:
+        """Dead-letter a message that has used up its deliveries; what only seems one, put aside.
+
+        Args:
+            candidate: its entry in the index, or the item.
+        """
         moment = yield from ask(Tick(tokens=1))
         limit = self._max_receives or 0
         failure = Failure.record(
             f"never deleted in {limit} deliveries", delivery=limit, instant=moment.now
         )
-        arguments: dict[str, Value] = {"max_receives": limit, "failure": [failure]}
-        reply = yield from self._put_aside(id, _EXHAUST, moment, arguments, reason="failure")
+        arguments: dict[str, Value] = {
+            "max_receives": limit,
+            "partition": _dead_letters_of(candidate),
+            "failure": [failure],
+        }
+        reply = yield from self._put_aside(candidate, _EXHAUST, moment, arguments, reason="failure")
         if isinstance(reply, Refused):
             found = message_of(self._settings, reply.item, moment.now)
             if found.state in _UNFIT:
@@ -197,29 +208,56 @@ class Claim:
             "creation_timestamp": created
             if isinstance(created, str)
             else format_instant(moment.now),
+            "partition": _dead_letters_of(message.item),
             "errors": [failure],
-            **{plan: message.item[link.name] for link, plan in LINKS if link.name in message.item},
         }
-        yield from self._put_aside(message.id, _QUARANTINE, moment, arguments, reason="errors")
+        yield from self._put_aside(message.item, _QUARANTINE, moment, arguments, reason="errors")
 
     def _put_aside(
-        self, id: str, rule: Rule, moment: Moment, own: dict[str, Value], *, reason: str
+        self, item: Item, rule: Rule, moment: Moment, own: dict[str, Value], *, reason: str
     ) -> Operation[WriteReply | None]:
         """Write a transition whose refusal mostly means that somebody else has seen to it.
 
         Where the item has no room for the reason, it goes without; where it has no room for a
-        token either, it must stay, and is passed over.
+        token either, it must stay, and is passed over. So must the head of a group whose list is
+        damaged.
         """
         arguments = {**at(self._settings, moment.now), "token": moment.tokens[0], **own}
         try:
-            return (yield from write(Write(id, rule, arguments)))
+            return (yield from self._out_of_queue(item, rule, arguments))
         except RequestRejectedError:
             pass
-        try:
-            return (yield from write(Write(id, rule, {**arguments, reason: []})))
-        except RequestRejectedError as error:
-            self._pass_over(id, error)
+        except ConflictError as error:
+            self._pass_over(id_of(item), error)
             return None
+        try:
+            return (yield from self._out_of_queue(item, rule, {**arguments, reason: []}))
+        except (ConflictError, RequestRejectedError) as error:
+            self._pass_over(id_of(item), error)
+            return None
+
+    def _out_of_queue(
+        self, item: Item, rule: Rule, arguments: dict[str, Value]
+    ) -> Operation[WriteReply]:
+        """Take a message out of the queue; out of its group's list, too, if it is in one.
+
+        An entry in the index does not show that; the item does, which refuses then.
+
+        Raises:
+            ConflictError: others kept changing the group.
+        """
+        for attempt in range(1, PLANS + 1):
+            request = planned_by(Write(id_of(item), rule, arguments), item)
+            upkeep = leaving(self._settings, parse_instant(str(arguments["now"])), item)
+            reply = yield from together(request, upkeep)
+            if isinstance(reply, Written) or reply.item is None:
+                return reply
+            item = reply.item
+            again = planned_by(request, item)
+            if not is_listed(item) or not again.specialised.applies_to(item, again.arguments):
+                return reply
+            yield from pause(attempt)
+        raise busy_group(str(item[GROUP_ID.name]))
 
     def _checked(self, item: Item) -> Operation[Message[Any] | None]:
         """Return a claimed message if its payload can be decoded, else dead-letter it.
@@ -238,6 +276,11 @@ class Claim:
                 yield from move_to_dlq(self._settings, message, error=error)
             return None
         return message
+
+
+def _dead_letters_of(item: Item) -> str:
+    """Return the partition of the dead-letter queue that goes with a message's own."""
+    return beside(str(item.get(QUEUE_TYPE.name, QueueType.STANDARD.value)), QueueType.DLQ)
 
 
 def id_of(entry: Item) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from attrs import field, frozen
 
 from dynamomq.attributes import GROUP_ID, ID, LINKS, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, TAIL_ID
+from dynamomq.errors import ConflictError
 from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.operations.writing import Settings, at, persistently
 from dynamomq.requests import Get, Operation, Write
@@ -23,6 +24,7 @@ from dynamomq.values import Item, Value
 __all__ = [
     "PLANS",
     "Joining",
+    "busy_group",
     "group_key",
     "is_listed",
     "joining",
@@ -52,9 +54,18 @@ def tail_of(group: str) -> Operation[str | None]:
     return None if item is None else str(item[TAIL_ID.name])
 
 
+def busy_group(group: str) -> ConflictError:
+    """Return the error for a change of a group that others kept making impossible."""
+    return ConflictError(
+        f"The message group {group!r} was changed by others {PLANS} times in a row; nothing was "
+        "changed by this call.",
+        remedy="Call again.",
+    )
+
+
 def is_listed(item: Item) -> bool:
     """Tell whether an item is a member of a group's list, as far as its attributes say."""
-    if GROUP_ID.name not in item:
+    if not isinstance(item.get(GROUP_ID.name), str):
         return False
     partition = item.get(QUEUE_TYPE.name)
     return partition is None or not _is_dead(partition)

@@ -11,14 +11,16 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import evolve
 
+from dynamomq.attributes import LINKS, QUEUE_TYPE, RECEIPT
 from dynamomq.errors import (
     IllegalTransitionError,
     InvalidArgumentError,
     OutcomeUnknownError,
     StaleReceiptError,
 )
-from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.machine import MESSAGE, QueueType, beside
 from dynamomq.message import Message
+from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving, links
 from dynamomq.operations.writing import (
     Settings,
     at,
@@ -26,13 +28,15 @@ from dynamomq.operations.writing import (
     illegal,
     is_gone,
     message_of,
+    pause,
+    together,
     was_overtaken,
     write,
 )
 from dynamomq.requests import Operation, Refused, Tick, Write, WriteReply, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant
-from dynamomq.values import Value
+from dynamomq.values import Item, Value
 
 __all__ = [
     "DELETE",
@@ -44,6 +48,7 @@ __all__ = [
     "Rules",
     "check_effect",
     "check_held",
+    "dead_lettered",
     "delete",
     "due_in",
     "entombed",
@@ -51,8 +56,10 @@ __all__ = [
     "extended",
     "given_back",
     "move_to_dlq",
+    "planned_by",
     "release",
     "retry",
+    "to_plan_from",
     "write_of",
 ]
 
@@ -73,6 +80,16 @@ RETRY = _by_queue("retry")
 RELEASE = _by_queue("release")
 DELETE = _by_queue("delete")
 MOVE_TO_DLQ = MESSAGE.rule("move_to_dlq")
+
+_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
+_LEAVING = frozenset(
+    one.trigger
+    for one in MESSAGE.transitions
+    if one.by == "holder" and one.source in _LISTED and one.destination not in _LISTED
+)
+"""The triggers by which a holder takes a message out of its group's list."""
+
+_PLACE = frozenset(plan for _, plan in LINKS)
 
 
 def extend(settings: Settings, message: Message[T], timeout: int) -> Operation[Message[T]]:
@@ -117,9 +134,11 @@ def delete(settings: Settings, message: Message[T]) -> Operation[None]:
     """Acknowledge: the work is done, the message leaves the queue; a tombstone remembers it.
 
     Deleting again with one's own receipt is success, and so is deleting what is gone altogether.
+    Where the message is the head of a group, the next one is promoted in the same transaction.
 
     Raises:
         StaleReceiptError: the delivery is over, and the message is still there for others.
+        ConflictError: others kept changing its group.
     """
     yield from _finish(settings, DELETE, message, entombed(settings))
 
@@ -135,7 +154,7 @@ def move_to_dlq(
         IllegalTransitionError: it was received from the dead-letter queue.
     """
     rules = {QueueType.STANDARD: MOVE_TO_DLQ}
-    yield from _finish(settings, rules, message, lambda now: _errors(message, error, now))
+    yield from _finish(settings, rules, message, dead_lettered(message, error))
 
 
 def due_in(duration: int) -> Extra:
@@ -146,6 +165,12 @@ def due_in(duration: int) -> Extra:
 def given_back(message: Message[T], delay: int, error: BaseException | str | None) -> Extra:
     """Return the arguments of retry."""
     return lambda now: {**due_in(delay)(now), **_errors(message, error, now)}
+
+
+def dead_lettered(message: Message[T], error: BaseException | str | None) -> Extra:
+    """Return the arguments of move_to_dlq."""
+    partition = beside(str(message.item.get(QUEUE_TYPE.name)), QueueType.DLQ)
+    return lambda now: {"partition": partition, **_errors(message, error, now)}
 
 
 def entombed(settings: Settings) -> Extra:
@@ -162,12 +187,53 @@ def _finish(
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
     check_held(settings, message)
+    if is_listed(message.item) and _LEAVING & {rule.trigger for rule in rules.values()}:
+        return (yield from _finish_head(settings, rules, message, extra))
     moment = yield from ask(Tick(tokens=1))
     now = message.not_before(moment.now)
     request = write_of(settings, rules, message, extra, now, moment.tokens[0])
     reply = yield from write(request)
     check_effect(settings, request, message, reply, now)
     return request, reply, now
+
+
+def _finish_head(
+    settings: Settings, rules: Rules, message: Message[T], extra: Extra
+) -> Operation[tuple[Write, Written | Refused, int]]:
+    """The same for the head of a group that leaves its list: the next message is promoted.
+
+    Planned from the message as it was received; if others have joined the group since, anew.
+    """
+    item = message.item
+    for attempt in range(1, PLANS + 1):
+        moment = yield from ask(Tick(tokens=1))
+        now = message.not_before(moment.now)
+        request = write_of(settings, rules, message, extra, now, moment.tokens[0])
+        request = planned_by(request, item)
+        reply = yield from together(request, leaving(settings, now, item))
+        found = None if isinstance(reply, Written) else to_plan_from(request, message, reply)
+        if found is None:
+            check_effect(settings, request, message, reply, now)
+            return request, reply, now
+        item = found
+        if attempt > 1:
+            yield from pause(attempt)
+    raise busy_group(str(message.group))
+
+
+def planned_by(request: Write, item: Item) -> Write:
+    """Return a write that is guarded by a message's place in its group's list as it was read."""
+    others = {name: value for name, value in request.arguments.items() if name not in _PLACE}
+    return evolve(request, arguments={**others, **links(item)})
+
+
+def to_plan_from(request: Write, message: Message[T], reply: Refused) -> Item | None:
+    """Return the item as it is now, where nothing but the plan of the group's list is outdated."""
+    item = reply.item
+    if item is None or item.get(RECEIPT.name) != message.receipt:
+        return None
+    again = planned_by(request, item)
+    return item if again.specialised.applies_to(item, again.arguments) else None
 
 
 def write_of(

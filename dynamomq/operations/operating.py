@@ -1,45 +1,53 @@
-"""What an operator does to a message that nobody holds: bury, redrive (spec: OPERATOR-1 to 3).
+"""What an operator does to a message that nobody holds (spec: OPERATOR-1 to 6).
 
 The message is read first, and the write is bound to the token that was seen: whatever happens in
 between makes it refuse, and it is planned anew. So a late repetition can undo nothing that came
-later, nor hit a new message with the same id.
+later, nor hit a new message with the same id. Where a group's list changes with it, that is part of
+the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
+
+from dynamomq.attributes import QUEUE_TYPE
 from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
-from dynamomq.machine import MESSAGE, NO_MESSAGE
+from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
 from dynamomq.message import MAX_FAILURES, Message
+from dynamomq.operations.groups import PLANS, joining, leaving, tail_of
+from dynamomq.operations.holding import planned_by
 from dynamomq.operations.writing import (
     Settings,
     at,
+    expiry,
     illegal,
     message_of,
     onlooker_view,
+    pause,
     persistently,
+    together,
     was_overtaken,
-    write,
 )
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.rules import Rule
-from dynamomq.timestamps import SECOND
+from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
 
-__all__ = ["bury", "edit", "missing", "redrive"]
+__all__ = ["bury", "cancel", "edit", "missing", "purge_one", "redrive", "reschedule", "update"]
 
-_BURY = MESSAGE.rule("bury")
-_REDRIVE = MESSAGE.rule("redrive")
+_BURY, _REDRIVE, _UPDATE, _RESCHEDULE, _CANCEL, _PURGE = (
+    MESSAGE.rule(trigger)
+    for trigger in ("bury", "redrive", "update", "reschedule", "cancel", "purge")
+)
+_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _MOST_AHEAD = 3600 * SECOND
 """How far ahead of an operator's clock a message's time may be and still be followed.
 
 Beyond, somebody's clock is wrong, and following it would hide the message from all others.
 """
-
-_PLANS = 5
-"""How often an edit is planned anew before it is left to the caller."""
 
 _Extra = Callable[[Message[Any], int], dict[str, Value]]
 
@@ -55,7 +63,13 @@ def bury(settings: Settings, id: str, *, reason: str | None = None) -> Operation
     """
 
     def extra(seen: Message[Any], now: int) -> dict[str, Value]:
-        return {} if reason is None else {"errors": seen.failures_with(reason, now)}
+        here = seen.item.get(QUEUE_TYPE.name)
+        if here is None:  # behind its group's head
+            partition = settings.partition(QueueType.DLQ, seen.group or seen.id)
+        else:
+            partition = beside(str(here), QueueType.DLQ)
+        errors = {} if reason is None else {"errors": seen.failures_with(reason, now)}
+        return {"partition": partition, **errors}
 
     return (yield from edit(settings, _BURY, id, extra))
 
@@ -63,19 +77,101 @@ def bury(settings: Settings, id: str, *, reason: str | None = None) -> Operation
 def redrive(settings: Settings, id: str) -> Operation[Message[Any]]:
     """Bring a message back from the dead-letter queue, due at once, and return it.
 
+    A member of a group goes to the end of its group.
+
     Raises:
         MessageNotFoundError: there is no such message.
-        IllegalTransitionError: it is not in the dead-letter queue, or somebody holds it there.
+        IllegalTransitionError: it is not in the dead-letter queue, or somebody holds it.
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
 
-    def extra(seen: Message[Any], _now: int) -> dict[str, Value]:
-        # An exhausted message has one failure more each time; here the list is cut again.
+    def extra(seen: Message[Any], _: int) -> dict[str, Value]:
+        # Exhausting appends without knowing the list's length; here the list is cut again.
         latest = seen.latest_failures(MAX_FAILURES - 1)
         return {"errors": latest} if latest else {}
 
     return (yield from edit(settings, _REDRIVE, id, extra))
+
+
+def update(
+    settings: Settings,
+    id: str,
+    *,
+    data: Value | None = None,
+    has_data: bool = True,
+    headers: Mapping[str, str] | None = None,
+) -> Operation[Message[Any]]:
+    """Change what a message says, and return it; it keeps its place and its due time.
+
+    Args:
+        settings: the queue's.
+        id: the message's.
+        data: the encoded payload.
+        has_data: whether the payload is to be changed; ``None`` may be one.
+        headers: all headers; ``None``: as they are.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        IllegalTransitionError: somebody holds it.
+        ConflictError: others kept changing it.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
+    changes: dict[str, Value] = {"data": data} if has_data else {}
+    if headers is not None:
+        changes["headers"] = dict(headers)
+    return (yield from edit(settings, _UPDATE, id, lambda _seen, _now: changes))
+
+
+def reschedule(settings: Settings, id: str, due: Callable[[int], int]) -> Operation[Message[Any]]:
+    """Change when a message is due, and return it.
+
+    Args:
+        settings: the queue's.
+        id: the message's.
+        due: returns the new due time for the time of the write, in nanoseconds since the epoch.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        IllegalTransitionError: somebody holds it.
+        ConflictError: others kept changing it.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
+
+    def extra(_: Message[Any], now: int) -> dict[str, Value]:
+        return {"due": format_instant(max(due(now), now))}
+
+    return (yield from edit(settings, _RESCHEDULE, id, extra))
+
+
+def cancel(settings: Settings, id: str) -> Operation[Message[Any]]:
+    """Withdraw a message that nobody holds; its id stays taken for a while. Return what is left.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        IllegalTransitionError: somebody holds it, or it is deleted already.
+        ConflictError: others kept changing it.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
+    return (yield from edit(settings, _CANCEL, id, _entombed(settings)))
+
+
+def purge_one(settings: Settings, id: str) -> Operation[Message[Any]]:
+    """Remove a message, even one that somebody holds: to its holder the delivery is over.
+
+    A tombstone is left, so that no late repetition of its send brings it back.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        IllegalTransitionError: it is deleted already, or not a whole message.
+        ConflictError: others kept changing it.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
+    return (yield from edit(settings, _PURGE, id, _entombed(settings)))
+
+
+def _entombed(settings: Settings) -> _Extra:
+    return lambda _seen, now: {"expires_at": expiry(settings, now)}
 
 
 def missing(id: str) -> MessageNotFoundError:
@@ -87,9 +183,7 @@ def missing(id: str) -> MessageNotFoundError:
     )
 
 
-def edit(
-    settings: Settings, rule: Rule, id: str, extra: _Extra = lambda _seen, _now: {}
-) -> Operation[Message[Any]]:
+def edit(settings: Settings, rule: Rule, id: str, extra: _Extra) -> Operation[Message[Any]]:
     """Carry out an operator's trigger on the message as it is read now, and return it edited.
 
     Args:
@@ -105,29 +199,54 @@ def edit(
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    for _ in range(_PLANS):
-        moment = yield from ask(Tick(tokens=1))
+    token = (yield from ask(Tick(tokens=1))).tokens[0]  # one for all plans, to be told by it
+    for attempt in range(1, PLANS + 1):
         item = yield from persistently(Get(id))
+        moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
         if item is None or seen.state in NO_MESSAGE:
             raise missing(id)
+        if seen.token == token:  # an earlier plan was carried out after all
+            return onlooker_view(seen)
         now = seen.not_before(moment.now, most_ahead=_MOST_AHEAD)
-        request = Write(id, rule, _arguments(settings, seen, moment.tokens[0], now, extra))
+        first = Write(id, rule, _arguments(settings, seen, token, now, extra))
+        request, upkeep = yield from _planned(settings, first, seen, now)
         if not request.specialised.applies_to(item, request.arguments):
             raise illegal(rule.trigger, seen, seen.state)
-        reply = yield from write(request)
+        reply = yield from together(request, upkeep)
         if isinstance(reply, Written):
             return _edited(settings, request, item, now)
         found = message_of(settings, reply.item, now)
-        if found.token == moment.tokens[0]:  # the echo of our own success
+        if found.token == token:  # the echo of our own success
             return _edited(settings, request, item, now)
-        if reply.repeated and not was_overtaken(seen, found):
+        is_untouched = found.token == seen.token and found.token is not None
+        if reply.repeated and not is_untouched and not was_overtaken(seen, found):
             raise _unknown(rule.trigger, id, found.state)
+        if attempt > 1:
+            yield from pause(attempt)
     raise ConflictError(
-        f"Message {id!r} was changed by others {_PLANS} times in a row while {rule.trigger} was "
+        f"Message {id!r} was changed by others {PLANS} times in a row while {rule.trigger} was "
         "being carried out; nothing was changed by it.",
         remedy="Try again.",
     )
+
+
+def _planned(
+    settings: Settings, request: Write, seen: Message[Any], now: int
+) -> Operation[tuple[Write, Sequence[Write]]]:
+    """Return the write with its place in a group's list, and the upkeep of that list."""
+    destinations = request.rule.destinations
+    if not destinations & _LISTED:  # it leaves the list, if it is in one
+        upkeep = leaving(settings, now, seen.item) if seen.state in _LISTED else []
+        return planned_by(request, seen.item), upkeep
+    if not destinations <= _LISTED:  # it stays where it is
+        return request, ()
+    if seen.group is None:
+        place: dict[str, Value] = {"partition": settings.partition(QueueType.STANDARD, seen.id)}
+        return evolve(request, arguments={**request.arguments, **place}), ()
+    tail = yield from tail_of(seen.group)
+    plan = joining(settings, now, seen.group, tail, [seen.id])
+    return evolve(request, arguments={**request.arguments, **plan.places[0]}), plan.upkeep
 
 
 def _arguments(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from dynamomq.attributes import DATA, HEADERS
+from attrs import evolve
+
+from dynamomq.attributes import DATA, GROUP_ID, HEADERS
 from dynamomq.errors import (
     ConflictError,
     DuplicateMessageError,
@@ -15,17 +17,44 @@ from dynamomq.errors import (
     ThrottledError,
     UnavailableError,
 )
-from dynamomq.machine import MESSAGE, NO_MESSAGE
+from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.writing import Settings, at, message_of, onlooker_view, write
-from dynamomq.requests import Operation, Tick, Write, WriteReply, Written, ask
+from dynamomq.operations.groups import PLANS, busy_group, joining, tail_of
+from dynamomq.operations.writing import (
+    Settings,
+    at,
+    message_of,
+    onlooker_view,
+    pause,
+    persistently,
+    transact,
+    write,
+)
+from dynamomq.requests import (
+    MAX_TRANSACTION,
+    BatchReply,
+    Committed,
+    Failed,
+    Get,
+    Operation,
+    Refused,
+    Tick,
+    Transact,
+    Write,
+    WriteReply,
+    Written,
+    ask,
+)
 from dynamomq.timestamps import format_instant
-from dynamomq.values import MAX_ITEM_BYTES, Value, item_size
+from dynamomq.values import MAX_ITEM_BYTES, MAX_KEY_BYTES, Value, item_size
 
 __all__ = [
     "IN_DOUBT",
     "MAX_MESSAGE_BYTES",
+    "MOST_JOINING",
     "ROOM_FOR_LIFE",
+    "append",
+    "draft_of",
     "judged",
     "put_of",
     "send",
@@ -39,9 +68,15 @@ MAX_MESSAGE_BYTES = MAX_ITEM_BYTES - ROOM_FOR_LIFE
 """The largest item that send accepts, so that every later write to it fits too."""
 
 _LARGE = (DATA.name, HEADERS.name)
-_REST = 8 * 1024  # more than all other attributes of a message can have, its id included
+_LINKS = 2 * (MAX_KEY_BYTES + 16)  # what its neighbours' ids may need; they change
+_REST = 12 * 1024  # more than all other attributes of a message can have, its id included
 
 _SEND = MESSAGE.rule("send")
+_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
+
+MOST_JOINING = MAX_TRANSACTION - 2
+"""How many messages can join a group in one transaction: besides them, the last message before
+them and the group's item are written."""
 
 IN_DOUBT = (UnavailableError, ThrottledError, ConflictError)
 """After these an attempt to send may have been executed."""
@@ -53,6 +88,7 @@ def send(
     *,
     id: str | None = None,
     delay: int = 0,
+    group: str | None = None,
     headers: Mapping[str, str] | None = None,
     if_exists: Literal["raise", "return"] = "raise",
 ) -> Operation[Message[Any]]:
@@ -63,6 +99,7 @@ def send(
         data: the encoded payload.
         id: the message's id and deduplication key; a fresh UUIDv7 if ``None``.
         delay: nanoseconds until it is due.
+        group: the message group at whose end it is put; ``None``: none.
         headers: text beside the payload.
         if_exists: what to do where the id is taken: raise, or return the message that has it.
 
@@ -70,27 +107,36 @@ def send(
         DuplicateMessageError: the id is taken, and ``if_exists`` is ``raise``.
         OutcomeUnknownError: the request was repeated after a long pause, the id was taken by a
             deleted message, and storage may remove that one before all attempts have arrived.
+        ConflictError: others kept changing the group.
         PayloadError: the message would be larger than an item can be.
     """
     moment = yield from ask(Tick(tokens=1, new_id=id is None))
-    request = put_of(
+    draft = draft_of(
         settings,
         moment.now,
         moment.tokens[0],
         data,
         id=id or moment.id,
         delay=delay,
+        group=group,
         headers=headers,
     )
     try:
-        reply = yield from write(request)
+        if group is None:
+            request = put_of(settings, draft)
+            reply: WriteReply = yield from write(request)
+        else:
+            (request, answer), *_ = yield from append(settings, group, [draft])
+            if isinstance(answer, Failed):
+                raise answer.error
+            reply = answer
     except DynamoMQError as error:
-        with_remedy(error, request.id)
+        with_remedy(error, str(draft["id"]))
         raise
     return (yield from judged(settings, request, reply, moment.now, if_exists))
 
 
-def put_of(
+def draft_of(
     settings: Settings,
     now: int,
     token: str,
@@ -98,9 +144,10 @@ def put_of(
     *,
     id: str,
     delay: int,
+    group: str | None,
     headers: Mapping[str, str] | None,
-) -> Write:
-    """Return the write that sends a message.
+) -> dict[str, Value]:
+    """Return the arguments of the write that sends a message, but for its place in the group.
 
     Raises:
         PayloadError: the message would be larger than an item can be.
@@ -114,9 +161,79 @@ def put_of(
     }
     if headers:
         arguments["headers"] = dict(headers)
-    request = Write(id, _SEND, arguments)
-    _check_size(request)
-    return request
+    if group is not None:
+        arguments["group"] = group
+    _check_size(put_of(settings, arguments))
+    return arguments
+
+
+def put_of(
+    settings: Settings, draft: Mapping[str, Value], place: Mapping[str, Value] | None = None
+) -> Write:
+    """Return the write that sends a message to its place; without one, to no group."""
+    id = str(draft["id"])
+    if place is None:
+        place = {"partition": settings.partition(QueueType.STANDARD, id)}
+    return Write(id, _SEND, {**draft, **place})
+
+
+def append(
+    settings: Settings, group: str, drafts: Sequence[Mapping[str, Value]]
+) -> Operation[list[tuple[Write, BatchReply]]]:
+    """Put messages at the end of a group's list, in order, in one transaction (spec: GROUP-3).
+
+    Those whose ids are taken are left out.
+
+    Args:
+        settings: the queue's.
+        group: the group's name.
+        drafts: the messages, by :func:`draft_of`, with different ids; at most ``MOST_JOINING``.
+
+    Returns:
+        For each the write that was tried last, and what became of it.
+
+    Raises:
+        ServiceError: the request could not be carried out.
+    """
+    done: dict[str, tuple[Write, BatchReply]] = {}
+    left = {str(draft["id"]): draft for draft in drafts}
+    puts: list[Write] = []
+    for attempt in range(1, PLANS + 1):
+        tail = yield from tail_of(group)
+        moment = yield from ask(Tick(tokens=1))
+        plan = joining(settings, moment.now, group, tail, list(left))
+        puts = [
+            put_of(settings, draft, place)
+            for draft, place in zip(left.values(), plan.places, strict=True)
+        ]
+        replies = yield from _joined(puts, plan.upkeep, tail, moment.tokens[0])
+        done |= {put.id: (put, replies[put.id]) for put in puts if put.id in replies}
+        left = {id: draft for id, draft in left.items() if id not in replies}
+        if not left:
+            break
+        if not replies:  # somebody else has changed the list
+            yield from pause(attempt)
+    else:
+        conflict = busy_group(group)
+        done |= {put.id: (put, Failed(conflict)) for put in puts if put.id in left}
+    return [done[str(draft["id"])] for draft in drafts]
+
+
+def _joined(
+    puts: Sequence[Write], upkeep: Sequence[Write], tail: str | None, token: str
+) -> Operation[dict[str, WriteReply]]:
+    """Carry out one plan; the replies are those of all puts, or of those that were refused."""
+    if tail in [put.id for put in puts]:  # it is there already; and no item may be in it twice
+        item = yield from persistently(Get(str(tail)))
+        return {} if item is None else {str(tail): Refused(item)}
+    reply = yield from transact(Transact((*puts, *upkeep), token))
+    if isinstance(reply, Committed):
+        return {put.id: Written(None) for put in puts}
+    return {
+        put.id: evolve(reason, repeated=reason.repeated or reply.repeated)
+        for put, reason in zip(puts, reply.reasons[: len(puts)], strict=True)
+        if reason is not None
+    }
 
 
 def with_remedy(error: DynamoMQError, id: str) -> DynamoMQError:
@@ -148,7 +265,10 @@ def judged(
         return sent
     existing = message_of(settings, reply.item, begun)
     if existing.send_token == sent.send_token:
-        return sent  # the refusal echoes our own success, whatever has happened to it since
+        # The refusal echoes our own success, whatever has happened to it since. Which of several
+        # plans that was, only the item tells: it knows its predecessor.
+        has_place = existing.group is not None and existing.state in _LISTED
+        return onlooker_view(existing) if has_place else sent
     if reply.repeated:
         later = yield from ask(Tick())  # there may have been a pause since the first one
         if _is_over(message_of(settings, reply.item, later.now), existing):
@@ -186,7 +306,7 @@ def _check_size(request: Write) -> None:
     large = {name: item[name] for name in _LARGE if name in item}
     if item_size(large) <= MAX_MESSAGE_BYTES - _REST:
         return  # whatever the rest has exactly
-    size = item_size(item)
+    size = item_size(item) + (_LINKS if GROUP_ID.name in item else 0)
     if size > MAX_MESSAGE_BYTES:
         raise PayloadError(
             f"The message has {size:,} bytes with its attributes; the limit is "

@@ -178,8 +178,6 @@ def illegal(trigger: str, message: Message[Any], state: str) -> IllegalTransitio
     legal = MESSAGE.legal_triggers(state)
     if trigger not in legal:
         why = f"there is no {trigger} from {state}"
-    elif message.group is not None:
-        why = "it is a member of a message group, whose order this step would break"
     else:
         why = f"its attributes are not such that the guard of {trigger} can hold"
     return IllegalTransitionError(

@@ -9,11 +9,9 @@ from attrs import define, field, frozen
 
 from dynamomq import operations
 from dynamomq.errors import DynamoMQError
-from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations import Claimer, Load, Settings
-from dynamomq.operations.operating import edit
-from dynamomq.operations.writing import expiry, write
+from dynamomq.operations.writing import write
 from dynamomq.requests import Operation, Request, Tick, Write, ask
 from dynamomq.reserved import CONSUMER
 from dynamomq.timestamps import SECOND, format_instant
@@ -128,11 +126,11 @@ class Call:
         first = self.number - len(entries) + 1
         return [Call(self.actor, first + n, entry, True) for n, entry in enumerate(entries)]
 
-    def part_of(self, write: Write) -> Call:
-        """The part that a write belongs to."""
+    def part_of(self, write: Write) -> Call | None:
+        """The part that a write belongs to; none where that is upkeep for others."""
         if not self.plan.entries:
             return self
-        return next(part for part in self.parts if part.plan.asks_for(write))
+        return next((part for part in self.parts if part.plan.asks_for(write)), None)
 
     def endings(self, outcome: Outcome) -> Iterator[tuple[Call, Outcome]]:
         """How each part has ended, by how the whole has."""
@@ -168,11 +166,11 @@ def _bury(settings: Settings, id: str) -> Operation[Any]:
 
 
 def _update(settings: Settings, id: str, data: str) -> Operation[Any]:
-    return edit(settings, _UPDATE, id, lambda _seen, _now: {"data": data})
+    return operations.update(settings, id, data=data)
 
 
 def _cancel(settings: Settings, id: str) -> Operation[Any]:
-    return edit(settings, _CANCEL, id, lambda _seen, now: {"expires_at": expiry(settings, now)})
+    return operations.cancel(settings, id)
 
 
 def _claim(
@@ -210,7 +208,6 @@ def _remove(_settings: Settings, id: str) -> Operation[None]:
 
 _REGISTER, _WITHDRAW = CONSUMER.rule("register"), CONSUMER.rule("withdraw")
 _BURIED = "buried"  # why
-_UPDATE, _CANCEL = MESSAGE.rule("update"), MESSAGE.rule("cancel")
 
 
 OPERATIONS: Mapping[str, Callable[..., Operation[Any]]] = {
@@ -285,23 +282,6 @@ class Execution(Protocol):
 
     def answered(self, answer: Answer) -> Execution:
         """The execution one step further on; the old one must not be used any more."""
-
-
-@frozen
-class Late:
-    """An attempt that the network still holds, while the SDK has repeated or given up.
-
-    Attributes:
-        write: what was asked for.
-        call: by what.
-        until: the true time before which it is executed, if it is.
-        together: whether there are other writes in the request.
-    """
-
-    write: Write = field(eq=False)
-    call: Call
-    until: int
-    together: bool = False
 
 
 @define(eq=False)

@@ -1,0 +1,128 @@
+"""Delete a group's head and receive the message behind it, in one transaction (spec: GROUP-7).
+
+For whoever works through one group this saves a look at the index and a claim for each message. The
+next one is read first; the claim is bound to what was read, so that it is known what was claimed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from dynamomq.attributes import NEXT_ID, QUEUE_TYPE, VERSION
+from dynamomq.errors import ClockError, PayloadError
+from dynamomq.machine import MESSAGE
+from dynamomq.message import Message
+from dynamomq.operations.claims import UNLIMITED
+from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
+from dynamomq.operations.holding import (
+    DELETE,
+    check_effect,
+    check_held,
+    delete,
+    entombed,
+    planned_by,
+    to_plan_from,
+    write_of,
+)
+from dynamomq.operations.writing import Settings, at, message_of, pause, persistently, together
+from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
+from dynamomq.timestamps import format_instant
+from dynamomq.values import Item, Value
+
+__all__ = ["delete_and_receive"]
+
+T = TypeVar("T")
+
+_ADVANCE = MESSAGE.rule("advance")
+
+
+def delete_and_receive(
+    settings: Settings, message: Message[T], *, visibility_timeout: int | None = None
+) -> Operation[Message[T] | None]:
+    """Acknowledge a message, and receive the next one of its group in the same transaction.
+
+    Args:
+        settings: the queue's.
+        message: as it was received.
+        visibility_timeout: how long the next delivery lasts, in nanoseconds; ``None``: the queue's.
+
+    Returns:
+        The next message; ``None`` where there is none, or it can't be received now: it is not due,
+        has used up its deliveries, can't be decoded, or the time is not known well enough. Then it
+        is in the queue, for whoever receives next.
+
+    Raises:
+        StaleReceiptError: the delivery is over, and the message is still there for others.
+        ConflictError: others kept changing its group.
+    """
+    check_held(settings, message)
+    if not is_listed(message.item):
+        yield from delete(settings, message)
+        return None
+    moment = yield from ask(Tick(tokens=1))
+    token = moment.tokens[0]  # one for all plans, so that any of them can be told by it
+    timeout = visibility_timeout or settings.visibility_timeout
+    item = message.item
+    for attempt in range(1, PLANS + 1):
+        claim = yield from _claim_of_next(settings, item, token, timeout)
+        moment = yield from ask(Tick(tokens=1))
+        now = message.not_before(moment.now)
+        request = write_of(settings, DELETE, message, entombed(settings), now, moment.tokens[0])
+        request = planned_by(request, item)
+        upkeep = leaving(settings, now, item) if claim is None else [claim[0]]
+        reply = yield from together(request, upkeep)
+        if isinstance(reply, Written):
+            return None if claim is None else claim[1]
+        found = to_plan_from(request, message, reply)
+        if found is None:
+            check_effect(settings, request, message, reply, now)
+            return (yield from _claimed_before(settings, item, token))
+        item = found
+        if attempt > 1:
+            yield from pause(attempt)
+    raise busy_group(str(message.group))
+
+
+def _claim_of_next(
+    settings: Settings, head: Item, token: str, timeout: int
+) -> Operation[tuple[Write, Message[Any]] | None]:
+    """Return the claim of the message behind a head, and that message as it will be."""
+    if NEXT_ID.name not in head:
+        return None
+    item = yield from persistently(Get(str(head[NEXT_ID.name])))
+    try:
+        moment = yield from ask(Tick(claims=True))
+    except ClockError:
+        return None
+    if item is None:
+        return None
+    arguments: dict[str, Value] = {
+        **at(settings, moment.now),
+        "due": format_instant(moment.now + timeout),
+        "token": token,
+        "max_receives": settings.max_receives or UNLIMITED,
+        "partition": head[QUEUE_TYPE.name],
+        "seen_version": item.get(VERSION.name, 0),
+    }
+    request = Write(str(head[NEXT_ID.name]), _ADVANCE, arguments)
+    if not request.specialised.applies_to(item, arguments):
+        return None
+    (state,) = _ADVANCE.destinations
+    after = request.specialised.apply(item, arguments) or {}
+    message: Message[Any] = Message(after, state, settings.codec, settings.table)
+    try:
+        message.data  # noqa: B018 - decoded here for what it may raise, and kept
+    except PayloadError:
+        return None  # whoever receives it puts it aside
+    return request, message
+
+
+def _claimed_before(settings: Settings, head: Item, token: str) -> Operation[Message[Any] | None]:
+    """Return the next message if an attempt whose reply was lost has claimed it."""
+    if NEXT_ID.name not in head:
+        return None
+    item = yield from persistently(Get(str(head[NEXT_ID.name])))
+    moment = yield from ask(Tick())
+    found = message_of(settings, item, moment.now)
+    (state,) = _ADVANCE.destinations
+    return found if found.receipt == token and found.state == state else None
