@@ -34,6 +34,7 @@ from dynamomq.drivers.local.limits import (
     rejected,
 )
 from dynamomq.drivers.local.store import MEMORY, Durability, Store
+from dynamomq.drivers.local.transacting import transact
 from dynamomq.drivers.local.writer import Transaction, Writer
 from dynamomq.errors import (
     InvalidArgumentError,
@@ -44,6 +45,8 @@ from dynamomq.errors import (
 from dynamomq.requests import (
     MAX_BATCH,
     BatchReply,
+    Cancelled,
+    Committed,
     CreateTable,
     DescribeTable,
     EnableExpiry,
@@ -55,6 +58,7 @@ from dynamomq.requests import (
     Refused,
     Request,
     Scan,
+    Transact,
     Write,
     WriteBatch,
     WriteReply,
@@ -186,6 +190,7 @@ class LocalDriver(Driver):
             Scan: self._scan,
             Write: self._write,
             WriteBatch: self._write_batch,
+            Transact: self._transact,
             DescribeTable: self._describe_table,
             CreateTable: self._create_table,
             EnableExpiry: self._enable_expiry,
@@ -285,6 +290,9 @@ class LocalDriver(Driver):
                 _alone(transaction, *pair, shown=len(pairs) == 1) for pair in pairs
             ),
         )
+
+    def _transact(self, request: Transact) -> Committed | Cancelled:
+        return self._writer.run(self.table.name, lambda transaction: transact(transaction, request))
 
     # --- the table ---------------------------------------------------------------------------
 

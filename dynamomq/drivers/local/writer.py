@@ -19,7 +19,7 @@ from dynamomq.rules import Specialised
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item, ValueRuleError, item_from_wire
 
-__all__ = ["Transaction", "Writer"]
+__all__ = ["Ready", "Transaction", "Writer", "checked"]
 
 R = TypeVar("R")
 
@@ -28,18 +28,19 @@ _SWEEP_SIZE: Final = 25
 
 
 class Transaction:
-    """The writes of one transaction to one table, and what they changed.
+    """The writes of one transaction, and what they changed.
 
     Attributes:
-        table: the table's name.
-        changes: (id, item before, item after) of every write that took place, items as text.
+        connection: where the transaction is open.
+        table: the name of the table that writes are to unless they say otherwise.
+        changes: (table, id, item before, item after) of every write that took place, items as text.
     """
 
     def __init__(self, connection: sqlite3.Connection, table: str) -> None:
         """Begin without changes."""
+        self.connection = connection
         self.table = table
-        self.changes: list[tuple[str, str | None, str | None]] = []
-        self._connection = connection
+        self.changes: list[tuple[str, str, str | None, str | None]] = []
 
     def write(self, write: Write, rule: Specialised) -> WriteReply:
         """Carry out one conditional write; where it raises, it has changed nothing.
@@ -49,41 +50,61 @@ class Transaction:
             RequestRejectedError: DynamoDB would not store the item after the write.
             MalformedItemError: the stored item lacks what the write's effects need.
         """
-        check_key(ID.name, write.id)
-        found = records.find(self._connection, self.table, write.id)
-        if found is None:
-            raise TableNotFoundError(self.table)
-        typed = {} if found.text is None else records.typed_from_json(found.text)
-        old = None if found.text is None else records.plain(typed, found.text)
+        ready = self.examine(self.table, write, rule)
+        return ready if isinstance(ready, Refused) else self.carry_out(ready)
+
+    def examine(self, table: str, write: Write, rule: Specialised) -> Refused | Ready:
+        """Decide on one conditional write, and change nothing yet; raises what ``write`` does."""
+        found, typed, old = self._find(table, write.id)
         if not rule.admits(write.arguments):  # with DynamoDB, such a write is not even sent
             return Refused(old)
-        check_expressions(rule, write.arguments)
         # A whole item is known beforehand, and refused whether or not the condition holds.
-        whole = _after(write, rule, None, {}) if rule.kind == "put" else None
+        whole = checked(write, rule)
         if not rule.condition.evaluate(old or {}, write.arguments):
             return Refused(old)
-        after = whole or _after(write, rule, old, typed)
+        return Ready(write, table, found, whole or _after(write, rule, old, typed))
+
+    def carry_out(self, ready: Ready) -> Written:
+        """Carry out what was decided, in the same transaction."""
+        write, table, found, after = ready
         if after is None:
-            self._remove(write.id, found)
+            if found.number is not None:
+                records.remove(self.connection, found.number)
+                self.changes.append((table, write.id, found.text, None))
             return Written(None)
-        records.save(self._connection, found, after.item, after.typed, after.text)
-        self.changes.append((write.id, found.text, after.text))
+        records.save(self.connection, found, after.item, after.typed, after.text)
+        self.changes.append((table, write.id, found.text, after.text))
         if not write.want_item:
             return Written(None)
         # As stored, not as computed: numbers normalised, and nothing shared with the arguments.
         return Written({**after.item, **item_from_wire(after.changed)})
 
-    def _remove(self, key: str, found: records.Found) -> None:
-        if found.number is not None:
-            records.remove(self._connection, found.number)
-            self.changes.append((key, found.text, None))
+    def item(self, table: str, key: str) -> Item | None:
+        """Return the item as it is.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+            RequestRejectedError: no item can have this key.
+        """
+        return self._find(table, key)[2]
+
+    def _find(self, table: str, key: str) -> tuple[records.Found, dict[str, Any], Item | None]:
+        """Return what is stored under a key: as it lies there, typed, and plain."""
+        check_key(ID.name, key)
+        found = records.find(self.connection, table, key)
+        if found is None:
+            raise TableNotFoundError(table)
+        if found.text is None:
+            return found, {}, None
+        typed = records.typed_from_json(found.text)
+        return found, typed, records.plain(typed, found.text)
 
     def remove_expired(self, table: int, now: int) -> int:
         """Remove up to ``_SWEEP_SIZE`` items that expired before an epoch second; say how many."""
-        gone = records.expired(self._connection, table, before=now, limit=_SWEEP_SIZE)
+        gone = records.expired(self.connection, table, before=now, limit=_SWEEP_SIZE)
         for number, key, text in gone:
-            records.remove(self._connection, number)
-            self.changes.append((key, text, None))
+            records.remove(self.connection, number)
+            self.changes.append((self.table, key, text, None))
         return len(gone)
 
 
@@ -98,6 +119,25 @@ class _After(NamedTuple):
     typed: dict[str, Any]
     text: str
     changed: dict[str, Any]
+
+
+class Ready(NamedTuple):
+    """A write whose condition holds: to which table, what lies there, and what it leaves."""
+
+    write: Write
+    table: str
+    found: records.Found
+    after: _After | None
+
+
+def checked(write: Write, rule: Specialised) -> _After | None:
+    """Refuse a write that is invalid on any item; return what it leaves if that is known already.
+
+    Raises:
+        RequestRejectedError: it is.
+    """
+    check_expressions(rule, write.arguments)
+    return _after(write, rule, None, {}) if rule.kind == "put" else None
 
 
 def _after(
@@ -162,8 +202,8 @@ class Writer:
     def _committed(self, transaction: Transaction) -> None:
         if self._feed.wanted:
             self._feed.queue(
-                Change(transaction.table, key, _item(old), _item(new))
-                for key, old, new in transaction.changes
+                Change(table, key, _item(old), _item(new))
+                for table, key, old, new in transaction.changes
             )
 
     def _sweep(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
