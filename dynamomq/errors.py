@@ -30,6 +30,7 @@ __all__ = [
     "PayloadError",
     "RequestRejectedError",
     "ServiceError",
+    "SettingsMismatchError",
     "SetupError",
     "StaleReceiptError",
     "StoreError",
@@ -269,6 +270,28 @@ class TableMismatchError(SetupError):
         )
         self.table = table
         self.differences = differences
+
+
+class SettingsMismatchError(SetupError):
+    """A client was given a setting that would harm the others, by what all have agreed on.
+
+    Attributes:
+        setting: the argument's name, such as ``max_receives``.
+        own: what this client was given.
+        agreed: what the queue's clients have agreed on.
+    """
+
+    def __init__(self, setting: str, *, own: str, agreed: str, rule: str) -> None:
+        """Compare both; ``rule`` is "at most" or "at least"."""
+        super().__init__(
+            f"{setting}={own}: it must be {rule} what the queue's clients have agreed on, which is "
+            f"{agreed}.",
+            remedy=f"Leave {setting} out to go by the agreement, or change that for all with "
+            f"create_table({setting}=…).",
+        )
+        self.setting = setting
+        self.own = own
+        self.agreed = agreed
 
 
 class StoreError(SetupError):

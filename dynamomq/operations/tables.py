@@ -13,25 +13,30 @@ _POLL_SECONDS = 1.0
 _POLLS = 300
 
 
-def create_table(definition: TableDefinition) -> Operation[None]:
+def create_table(definition: TableDefinition) -> Operation[bool]:
     """Create the table unless it exists, wait until it can be used, and check its shape.
 
     Calling it again, or from several processes at once, does no harm.
+
+    Returns:
+        Whether it did not exist.
 
     Raises:
         TableMismatchError: a table of this name exists and can't hold a queue.
         UnavailableError: the table did not become active within five minutes.
     """
+    is_new = False
     for poll in range(_POLLS):
         found = yield from persistently(DescribeTable())
         if found is None:
             yield from persistently(CreateTable())
+            is_new = True
         elif differences := definition.differences(found):
             raise TableMismatchError(definition.name, differences)
         elif found.active:
             if found.expiry is None:
                 yield from persistently(EnableExpiry())
-            return
+            return is_new
         if poll:
             yield from ask(Sleep(_POLL_SECONDS))
     raise UnavailableError(

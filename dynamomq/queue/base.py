@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dynamomq.checks import (
     MAX_VISIBILITY_TIMEOUT,
@@ -10,9 +10,9 @@ from dynamomq.checks import (
     check_duration,
 )
 from dynamomq.drivers.base import Driver, Surroundings
-from dynamomq.operations import (
-    Settings,
-)
+from dynamomq.operations import Settings
+from dynamomq.payload import Codec
+from dynamomq.queue.agreed import Agreed
 from dynamomq.requests import Operation
 
 __all__ = ["QueueBase", "visibility"]
@@ -24,13 +24,28 @@ R = TypeVar("R")
 class QueueBase(Generic[T]):
     """A queue's settings and driver."""
 
-    _settings: Settings
+    _agreed: Agreed
     _driver: Driver
 
     @property
     def settings(self) -> Settings:
-        """What the queue's operations need to know."""
-        return self._settings
+        """What the queue's operations need to know: as given, and as agreed (spec: AGREE-2).
+
+        The first use reads what is agreed on, and so does one a minute or more after that.
+
+        Raises:
+            SettingsMismatchError: the queue was given what would harm other clients.
+            DynamoMQError: it can't be read, for the first time.
+        """
+        return self._agreed.settings()
+
+    @property
+    def _settings(self) -> Settings:
+        return self.settings
+
+    @property
+    def _codec(self) -> Codec[Any]:
+        return self._agreed.choices.codec
 
     @property
     def surroundings(self) -> Surroundings:

@@ -63,7 +63,7 @@ class ManyAtOnce(QueueBase[T]):
         whole: Entry[T] = entry if isinstance(entry, Entry) else Entry(entry)
         try:
             return operations.Outgoing(
-                self._settings.codec.encode(whole.data),
+                self._codec.encode(whole.data),
                 None if whole.id is None else check_id(whole.id),
                 check_duration("delay", whole.delay, at_most=MAX_DELAY),
                 check_headers(whole.headers),

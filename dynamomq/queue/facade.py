@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Generator, Mapping
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
@@ -16,8 +17,6 @@ from dynamomq.checks import (
     Duration,
     check_count,
     check_duration,
-    check_headers,
-    check_id,
     check_name,
     check_source,
 )
@@ -25,12 +24,20 @@ from dynamomq.drivers.base import Engine
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
-from dynamomq.message import Message
+from dynamomq.message import Entry, Message
 from dynamomq.operations import (
     MAX_RECEIVE,
-    Settings,
+    Choices,
+    Revision,
 )
 from dynamomq.payload import codec_for
+from dynamomq.queue.agreed import (
+    MOST_RECEIVES,
+    Agreed,
+    checked_revision,
+    optional_visibility,
+    optional_window,
+)
 from dynamomq.queue.base import visibility
 from dynamomq.queue.batches import ManyAtOnce
 from dynamomq.queue.operators import ForOperators
@@ -40,8 +47,6 @@ from dynamomq.timestamps import SECOND
 __all__ = ["Queue"]
 
 T = TypeVar("T")
-
-_MOST_RECEIVES = 10**9
 
 
 class Queue(ManyAtOnce[T], ForOperators[T]):
@@ -63,11 +68,13 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         region_name: an AWS region other than the configured one.
         index: the name of the table's index by queue and due time.
         visibility_timeout: how long a delivery lasts, in seconds or as a ``timedelta``: 1 ms to
-            7 days.
-        max_receives: deliveries allowed before a message goes to the dead-letter queue; ``None``:
-            any number.
-        deduplication_window: how long the id of a deleted message stays taken, up to 7 days; at
-            least the five minutes during which a repeated request can arrive late.
+            7 days. ``None``: as the queue's clients have agreed (see :meth:`create_table`), or
+            30 seconds.
+        max_receives: deliveries allowed before a message goes to the dead-letter queue, at most
+            the agreed number. ``None``: as agreed, or any number.
+        deduplication_window: how long the id of a deleted message stays taken, up to 7 days, and
+            at least as long as agreed. ``None``: as agreed, or five minutes, which is also the
+            least: so long a repeated request can arrive late.
 
     Raises:
         InvalidArgumentError: an argument is out of range.
@@ -97,9 +104,9 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         endpoint_url: str | None = ...,
         region_name: str | None = ...,
         index: str = ...,
-        visibility_timeout: Duration = ...,
+        visibility_timeout: Duration | None = ...,
         max_receives: int | None = ...,
-        deduplication_window: Duration = ...,
+        deduplication_window: Duration | None = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -113,9 +120,9 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         endpoint_url: str | None = ...,
         region_name: str | None = ...,
         index: str = ...,
-        visibility_timeout: Duration = ...,
+        visibility_timeout: Duration | None = ...,
         max_receives: int | None = ...,
-        deduplication_window: Duration = ...,
+        deduplication_window: Duration | None = ...,
     ) -> None: ...
     def __init__(
         self,
@@ -128,21 +135,19 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         endpoint_url: str | None = None,
         region_name: str | None = None,
         index: str = DEFAULT_INDEX,
-        visibility_timeout: Duration = 30,
+        visibility_timeout: Duration | None = None,
         max_receives: int | None = None,
-        deduplication_window: Duration = 300,
+        deduplication_window: Duration | None = None,
     ) -> None:
         definition = TableDefinition(check_name("table", table), check_name("index", index))
         if max_receives is not None:
-            check_count("max_receives", max_receives, at_least=1, at_most=_MOST_RECEIVES)
-        self._settings = Settings(
+            check_count("max_receives", max_receives, at_least=1, at_most=MOST_RECEIVES)
+        choices = Choices(
             table=definition.name,
             codec=codec_for(payload),
-            visibility_timeout=visibility(visibility_timeout),
+            visibility_timeout=optional_visibility(visibility_timeout),
             max_receives=max_receives,
-            deduplication_window=check_duration(
-                "deduplication_window", deduplication_window, at_most=MAX_VISIBILITY_TIMEOUT
-            ),
+            deduplication_window=optional_window(deduplication_window),
         )
         # A class has the methods of its objects, so the protocol alone would take it for an engine.
         if engine is not None and (isinstance(engine, type) or not isinstance(engine, Engine)):
@@ -165,6 +170,7 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
             session=session, client=client, endpoint_url=endpoint_url, region_name=region_name
         )
         self._driver = self._engine.open(definition)
+        self._agreed = Agreed(choices, self._driver)
 
     def __repr__(self) -> str:
         """Show the table and the engine."""
@@ -193,13 +199,46 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         """The table's name."""
         return self._driver.table.name
 
-    def create_table(self) -> None:
+    def create_table(
+        self,
+        *,
+        shards: int | None = None,
+        visibility_timeout: Duration | None = None,
+        max_receives: int | None = None,
+        deduplication_window: Duration | None = None,
+    ) -> None:
         """Create the table unless it exists, wait until it is active, and check its shape.
+
+        What is given besides is agreed on for all clients of the queue from now on, and kept in
+        the table; what is left out stays as it is. Clients that are at work hear of it within a
+        minute (spec: AGREE-4).
+
+        Args:
+            shards: over how many partitions of the index the queue is spread: 1, at first, to
+                1,000. The number can be raised at any time, and never be lowered (spec: SHARD-3).
+            visibility_timeout: how long a delivery lasts where a client was not told otherwise.
+            max_receives: deliveries allowed before a message goes to the dead-letter queue; 0:
+                any number. Clients may allow fewer.
+            deduplication_window: how long the id of a deleted message stays taken. Clients may
+                choose a longer one.
 
         Raises:
             TableMismatchError: a table of this name exists and can't hold a queue.
+            SettingsMismatchError: this queue object itself was given what would harm others then.
+            InvalidArgumentError: an argument is out of range, or there are more shards already.
+            ConflictError: others kept changing the agreement.
         """
-        self.run(operations.create_table(self._driver.table))
+        revision = checked_revision(
+            shards=shards,
+            visibility_timeout=visibility_timeout,
+            max_receives=max_receives,
+            deduplication_window=deduplication_window,
+        )
+        is_new = self.run(operations.create_table(self._driver.table))
+        if revision != Revision():
+            choices = self._agreed.choices
+            self.run(operations.revise(choices, revision, at_once=is_new))
+            self._agreed.forget()
 
     # --- the life of a message ---
 
@@ -208,9 +247,11 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         data: T,
         *,
         id: str | None = None,
-        delay: Duration = 0,
+        delay: Duration | datetime = 0,
+        group: str | None = None,
         headers: Mapping[str, str] | None = None,
         if_exists: Literal["raise", "return"] = "raise",
+        deduplication: Literal["id", "content"] = "id",
     ) -> Message[T]:
         """Put a message into the queue (spec: SEND-1).
 
@@ -218,20 +259,27 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
             data: the payload.
             id: the message's id, which is also its deduplication key: 1 to 2,048 bytes, not
                 beginning with ``$``. A fresh UUIDv7 if left out.
-            delay: seconds, or a ``timedelta``, until it may be received; up to 100 years.
+            delay: seconds, or a ``timedelta``, until it may be received; or the moment itself, as a
+                ``datetime`` with a time zone. Up to 100 years.
+            group: the message group: its messages are received in the order in which they were
+                sent, one at a time, each after the one before it was finished. 1 to 2,041 bytes,
+                not beginning with ``$``.
             headers: text beside the payload.
             if_exists: what to do where the id is taken by a message, or by one that was deleted
                 within the deduplication window: raise, or return that message.
+            deduplication: by what a repetition is recognised: by its ``id``, or by its
+                ``content``, whose SHA-256 then is the id (spec: DEDUP-4).
 
         Returns:
-            The message as it was stored.
+            The message as it was stored; in a group with its predecessor's id.
 
         Raises:
             DuplicateMessageError: the id is taken.
             OutcomeUnknownError: a reply was lost, this process paused for minutes, and the id is
                 taken by a deleted message, which may be forgotten before all attempts arrive.
             PayloadError: the payload can't be stored exactly, or is too large.
-            InvalidArgumentError: id, delay or headers are not acceptable.
+            ConflictError: others kept changing the group; nothing was sent.
+            InvalidArgumentError: id, delay, group or headers are not acceptable.
         """
         if if_exists not in ("raise", "return"):
             raise InvalidArgumentError(
@@ -240,13 +288,17 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
                 "there is no such choice",
                 remedy="Pass 'raise' or 'return'.",
             )
+        one = self._outgoing(
+            Entry(data, id, delay, headers, group=group, deduplication=deduplication)
+        )
         return self.run(
             operations.send(
-                self._settings,
-                self._settings.codec.encode(data),
-                id=None if id is None else check_id(id),
-                delay=check_duration("delay", delay, at_most=MAX_DELAY),
-                headers=check_headers(headers),
+                self.settings,
+                one.data,
+                id=one.id,
+                delay=one.delay,
+                group=one.group,
+                headers=one.headers,
                 if_exists=if_exists,
             )
         )
@@ -277,7 +329,7 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         timeout = None if visibility_timeout is None else visibility(visibility_timeout)
         return self.run(
             operations.receive(
-                self._settings,
+                self.settings,
                 source=check_source(source),
                 max_messages=check_count(
                     "max_messages", max_messages, at_least=1, at_most=MAX_RECEIVE
@@ -298,7 +350,7 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
             InvalidArgumentError: the timeout is out of range, or the message was not received.
         """
         longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
-        return self.run(operations.extend(self._settings, message, longer))
+        return self.run(operations.extend(self.settings, message, longer))
 
     def retry(
         self,
@@ -320,7 +372,7 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
             InvalidArgumentError: the delay is out of range, or the message was not received.
         """
         later = check_duration("delay", delay, at_most=MAX_DELAY)
-        self.run(operations.retry(self._settings, message, delay=later, error=error))
+        self.run(operations.retry(self.settings, message, delay=later, error=error))
 
     def release(self, message: Message[T]) -> None:
         """Give back a message that was not started; the delivery does not count (spec: HOLD-5).
@@ -330,16 +382,56 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
             InvalidArgumentError: the message was not received.
         """
-        self.run(operations.release(self._settings, message))
+        self.run(operations.release(self.settings, message))
 
-    def delete(self, message: Message[T]) -> None:
+    @overload
+    def delete(self, message: Message[T], *, receive_next: Literal[False] = ...) -> None: ...
+    @overload
+    def delete(
+        self,
+        message: Message[T],
+        *,
+        receive_next: Literal[True],
+        visibility_timeout: Duration | None = ...,
+    ) -> Message[T] | None: ...
+    def delete(
+        self,
+        message: Message[T],
+        *,
+        receive_next: bool = False,
+        visibility_timeout: Duration | None = None,
+    ) -> Message[T] | None:
         """Acknowledge the message: it is done, and leaves the queue (spec: HOLD-6).
+
+        Args:
+            message: as it was received.
+            receive_next: whether to receive the next message of its group in the same transaction,
+                which saves a request for each message of a busy group (spec: GROUP-7).
+            visibility_timeout: how long the next one's delivery lasts; ``None``: the queue's.
+
+        Returns:
+            With ``receive_next`` the next message of the group; ``None`` where there is none that
+            can be received now.
 
         Raises:
             StaleReceiptError: the delivery is over, and the message is still there for others.
+            ConflictError: others kept changing its group, and it is not deleted.
             InvalidArgumentError: the message was not received.
         """
-        self.run(operations.delete(self._settings, message))
+        if not receive_next:
+            if visibility_timeout is not None:
+                raise InvalidArgumentError(
+                    "visibility_timeout",
+                    visibility_timeout,
+                    "nothing is received without receive_next",
+                    remedy="Pass receive_next=True as well, or leave it out.",
+                )
+            self.run(operations.delete(self.settings, message))
+            return None
+        timeout = None if visibility_timeout is None else visibility(visibility_timeout)
+        return self.run(
+            operations.delete_and_receive(self.settings, message, visibility_timeout=timeout)
+        )
 
     def move_to_dlq(self, message: Message[T], *, error: BaseException | str | None = None) -> None:
         """Put the message into the dead-letter queue, with the reason (spec: HOLD-7).
@@ -350,7 +442,7 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
             IllegalTransitionError: it was received from the dead-letter queue.
             InvalidArgumentError: the message was not received.
         """
-        self.run(operations.move_to_dlq(self._settings, message, error=error))
+        self.run(operations.move_to_dlq(self.settings, message, error=error))
 
     def stream(
         self,

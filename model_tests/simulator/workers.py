@@ -116,6 +116,12 @@ class Desk(Queue[Any]):
             max_receives=settings.max_receives,
         )
         self._foreman = foreman
+        self._given = settings
+
+    @property
+    def settings(self) -> Settings:
+        """What the world's clients have agreed on."""
+        return self._given
 
     def run(self, operation: Any) -> Any:
         """Have a plan carried out; run what is none, and asks for the time at most."""
