@@ -12,9 +12,10 @@ from model_tests.simulator.actors import Actor, Role
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.index import Lag
 from model_tests.simulator.movers import CLOCKS, INDEX, LATE, TIME, Mover
+from model_tests.simulator.rules import Rules
 from model_tests.simulator.scopes import AHEAD, LEAP, REPEATED, Editor, Sender, Worker, world
 from model_tests.simulator.search import Scope, explore
-from model_tests.simulator.simulation import Rules, Simulation
+from model_tests.simulator.simulation import Simulation
 
 ONE_LEAP = Rules(faults=0, leaps=(LEAP,), leaps_left=1)
 WAYS = ("delete", "retry", "release", "extend")

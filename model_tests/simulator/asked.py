@@ -14,7 +14,15 @@ from dynamomq.timestamps import SECOND, parse_instant
 Item = Mapping[str, Any]
 Name = tuple[str, int]  # of a call: whose, and the how many-th
 
-_LONGER = {"send": "delay", "retry": "delay", "extend": "timeout"}
+HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
+RECEIVERS = ("receive", "claim")
+HINTS = ("attend", "leave", "pretend", "remove")
+"""Operations that are about consumers, not about messages."""
+
+OPERATORS = ("bury", "redrive", "update", "reschedule", "cancel", "purge")
+REMOVERS = ("delete", "cancel", "purge")
+
+_LONGER = {"send": "delay", "retry": "delay", "extend": "timeout", "reschedule": "delay"}
 """By which option an operation puts the due time off; all others make it now."""
 
 _FAILURES_KEPT = 4  # at least, besides a new one
@@ -104,8 +112,8 @@ def is_held(item: Item) -> bool:
 
 
 def queue_of(item: Item) -> str:
-    """Return the queue that it is in."""
-    return str(item.get("queue_type", ""))[:8]
+    """Return the queue that it is in; empty: none."""
+    return str(item.get("queue_type", "")).partition(".")[0]
 
 
 @lru_cache(maxsize=1024)  # the same few again and again
@@ -132,8 +140,11 @@ def check_time(call: Caller, new: Item, latest: int) -> None:
         )
 
 
-def check_due(call: Caller, old: Item | None, new: Item) -> None:
-    """The message is due no later than was asked for, from the time of the write."""
+def check_due(call: Caller, old: Item | None, new: Item, difference: int) -> None:
+    """The message is due no later than was asked for, from the time of the write.
+
+    Whoever reschedules names a time by a clock, which may be set back by so much before the write.
+    """
     due = new.get("queue_add_timestamp")
     if due is None:
         fail("PROGRESS", f"{call} left the message without a due time")
@@ -141,6 +152,7 @@ def check_due(call: Caller, old: Item | None, new: Item) -> None:
         latest = instant(old["queue_add_timestamp"])
     else:
         latest = instant(new["last_updated_timestamp"]) + longer(call.plan)
+        latest += difference if call.plan.operation == "reschedule" else 0
     if instant(due) > latest:
         fail("PROGRESS", f"{call} made it due at {due}, later than was asked for")
 

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from dynamomq import operations
 from dynamomq.errors import DynamoMQError
 from dynamomq.message import Message
-from dynamomq.operations import Claimer, Load, Settings
+from dynamomq.operations import Claimer, Load, Outgoing, Settings
 from dynamomq.operations.writing import write
 from dynamomq.requests import Operation, Request, Tick, Write, ask
 from dynamomq.reserved import CONSUMER
@@ -144,13 +144,15 @@ class Call:
         return f"{self.actor}'s {self.plan}"
 
 
-def _send(settings: Settings, id: str | None = None, *, data: str, delay: int) -> Operation[Any]:
-    return operations.send(settings, data, id=id, delay=delay)
+def _send(
+    settings: Settings, id: str | None = None, *, data: str, delay: int, group: str | None = None
+) -> Operation[Any]:
+    return operations.send(settings, Outgoing(data, id, delay, group=group))
 
 
 def _send_batch(settings: Settings, entries: Sequence[Plan]) -> Operation[Any]:
     wanted = [(entry.id, dict(entry.options)) for entry in entries]
-    outgoing = [operations.Outgoing(one["data"], id, one["delay"]) for id, one in wanted]
+    outgoing = [Outgoing(one["data"], id, one["delay"], group=one.get("group")) for id, one in wanted]
     return operations.send_batch(settings, outgoing)
 
 

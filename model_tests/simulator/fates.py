@@ -13,7 +13,7 @@ from dynamomq.errors import (
     ThrottledError,
     UnavailableError,
 )
-from dynamomq.requests import Failed, Request, Sleep, Tick, Write, WriteBatch
+from dynamomq.requests import Failed, Request, Sleep, Tick, Transact, Write, WriteBatch
 from model_tests.simulator.calls import Answer
 
 
@@ -114,6 +114,7 @@ _WRITING: Weighted = (
     (2, BROKEN_AFTER),
     (2, CRASHED_AFTER),
 )
+_CONTENDED: Weighted = ((25, CONFLICT),)
 _IN_BATCHES: Weighted = ((5, FIRST_FAILS), (5, FIRST_FAILS_LATE), (5, SOME_FAIL))
 
 
@@ -126,7 +127,9 @@ _BY_REQUEST: dict[type[object], tuple[tuple[int, ...], tuple[Fate, ...]]] = {
     Sleep: _split((70, ANSWERED), *_AT_ANY_TIME),
     Write: _split(*_WRITING, *_AT_ANY_TIME),
     WriteBatch: _split(*_WRITING, *_IN_BATCHES, *_AT_ANY_TIME),
+    Transact: _split(*_WRITING, *_AT_ANY_TIME),
 }
+_WHERE_CONTENDED = _split(*_WRITING, *_CONTENDED, *_AT_ANY_TIME)
 _BY_OTHERS = _split(*_READING, *_AT_ANY_TIME)
 _HARMLESS = _split((1, ANSWERED))
 
@@ -136,6 +139,13 @@ def faults_of(kind: type[object]) -> frozenset[Fate]:
     return frozenset(fate for fate in _BY_REQUEST.get(kind, _BY_OTHERS)[1] if fate.is_fault)
 
 
-def of(request: Request[Any], *, faulty: bool) -> tuple[tuple[int, ...], tuple[Fate, ...]]:
-    """What can become of a request, with weights; the first is what should."""
+def of(
+    request: Request[Any], *, faulty: bool, contended: bool = False
+) -> tuple[tuple[int, ...], tuple[Fate, ...]]:
+    """What can become of a request, with weights; the first is what should.
+
+    Where others are about the same item, a transaction among them, they are likely to collide.
+    """
+    if faulty and contended:
+        return _WHERE_CONTENDED
     return _BY_REQUEST.get(type(request), _BY_OTHERS) if faulty else _HARMLESS

@@ -25,7 +25,8 @@ from model_tests.simulator.calls import Claiming, Outcome, Plan
 from model_tests.simulator.choices import Chooser
 from model_tests.simulator.foreman import Foreman
 from model_tests.simulator.index import IndexView
-from model_tests.simulator.simulation import START, Rules, Simulation
+from model_tests.simulator.rules import START, Rules
+from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
 from model_tests.simulator.workers import (
     BACKOFF,

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
-from model_tests.simulator.asked import Caller, Item, Name, fail, is_held
-from model_tests.simulator.oracle import RECEIVERS, Oracle
+from model_tests.simulator.asked import RECEIVERS, Caller, Item, Name, fail, is_held
+from model_tests.simulator.oracle import Oracle
 
 Receipt = str
 Life = tuple[str, int]  # a process, and which of its lives

@@ -6,12 +6,18 @@ knows nothing of operations and machine, whose work it judges: it imports neithe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from dynamomq.timestamps import SECOND
 from model_tests.simulator.asked import (
+    HINTS,
+    HOLDERS,
+    OPERATORS,
+    RECEIVERS,
+    REMOVERS,
     Caller,
     Item,
     Name,
@@ -28,15 +34,10 @@ from model_tests.simulator.asked import (
     longer,
     queue_of,
 )
+from model_tests.simulator.lists import Lists, is_group, is_upkeep
+from model_tests.simulator.lives import Delivery, Life
 
 __all__ = ["Oracle", "ViolationError"]
-
-HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
-RECEIVERS = ("receive", "claim")
-HINTS = ("attend", "leave", "pretend", "remove")
-"""Operations that are about consumers, not about messages."""
-
-OPERATORS = ("bury", "redrive", "update", "reschedule", "cancel")
 
 NOTHING_DONE = (
     "DuplicateMessageError",
@@ -45,33 +46,6 @@ NOTHING_DONE = (
     "StaleReceiptError",
 )
 """Errors that say for certain that the call has changed nothing."""
-
-
-@frozen
-class Delivery:
-    """A claim, and what its holder was told of it."""
-
-    id: str
-    by: Name
-    sent_by: Name
-    number: int  # the how many-th it is of its message, since that entered its queue
-    deadline: int  # as it is in the table
-    promised: int = 0  # the one that the holder was told; 0 before it was told any
-    returned: bool = False
-    ended: str | None = None  # the operation by which its holder gave it up
-
-
-@frozen
-class Life:
-    """What has happened to a message since it was sent."""
-
-    sent_by: Name
-    data: object
-    receipt: str | None = None  # of the present delivery, until it is given up or taken away
-    claims: int = 0  # that count, since it entered its queue
-    gone_at: int | None = None  # when its deletion was asked for
-    gone_by: int = 0  # when that took place
-    entombed: bool = False  # whether there is a tombstone
 
 
 @define(eq=False)
@@ -98,6 +72,7 @@ class Oracle:
     _failed: set[Name] = field(factory=set)  # calls that storage has failed
     _creations: dict[Name, str] = field(factory=dict)
     _refused: dict[Name, str] = field(factory=dict)  # calls that were told that nothing was done
+    _lists: Lists = field(factory=Lists)
     _digest: tuple[object, ...] | None = field(default=None, init=False)
 
     def copy(self) -> Oracle:
@@ -115,6 +90,7 @@ class Oracle:
             failed=set(self._failed),
             creations=dict(self._creations),
             refused=dict(self._refused),
+            lists=self._lists.copy(),
         )
 
     def digest(self) -> tuple[object, ...]:
@@ -141,6 +117,7 @@ class Oracle:
             frozenset(self._executed),
             frozenset(self._effective),
             frozenset(self._failed),
+            self._lists.digest(),
         )
 
     # --- what it is told ---------------------------------------------------------------------
@@ -157,11 +134,11 @@ class Oracle:
     def began(self, call: Caller, time: int) -> None:
         """A call begins, at this true time."""
         clock = time + self._clocks[call.actor][0]
-        if call.plan.operation in ("delete", "cancel"):
+        if call.plan.operation in REMOVERS:
             self._deletions[call.name] = time
         if call.plan.operation == "send":
             self._sends[call.name] = time
-        if call.plan.operation in ("send", "retry", "extend"):
+        if call.plan.operation in ("send", "retry", "extend", "reschedule"):
             self._delayed[call.name] = clock + longer(call.plan)
 
     def changed(
@@ -184,14 +161,25 @@ class Oracle:
         self._check_repetition(call, request)
         if new is not None:
             check_time(call, new, time + max(high for _, _, high in self._clocks.values()))
-        self._check_version(call, old, new)
+        if is_group(old or new):
+            self._lists.group_changed(call, old, new)
+            return
+        self._lists.changed(call, old, new)
+        upkeep = is_upkeep(call, old, new)
+        self._check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
         alive, lives = is_message(old), is_message(new)
-        if new is not None and lives and (not alive or call.plan.operation == "send"):
+        if upkeep and old is not None and new is not None:
+            self._lists.kept(call, old, new)
+        elif new is not None and lives and (not alive or call.plan.operation == "send"):
             self._created(time, call, old, new)
         elif old is not None and alive and not lives:
             self._removed(time, call, old, new)
         elif old is not None and new is not None and lives:
             self._changed(time, call, old, new)
+
+    def settled(self, items: Mapping[str, Item]) -> None:
+        """All changes of a request have been told: the base table is like this now."""
+        self._lists.check(items)
 
     def failed(self, call: Caller) -> None:
         """Storage answered a request of a call with an error, or carries it out late.
@@ -218,6 +206,9 @@ class Oracle:
             self._extended(call, result.item)
         elif plan.operation == "delete":
             self._check_deleted(time, call)
+            for message in [] if result is None else [result]:  # the next one of its group
+                self._delivered(call, message.item)
+            self._check_all_delivered(call)
         elif plan.operation in HOLDERS:
             self._check_given_up(call)
         elif call.name not in self._effective:
@@ -234,11 +225,12 @@ class Oracle:
             said = self._refused[call.name]
             fail("FENCED", f"{call} had ended with {said}, and yet changes something")
 
-    def _check_version(self, call: Caller, old: Item | None, new: Item | None) -> None:
+    def _check_version(
+        self, call: Caller, old: Item | None, new: Item | None, *, sent: bool
+    ) -> None:
         if new is None:
             return
-        sent = not is_message(old) or call.plan.operation == "send"
-        before = 0 if old is None or sent else old["version"]
+        before = 0 if old is None or sent or not is_message(old) else old["version"]
         if new["version"] != before + 1:
             fail("VERSION", f"{call} made version {new['version']} of version {before}")
 
@@ -257,11 +249,11 @@ class Oracle:
                     f"{call} took place {elapsed / SECOND:g} s after the deletion was asked for",
                 )
         options = dict(plan.options)
-        if new["data"] != options["data"]:
-            fail("NO-LOSS", f"{call} stored {new['data']!r}")
-        if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
-            fail("NOT-EARLY", f"{call} is due before its delay is over")
-        check_due(call, old, new)
+        if (new["data"], new.get("message_group_id")) != (options["data"], options.get("group")):
+            group = new.get("message_group_id")
+            fail("NO-LOSS", f"{call} stored {new['data']!r} in group {group}")
+        self._check_delay(call, new)
+        check_due(call, old, new, 0)
         if call.name in self._creations:
             fail("DEDUP", f"{call} made {id}, having made {self._creations[call.name]} before")
         self._creations[call.name] = id
@@ -269,8 +261,10 @@ class Oracle:
 
     def _removed(self, time: int, call: Caller, old: Item, new: Item | None) -> None:
         plan = call.plan
-        if plan.operation == "cancel":
-            self._check_not_held(call, old, new)
+        if plan.operation in ("cancel", "purge"):
+            if plan.operation == "cancel":
+                self._check_not_held(call, old, new)
+            self._check_subject(call, old)
         elif plan.operation == "delete":
             self._check_receipt(call, old)
             self._give_up(call)
@@ -290,13 +284,16 @@ class Oracle:
         operation = call.plan.operation
         if new["data"] != old["data"] and operation != "update":
             fail("NO-LOSS", f"{call} changed the payload")
-        if operation in RECEIVERS:
+        if operation in RECEIVERS or _is_next(call, old, new):
             self._received(time, call, old, new)
         elif operation in HOLDERS:
             self._check_receipt(call, old)
             self._held(call, old, new)
         elif operation in OPERATORS:
             self._check_not_held(call, old, new)
+            self._check_subject(call, old)
+            if operation == "reschedule":
+                self._check_delay(call, new)
             kept = self._life(old).claims if queue_of(old) == queue_of(new) else 0
             self._update(old, receipt=None, claims=kept, data=new["data"])
         else:
@@ -305,9 +302,9 @@ class Oracle:
 
     def _check_kept(self, call: Caller, old: Item, new: Item) -> None:
         """What the write left is right but for who holds it, which has been judged."""
-        claimed = call.plan.operation in RECEIVERS and is_held(new)
+        claimed = (call.plan.operation in RECEIVERS and is_held(new)) or _is_next(call, old, new)
         if not claimed:
-            check_due(call, old, new)
+            check_due(call, old, new, self._clock_difference())
         exhausted = call.plan.operation in RECEIVERS and not claimed
         check_failures(call, old, new, exhausted=exhausted)
         count, claims = new["receive_count"], self._life(new).claims
@@ -320,6 +317,7 @@ class Oracle:
             fail("FENCED", f"{call} claimed {new['id']} under the receipt of another delivery")
         if is_held(new) and new.get("receipt") != old.get("receipt"):
             self._check_claim(time, call, old, new)
+            self._lists.claimed(call, new)
             number, deadline = life.claims + 1, instant(new["queue_add_timestamp"])
             delivery = Delivery(new["id"], call.name, life.sent_by, number, deadline)
             self._deliveries[new["receipt"]] = delivery
@@ -343,7 +341,7 @@ class Oracle:
         if instant(new["queue_add_timestamp"]) != instant(began) + timeout:
             due = new["queue_add_timestamp"]
             fail("NO-DOUBLE", f"{call} at {began} ends at {due}, not when it was asked to")
-        limit = self.max_receives if queue_of(old) == "STANDARD" else None
+        limit = self.max_receives if queue_of(new) == "STANDARD" else None
         if limit is not None and self._life(old).claims >= limit:
             fail("MAX-RECEIVES", f"{call} is delivery {self._life(old).claims + 1} of {limit}")
 
@@ -355,6 +353,14 @@ class Oracle:
         if held is not None and held.promised > instant(began):
             who = f"{held.by[0]} was promised it until"
             fail("NO-DOUBLE", f"{call} at {began}, but {who} {_text(held.promised)}")
+
+    def _check_subject(self, call: Caller, old: Item) -> None:
+        if call.plan.id != old["id"]:
+            fail("FENCED", f"{call} changed {old['id']}")
+
+    def _check_delay(self, call: Caller, new: Item) -> None:
+        if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
+            fail("NOT-EARLY", f"{call} is due before its delay is over")
 
     def _check_not_held(self, call: Caller, old: Item, new: Item | None) -> None:
         """An operator edits only what nobody holds."""
@@ -376,8 +382,7 @@ class Oracle:
             self._deliveries[receipt] = evolve(delivery, deadline=deadline)
             return
         if operation == "retry":
-            if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
-                fail("NOT-EARLY", f"{call} is due before its delay is over")
+            self._check_delay(call, new)
             kept = life.claims
         else:
             kept = life.claims - 1 if operation == "release" else 0
@@ -498,6 +503,11 @@ class Oracle:
     def _clock_difference(self) -> int:
         low = min(low for _, low, _ in self._clocks.values())
         return max(high for _, _, high in self._clocks.values()) - low
+
+
+def _is_next(call: Caller, old: Item, new: Item) -> bool:
+    """Tell whether the one who deletes a message has claimed the next one of its group."""
+    return call.plan.operation == "delete" and is_held(new) and not is_held(old)
 
 
 def _text(instant: int) -> str:

@@ -13,7 +13,8 @@ from model_tests.simulator.choices import Chooser
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.movers import KINDS
 from model_tests.simulator.oracle import Oracle, ViolationError
-from model_tests.simulator.simulation import START, Rules, Simulation
+from model_tests.simulator.rules import START, Rules
+from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
 
 IDS = ("a", "b", "c")

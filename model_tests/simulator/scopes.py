@@ -14,8 +14,9 @@ from model_tests.simulator.actors import Actor, Choice, Role
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.oracle import Oracle
+from model_tests.simulator.rules import Rules
 from model_tests.simulator.search import Scope
-from model_tests.simulator.simulation import Rules, Simulation
+from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
 
 TIMEOUT = 10 * SECOND

@@ -13,88 +13,45 @@ from copy import copy
 from itertools import starmap
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from dynamomq.operations import RETRY_HORIZON, Settings
+from dynamomq.operations import Settings
 from dynamomq.requests import (
+    Committed,
     Get,
     GetMany,
     Moment,
     Query,
-    Refused,
     Request,
     Sleep,
     Tick,
+    Transact,
     Write,
     WriteBatch,
-    WriteReply,
 )
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item
 from model_tests.simulator import fates
 from model_tests.simulator.actors import Actor
-from model_tests.simulator.calls import Answer, Call, Late, Live, Plan, Remembered
+from model_tests.simulator.attempts import (
+    Late,
+    Piece,
+    Tokens,
+    Writing,
+    pieces_of,
+    stands_in_the_way,
+)
+from model_tests.simulator.calls import Answer, Call, Live, Plan, Remembered
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.index import IndexView
 from model_tests.simulator.movers import CLOCKS, EXPIRY, INDEX, LATE, TIME, Mover
 from model_tests.simulator.oracle import Oracle
+from model_tests.simulator.rules import START, Moved, Rules
 from model_tests.simulator.storage import BaseTable
 from model_tests.simulator.trace import check_change
 
-START = 2_208_988_800 * SECOND  # 2040-01-01: the true time at which a run begins
 FREEZE = 30 * SECOND
 SDK_ATTEMPTS = 3
-
-
-@frozen
-class Rules:
-    """What may happen in a run, besides what actors do.
-
-    Attributes:
-        step: how long each step takes, in nanoseconds.
-        faults: how many faults may happen; ``None``: any number.
-        kinds: which; none: all.
-        leaps: by how much time may leap, in nanoseconds.
-        leaps_left: how often it may; ``None``: any number of times.
-        offsets: how far a clock may be off after a jump; none: clocks do not jump.
-        jumps_left: how often one may; ``None``: any number of times.
-        late_within: how long after its request began an attempt may still be executed.
-        search: whether states will be copied and compared. Then nothing happens that changes only
-            the order of steps that do not matter to each other: see :meth:`Simulation.movers`.
-    """
-
-    step: int = SECOND // 1000
-    faults: int | None = None
-    kinds: frozenset[Fate] = frozenset()
-    leaps: tuple[int, ...] = ()
-    leaps_left: int | None = None
-    offsets: tuple[int, ...] = ()
-    jumps_left: int | None = None
-    late_within: int = RETRY_HORIZON - 15 * SECOND
-    search: bool = False
-
-
-@frozen
-class Moved:
-    """One entry of the timeline.
-
-    Attributes:
-        time: the true time.
-        mover: who moved.
-        call: its call, if it is an actor's.
-        fate: what happened.
-        request: what it had asked for.
-        answer: what it was told.
-        changes: items before and after.
-    """
-
-    time: int
-    mover: Mover
-    call: Call | None
-    fate: Fate
-    request: Request[Any] | None
-    answer: Answer | None
-    changes: tuple[tuple[Item | None, Item | None], ...]
 
 
 @define(eq=False)
@@ -113,6 +70,7 @@ class Simulation:
         timeline: what has happened, if it is kept.
         counts: how often what has happened, over all copies.
         ending: brings it to an end in peace, where that is not as in other worlds.
+        tokens: what storage remembers of transactions; nothing, in searches.
     """
 
     settings: Settings
@@ -127,6 +85,7 @@ class Simulation:
     timeline: list[Moved] | None = None
     counts: Counter[str] = field(factory=Counter)
     ending: Callable[[Simulation], None] | None = None
+    tokens: Tokens = field(factory=Tokens)
     _changes: list[tuple[Item | None, Item | None]] = field(factory=list)
     _answer: Answer | None = None
     _shares_index: bool = False
@@ -174,7 +133,7 @@ class Simulation:
             self.rules.jumps_left,
             tuple(sorted((key, id(item)) for key, item in self.items.items())),
             self.index.digest(),
-            tuple((id(one.write), one.until) for one in self.late),
+            tuple((id(one.piece.request), one.until) for one in self.late),
             tuple(actor.known_digest for actor in self.actors.values()),
             self.oracle.digest(),
         )
@@ -235,7 +194,8 @@ class Simulation:
             return actor.fates()
         if self.rules.search:
             return _evenly(self._fates_to_search(actor, actor.execution.request))
-        weights, found = fates.of(actor.execution.request, faulty=self.rules.faults != 0)
+        faulty, contended = self.rules.faults != 0, self._is_contended(actor)
+        weights, found = fates.of(actor.execution.request, faulty=faulty, contended=contended)
         if actor.in_doubt_since is not None and found[-1] is fates.FROZEN:
             latest = actor.in_doubt_since + self.rules.late_within
             if self.time + FREEZE >= latest:  # its repetitions would come later than they can
@@ -252,6 +212,13 @@ class Simulation:
             possible = fates.of(request, faulty=True)[1][1:]
             wanted = self.rules.kinds or frozenset(possible)
             yield from (one for one in possible if one in wanted and one is not fates.FROZEN)
+
+    def _is_contended(self, actor: Actor) -> bool:
+        """Whether a request of others, or one held up, is about what an actor's is about."""
+        request = actor.execution and actor.execution.request
+        others = [one.execution.request for one in self.actors.values() if one.execution]
+        others += [late.piece.request for late in self.late]
+        return any(stands_in_the_way(request, one) for one in others if one is not request)
 
     @property
     def is_over(self) -> bool:
@@ -313,8 +280,9 @@ class Simulation:
         late = self.late[fate.detail]
         self.late = self.late[: fate.detail] + self.late[fate.detail + 1 :]
         if fate.name == "executes":
-            self._own_oracle().failed(late.call)
-            self._execute(late.write, late.call, together=late.together)
+            for call in late.piece.calls:
+                self._own_oracle().failed(call)
+            self._execute(late.piece)
 
     def _leap(self, fate: Fate) -> None:
         self.time += fate.detail
@@ -399,10 +367,8 @@ class Simulation:
                 if not self.rules.search:
                     actor.wakes = self.time + round(seconds * SECOND)
                 self._reply(actor, Answer(key="slept"))
-            case Write():
-                self._write(actor, (request,), fate)
-            case WriteBatch(writes):
-                self._write(actor, writes, fate)
+            case Write() | WriteBatch() | Transact():
+                self._write(actor, request, fate)
             case _ if fate.error is not None:
                 self._reply(actor, fate.answer)
             case Get(key):
@@ -432,29 +398,27 @@ class Simulation:
         ids = tuple(f"{name}-{n}" for n in range(tick.ids))
         return Answer(Moment(now, tokens, id, chance, reckoning.uncertainty, ids), key=now)
 
-    def _write(self, actor: Actor, writes: Sequence[Write], fate: Fate) -> None:
-        """One attempt of the SDK to have one write, or a batch of them, carried out."""
+    def _write(self, actor: Actor, request: Writing, fate: Fate) -> None:
+        """One attempt of the SDK to have a write, a batch of them or a transaction carried out."""
         call = actor.call
         assert call is not None, "only a call writes"
-        batch = isinstance(actor.execution and actor.execution.request, WriteBatch)
-        together = len(writes) > 1
-        replies: list[Any] = []
-        for place, write in enumerate(writes):
-            part = call.part_of(write)
+        replies = []
+        for place, piece in enumerate(pieces_of(call, request)):
             if fate.spares(place):
                 if fate.fails_late:
-                    self._execute(write, part, together=together)
+                    self._execute(piece)
                 replies.append(fate.answer_to_one)
             elif fate.executes:
-                replies.append(self._attempt(write, part, actor, together=together))
+                replies.append(self._execute(piece, repeated=actor.attempts > 0))
             elif fate is fates.LATE:
                 until = (actor.in_doubt_since or self.time) + self.rules.late_within
-                self.late = (*self.late, Late(write, part, until, together))
+                self.late = (*self.late, Late(piece, until))
         if fate.is_doubtful and actor.in_doubt_since is None:
             actor.in_doubt_since = self.time
         if fate is fates.CRASHED_AFTER:
             actor.crash()
         elif fate.answers:
+            batch = isinstance(request, WriteBatch)
             value = tuple(one.value for one in replies) if batch else replies[0].value
             self._reply(actor, Answer(value, key=tuple(one.key for one in replies)))
         elif fate.error is not None or actor.attempts + 1 == SDK_ATTEMPTS:
@@ -462,33 +426,37 @@ class Simulation:
         else:
             actor.attempts += 1
 
-    def _attempt(self, write: Write, call: Call, actor: Actor, *, together: bool) -> Answer:
-        repeated = actor.attempts > 0
-        key = (id(self.items.get(write.id)), repeated)
-        reply = self._execute(write, call, together=together)
-        if isinstance(reply, Refused):
-            reply = evolve(reply, repeated=repeated)
-            if together:
-                reply = evolve(reply, item=None, shown=False)
-        return Answer(reply, key=key)
+    def _execute(self, piece: Piece, *, repeated: bool = False) -> Answer:
+        """Carry out writes in the base table, all or none of them, for everyone to see."""
+        if self.tokens.knows(piece):
+            return Answer(Committed(), key="known")
+        olds = [self.items.get(write.id) for write in piece.writes]
+        effects = self.table.carry_out(self.items, piece.writes, inserts=piece.inserts)
+        reply = piece.reply(effects, repeated=repeated)
+        changed = any(effect.changed for effect in effects)
+        self.counts["written" if changed else "refused"] += 1
+        if changed:
+            self.tokens.note(piece)
+            for write, effect in zip(piece.writes, effects, strict=True):
+                self._store(write.id, effect.new)
+            for write, call, old in zip(piece.writes, piece.calls, olds, strict=True):
+                self._tell(piece.name_of(write), write, call, old)
+            self._own_oracle().settled(self.items)
+        return Answer(reply, key=(*map(id, olds), repeated))
 
-    def _execute(self, write: Write, call: Call, *, together: bool) -> WriteReply:
-        """Carry a write out in the base table, for everyone to see."""
-        old = self.items.get(write.id)
-        effect = self.table.write(self.items, write, together=together)
-        self.counts["written" if effect.changed else "refused"] += 1
-        if not effect.changed:
-            return effect.reply
-        new = effect.new
-        if new is None:
-            del self.items[write.id]
+    def _store(self, id: str, item: Item | None) -> None:
+        if item is None:
+            self.items.pop(id, None)
         else:
-            self.items[write.id] = new
+            self.items[id] = item
+        self._own_index().changed(id, item)
+
+    def _tell(self, name: str, write: Write, call: Call, old: Item | None) -> None:
+        """Have a write judged."""
+        new = self.items.get(write.id)
         self._changes.append((old, new))
-        self._own_index().changed(write.id, new)
-        self._own_oracle().changed(self.time, call, request_of(write), old, new)
+        self._own_oracle().changed(self.time, call, name, old, new)
         check_change(write, old, new)
-        return effect.reply
 
     def _reply(self, actor: Actor, answer: Answer) -> None:
         self._answer = answer
@@ -518,11 +486,6 @@ _PARTS = {
     CLOCKS: Simulation._jump,
     EXPIRY: Simulation._remove,
 }
-
-
-def request_of(write: Write) -> str:
-    """What all attempts of a request share, and no other request has."""
-    return f"{write.id} {write.arguments.get('token')!s}"
 
 
 def _evenly(found: Iterable[Fate]) -> tuple[Sequence[int], Sequence[Fate]]:

@@ -1,8 +1,12 @@
-"""The base table: the embedded engine, asked for one write at a time, and what each one changed."""
+"""The base table: the embedded engine, asked for one write at a time, and what each one changed.
 
-from collections.abc import Mapping
+A transaction is made of that: its conditions are about different items, so each can be judged by
+itself, and if one does not hold, nothing of it is kept.
+"""
 
-from attrs import define, field, frozen
+from collections.abc import Mapping, Sequence
+
+from attrs import define, evolve, field, frozen
 
 from dynamomq.drivers.local import Change, LocalEngine
 from dynamomq.drivers.local.engine import LocalDriver
@@ -51,13 +55,28 @@ class BaseTable:
         self._driver = engine.open(TableDefinition())
         self._driver.execute(CreateTable())
 
-    def write(self, items: Items, write: Write, *, together: bool = False) -> Effect:
-        """Carry out one write on the item that it is about.
+    def carry_out(
+        self, items: Items, writes: Sequence[Write], *, inserts: bool = False
+    ) -> Sequence[Effect]:
+        """Carry out writes on the items that they are about: all of them, or none.
 
-        Together with others a put is an insert, which is refused by any item.
+        All conditions are judged by the items as they were before. Which of them is refused is said
+        of each.
+
+        Args:
+            items: the base table.
+            writes: what is to be done; no item twice.
+            inserts: whether a put is an insert, which is refused by any item.
         """
-        old = items.get(write.id)
-        if together and old is not None and write.rule.kind == "put":
+        ids = [write.id for write in writes]
+        assert len(set(ids)) == len(ids), f"DynamoDB refuses to write an item twice: {ids}"
+        effects = [self._write(items.get(write.id), write, insert=inserts) for write in writes]
+        if any(isinstance(effect.reply, Refused) for effect in effects):
+            return [evolve(effect, changed=False) for effect in effects]
+        return effects
+
+    def _write(self, old: Item | None, write: Write, *, insert: bool) -> Effect:
+        if insert and old is not None and write.rule.kind == "put":
             return Effect(Refused(old), old, changed=False)
         if not self.remember:
             return self._carried_out(write, old)

@@ -21,7 +21,8 @@ from dynamomq.requests import (
 from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
 from model_tests.simulator.calls import Answer, Call
-from model_tests.simulator.simulation import START, Moved, Simulation
+from model_tests.simulator.rules import START, Moved
+from model_tests.simulator.simulation import Simulation
 
 _SHOWN = (
     "queue_type",

@@ -28,7 +28,8 @@ from model_tests.simulator.calls import Plan
 from model_tests.simulator.choices import Chooser, Weights
 from model_tests.simulator.index import IndexView
 from model_tests.simulator.oracle import Oracle
-from model_tests.simulator.simulation import Rules, Simulation
+from model_tests.simulator.rules import Rules
+from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
 
 IDS, LAGS = runs.IDS, runs.LAGS

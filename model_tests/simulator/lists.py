@@ -1,0 +1,152 @@
+"""Message groups as the oracle sees them: who has joined in which order, and who has left (FIFO).
+
+The order is kept from what becomes of items alone: a message joins when it appears, by being sent
+or redriven, and leaves when it is deleted, withdrawn, or goes to the dead-letter queue. What the
+table says is compared with that after each request (HEAD).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import define, evolve, field
+
+from model_tests.simulator.asked import Caller, Item, fail, is_message, queue_of
+
+_PREFIX = "$group#"
+_UPKEEP = {"version", "last_updated_timestamp", "next_id", "previous_id", "queue_type"}
+
+
+def is_group(item: Item | None) -> bool:
+    """Tell whether it is no message, but what is known of a group's list."""
+    return item is not None and str(item["id"]).startswith(_PREFIX)
+
+
+def group_of(item: Item | None) -> str | None:
+    """Return the group in whose list a message is; ``None``: it is in none."""
+    if item is None or not is_message(item) or queue_of(item) == "DLQ":
+        return None
+    group = item.get("message_group_id")
+    return None if group is None else str(group)
+
+
+def is_upkeep(call: Caller, old: Item | None, new: Item | None) -> bool:
+    """Tell whether a message was written only because its neighbours in the list have changed.
+
+    Such a write leaves the token, so that it does not count as an edit.
+    """
+    if old is None or new is None or not is_message(old) or not is_message(new):
+        return False
+    is_member = group_of(old) is not None
+    return is_member and old.get("token") == new.get("token") and call.plan.id != new["id"]
+
+
+@define(eq=False)
+class Lists:
+    """The lists of all groups."""
+
+    _members: dict[str, tuple[str, ...]] = field(factory=dict)
+    _joined: list[tuple[int, str, str]] = field(factory=list)  # by the request that is being told
+    _claimed: list[tuple[str, str, str]] = field(factory=list)
+    _touched: set[str] = field(factory=set)
+
+    def copy(self) -> Lists:
+        """Lists that know the same, and go their own way."""
+        return evolve(self, members=dict(self._members))
+
+    def digest(self) -> frozenset[object]:
+        """All that later judgements depend on; between two requests."""
+        return frozenset(self._members.items())
+
+    # --- what it is told, item by item -------------------------------------------------------
+
+    def group_changed(self, call: Caller, old: Item | None, new: Item | None) -> None:
+        """The item of a group has changed."""
+        item = old or new or {}
+        self._touched.add(str(item["id"]).removeprefix(_PREFIX))
+        before = 0 if old is None else old["version"]
+        if new is not None and new["version"] != before + 1:
+            fail("VERSION", f"{call} made version {new['version']} of a group's {before}")
+
+    def changed(self, call: Caller, old: Item | None, new: Item | None) -> None:
+        """A message has changed."""
+        before, after = group_of(old), group_of(new)
+        self._touched.update(filter(None, (before, after)))
+        if after is None and new is not None and ("next_id" in new or "previous_id" in new):
+            fail("HEAD", f"{call} left the message its links, though it is in no list")
+        if before == after or (old is None and after is None):
+            return
+        if before is not None:
+            if after is not None:
+                fail("FIFO", f"{call} moved the message from group {before} to {after}")
+            id = str((old or {})["id"])
+            kept = tuple(one for one in self._members[before] if one != id)
+            self._members[before] = kept
+        elif after is not None and new is not None:
+            number = call.name[1]
+            self._joined.append((number, after, str(new["id"])))
+
+    def kept(self, call: Caller, old: Item, new: Item) -> None:
+        """A message was written only because its neighbours have changed."""
+        names = {name for name in {**old, **new} if old.get(name) != new.get(name)}
+        if names - _UPKEEP:
+            changed = ", ".join(sorted(names - _UPKEEP))
+            fail("HEAD", f"{call} changed {changed} of {new['id']}, whose neighbours changed")
+        if "queue_type" in names and (queue_of(old), queue_of(new)) != ("", "STANDARD"):
+            fail("HEAD", f"{call} moved {new['id']} to {queue_of(new) or 'no queue'}")
+
+    def claimed(self, call: Caller, item: Item) -> None:
+        """A message was claimed."""
+        group = group_of(item)
+        if group is not None:
+            self._claimed.append((str(call), group, str(item["id"])))
+
+    # --- what must hold after each request ---------------------------------------------------
+
+    def check(self, items: Mapping[str, Item]) -> None:
+        """A request has been carried out as a whole: the table is as it says."""
+        for _, group, id in sorted(self._joined):
+            self._members[group] = (*self._members.get(group, ()), id)
+        for group in sorted(self._touched):
+            _check_list(group, self._members.get(group, ()), items)
+            if not self._members.get(group):
+                self._members.pop(group, None)
+        for call, group, id in self._claimed:
+            first = self._members[group][0]
+            if first != id:
+                fail("FIFO", f"{call} delivered {id} while {first}, sent earlier, is there")
+        self._joined, self._claimed, self._touched = [], [], set()
+
+
+def _check_list(group: str, members: tuple[str, ...], items: Mapping[str, Item]) -> None:
+    known = items.get(f"{_PREFIX}{group}")
+    if not members:
+        if known is not None:
+            fail("HEAD", f"group {group} is empty, and yet has the tail {known['tail_id']}")
+        return
+    heads = [id for id in members if queue_of(items[id])]
+    if len(heads) != 1:
+        who = " and ".join(heads) or "none"
+        fail("HEAD", f"of group {group} ({', '.join(members)}) {who} can be received")
+    found = list(_walk(heads[0], items, len(members)))
+    if set(found) != {*members} or len(found) != len(members):
+        fail("HEAD", f"group {group} leads to {', '.join(found)}; there are {', '.join(members)}")
+    for before, after in zip(found, found[1:], strict=False):
+        if items[after].get("previous_id") != before:
+            fail("HEAD", f"{after} of group {group} does not know that it follows {before}")
+    if known is None or known["tail_id"] != found[-1]:
+        tail = "is not known" if known is None else f"is taken to be {known['tail_id']}"
+        fail("HEAD", f"the tail {found[-1]} of group {group} {tail}")
+    if tuple(found) != members:
+        order = ", ".join(members)
+        fail("FIFO", f"group {group} is in the order {', '.join(found)}, but joined as {order}")
+
+
+def _walk(head: str, items: Mapping[str, Item], most: int) -> Iterator[str]:
+    """Follow the links from the head; not for ever, where they form a circle."""
+    id: object = head
+    for _ in range(most + 1):
+        if id is None:
+            return
+        yield str(id)
+        id = items.get(str(id), {}).get("next_id")
