@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
-from dynamomq.timestamps import SECOND
+from dynamomq.timestamps import SECOND, instant_of
 from dynamomq.values import MAX_KEY_BYTES
 
 __all__ = [
+    "GROUP_PREFIX",
     "MAX_DELAY",
     "MAX_VISIBILITY_TIMEOUT",
     "MAX_WAIT",
     "RESERVED_PREFIX",
     "Duration",
     "check_count",
+    "check_due",
     "check_duration",
+    "check_group",
     "check_headers",
     "check_id",
     "check_name",
@@ -31,6 +34,9 @@ Duration: TypeAlias = float | timedelta
 
 RESERVED_PREFIX = "$"
 """How the ids of the table's other items begin."""
+
+GROUP_PREFIX = "$group#"
+"""How the id of the item begins that knows a group's last message."""
 
 MAX_VISIBILITY_TIMEOUT = timedelta(days=7)
 MAX_DELAY = timedelta(days=36_525)
@@ -103,6 +109,53 @@ def check_id(id: object, *, argument: str = "id") -> str:
             remedy="Hash it, for example with SHA-256.",
         )
     return id
+
+
+def check_group(group: object) -> str:
+    """Return the name of a message group.
+
+    Raises:
+        InvalidArgumentError: not text, empty, reserved, or so long that its item's key is too long.
+    """
+    if not isinstance(group, str) or not group:
+        raise InvalidArgumentError(
+            "group", group, "a group's name is text, and not empty", remedy="Leave it out for none."
+        )
+    check_id(group, argument="group")
+    most = MAX_KEY_BYTES - len(GROUP_PREFIX)
+    if len(group.encode()) > most:
+        raise InvalidArgumentError(
+            "group",
+            group,
+            f"it has {len(group.encode()):,} bytes, and a group's name may have {most:,}",
+            remedy="Hash it, for example with SHA-256.",
+        )
+    return group
+
+
+def check_due(due_at: object, *, argument: str = "due_at") -> int:
+    """Return an absolute due time in nanoseconds since the epoch.
+
+    Raises:
+        InvalidArgumentError: not a ``datetime`` with a time zone.
+    """
+    if not isinstance(due_at, datetime):
+        raise InvalidArgumentError(
+            argument, due_at, "it is no datetime", remedy="Or pass delay, in seconds."
+        )
+    if due_at.tzinfo is None or due_at.utcoffset() is None:
+        raise InvalidArgumentError(
+            argument,
+            due_at,
+            "it has no time zone, so it names no moment",
+            remedy="Pass an aware datetime, such as datetime.now(UTC) + timedelta(hours=1).",
+        )
+    try:
+        return instant_of(due_at)
+    except OverflowError:
+        raise InvalidArgumentError(
+            argument, due_at, "it is after the year 9999", remedy="Pass an earlier one."
+        ) from None
 
 
 def check_count(argument: str, value: object, *, at_least: int, at_most: int) -> int:

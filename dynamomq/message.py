@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from attrs import field, frozen
 
@@ -103,12 +103,18 @@ class Entry(Generic[T]):
         id: the message's id and deduplication key; ``None``: a fresh one.
         delay: seconds, or a ``timedelta``, until it may be received.
         headers: text beside the payload.
+        due_at: from when on it may be received, instead of a delay: an aware ``datetime``.
+        group: the message group; ``None``: none.
+        deduplication: by what a repetition is recognised: ``id`` or ``content``.
     """
 
     data: T
     id: str | None = None
     delay: Duration = 0
     headers: Mapping[str, str] | None = None
+    due_at: datetime | None = None
+    group: str | None = None
+    deduplication: Literal["id", "content"] = "id"
 
 
 @frozen(repr=False)
@@ -165,7 +171,7 @@ class Message(Generic[T]):
     def queue(self) -> QueueType | None:
         """Which queue it is in; ``None`` behind its group's head, and once deleted."""
         text = self._text(attributes.QUEUE_TYPE)
-        return _QUEUES.get(text) if text else None
+        return _QUEUES.get(text.partition(".")[0]) if text else None
 
     @property
     def receive_count(self) -> int:
@@ -196,6 +202,19 @@ class Message(Generic[T]):
     def group(self) -> str | None:
         """The message group; ``None`` without one."""
         return self._text(attributes.GROUP_ID)
+
+    @property
+    def previous_id(self) -> str | None:
+        """The id of its predecessor in the group, when it joined or since that left from between.
+
+        ``None`` without a group, for a group's first message, and once it has left the group.
+        """
+        return self._text(attributes.PREVIOUS_ID)
+
+    @property
+    def next_id(self) -> str | None:
+        """The id of its successor in the group, as far as there was one when it was read."""
+        return self._text(attributes.NEXT_ID)
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ __all__ = [
     "SECOND",
     "datetime_of",
     "format_instant",
+    "instant_of",
     "parse_instant",
 ]
 
@@ -62,3 +63,13 @@ def parse_instant(text: str) -> int:
 def datetime_of(instant: int) -> datetime:
     """Return an instant as an aware UTC ``datetime``, cut to microseconds."""
     return _EPOCH + timedelta(microseconds=instant // 1_000)
+
+
+def instant_of(moment: datetime) -> int:
+    """Return the instant of an aware ``datetime``.
+
+    Raises:
+        OverflowError: in UTC it is before year 1 or after year 9999.
+    """
+    since = moment.astimezone(UTC) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1_000

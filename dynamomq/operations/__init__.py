@@ -36,10 +36,10 @@ from dynamomq.operations.operating import (
     reschedule,
     update,
 )
-from dynamomq.operations.outgoing import Outgoing, SendResult
+from dynamomq.operations.outgoing import SendResult
 from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
 from dynamomq.operations.receiving import MAX_RECEIVE, receive
-from dynamomq.operations.sending import MAX_MESSAGE_BYTES, send
+from dynamomq.operations.sending import MAX_MESSAGE_BYTES, Outgoing, send
 from dynamomq.operations.tables import create_table
 from dynamomq.operations.writing import RETRY_HORIZON, Settings
 

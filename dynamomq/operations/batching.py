@@ -21,8 +21,8 @@ from dynamomq.operations import holding
 from dynamomq.operations.grouping import send_to_groups
 from dynamomq.operations.groups import is_listed
 from dynamomq.operations.holding import Extra, Rules
-from dynamomq.operations.outgoing import FATAL, Outgoing, SendResult, not_sent
-from dynamomq.operations.sending import draft_of, judged, put_of
+from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
+from dynamomq.operations.sending import Outgoing, draft_of, judged, put_of
 from dynamomq.operations.writing import Settings, persistently, write, write_batch
 from dynamomq.requests import (
     MAX_BATCH,
@@ -103,16 +103,7 @@ def send_batch(
         for (place, entry), token in zip(entries.items(), moment.tokens, strict=True):
             id = next(ids) if entry.id is None else entry.id
             try:
-                draft = draft_of(
-                    settings,
-                    moment.now,
-                    token,
-                    entry.data,
-                    id=id,
-                    delay=entry.delay,
-                    group=None,
-                    headers=entry.headers,
-                )
+                draft = draft_of(settings, moment.now, token, entry, id)
             except DynamoMQError as error:
                 results[place] = SendResult(id, error=error)
             else:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dynamomq.errors import DynamoMQError
-from dynamomq.operations.outgoing import FATAL, Outgoing, SendResult, not_sent
-from dynamomq.operations.sending import MOST_JOINING, append, draft_of, judged
+from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
+from dynamomq.operations.sending import MOST_JOINING, Outgoing, append, draft_of, judged
 from dynamomq.operations.writing import Settings
 from dynamomq.requests import Failed, Operation, Tick, ask
 from dynamomq.values import Value, item_size
@@ -68,16 +68,7 @@ def _drafts(
     for (place, entry), token in zip(entries.items(), moment.tokens, strict=True):
         id = next(ids) if entry.id is None else entry.id
         try:
-            drafts[place] = draft_of(
-                settings,
-                moment.now,
-                token,
-                entry.data,
-                id=id,
-                delay=entry.delay,
-                group=entry.group,
-                headers=entry.headers,
-            )
+            drafts[place] = draft_of(settings, moment.now, token, entry, id)
         except DynamoMQError as error:
             results[place] = SendResult(id, error=error)
     return drafts, moment.now

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from attrs import field, frozen
 
 from dynamomq.attributes import GROUP_ID, ID, LINKS, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, TAIL_ID
+from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import ConflictError
 from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.operations.writing import Settings, at, persistently
@@ -45,7 +46,7 @@ _OPEN, _APPEND, _CLOSE = (GROUP.rule(trigger) for trigger in ("open", "append", 
 
 def group_key(group: str) -> str:
     """Return the id of the item that knows a group's last message."""
-    return f"$group#{group}"
+    return f"{GROUP_PREFIX}{group}"
 
 
 def tail_of(group: str) -> Operation[str | None]:

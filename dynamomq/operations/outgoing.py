@@ -1,8 +1,7 @@
-"""Messages to be sent together, and what becomes of each."""
+"""What becomes of each of the messages that are sent together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import copy
 from typing import Any, Generic, TypeVar
 
@@ -17,33 +16,13 @@ from dynamomq.errors import (
 )
 from dynamomq.message import Message
 from dynamomq.operations.sending import IN_DOUBT, with_remedy
-from dynamomq.values import Value
 
-__all__ = ["FATAL", "Outgoing", "SendResult", "not_sent"]
+__all__ = ["FATAL", "SendResult", "not_sent"]
 
 T = TypeVar("T")
 
 FATAL = (SetupError, AccessDeniedError, ClosedError)
 """What says that nothing of a request was carried out, and that nothing will be."""
-
-
-@frozen
-class Outgoing:
-    """A message to be sent, its payload encoded.
-
-    Attributes:
-        data: the encoded payload.
-        id: the message's id; ``None``: a fresh one.
-        delay: nanoseconds until it is due.
-        headers: text beside the payload.
-        group: the message group; ``None``: none.
-    """
-
-    data: Value
-    id: str | None = None
-    delay: int = 0
-    headers: Mapping[str, str] | None = None
-    group: str | None = None
 
 
 @frozen

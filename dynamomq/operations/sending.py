@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from dynamomq.attributes import DATA, GROUP_ID, HEADERS
 from dynamomq.errors import (
@@ -53,6 +53,7 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "MOST_JOINING",
     "ROOM_FOR_LIFE",
+    "Outgoing",
     "append",
     "draft_of",
     "judged",
@@ -82,25 +83,38 @@ IN_DOUBT = (UnavailableError, ThrottledError, ConflictError)
 """After these an attempt to send may have been executed."""
 
 
+@frozen
+class Outgoing:
+    """A message to be sent, its payload encoded.
+
+    Attributes:
+        data: the encoded payload.
+        id: the message's id; ``None``: a fresh one.
+        delay: nanoseconds until it is due.
+        headers: text beside the payload.
+        group: the message group at whose end it is put; ``None``: none.
+        due: when it is due, in nanoseconds since the epoch, instead of a delay.
+    """
+
+    data: Value
+    id: str | None = None
+    delay: int = 0
+    headers: Mapping[str, str] | None = None
+    group: str | None = None
+    due: int | None = None
+
+
 def send(
     settings: Settings,
-    data: Value,
+    outgoing: Outgoing,
     *,
-    id: str | None = None,
-    delay: int = 0,
-    group: str | None = None,
-    headers: Mapping[str, str] | None = None,
     if_exists: Literal["raise", "return"] = "raise",
 ) -> Operation[Message[Any]]:
     """Put a message into the queue and return it.
 
     Args:
         settings: the queue's.
-        data: the encoded payload.
-        id: the message's id and deduplication key; a fresh UUIDv7 if ``None``.
-        delay: nanoseconds until it is due.
-        group: the message group at whose end it is put; ``None``: none.
-        headers: text beside the payload.
+        outgoing: the message.
         if_exists: what to do where the id is taken: raise, or return the message that has it.
 
     Raises:
@@ -110,59 +124,44 @@ def send(
         ConflictError: others kept changing the group.
         PayloadError: the message would be larger than an item can be.
     """
-    moment = yield from ask(Tick(tokens=1, new_id=id is None))
-    draft = draft_of(
-        settings,
-        moment.now,
-        moment.tokens[0],
-        data,
-        id=id or moment.id,
-        delay=delay,
-        group=group,
-        headers=headers,
-    )
+    moment = yield from ask(Tick(tokens=1, new_id=outgoing.id is None))
+    id = outgoing.id or moment.id
+    draft = draft_of(settings, moment.now, moment.tokens[0], outgoing, id)
     try:
-        if group is None:
+        if outgoing.group is None:
             request = put_of(settings, draft)
             reply: WriteReply = yield from write(request)
         else:
-            (request, answer), *_ = yield from append(settings, group, [draft])
+            (request, answer), *_ = yield from append(settings, outgoing.group, [draft])
             if isinstance(answer, Failed):
                 raise answer.error
             reply = answer
     except DynamoMQError as error:
-        with_remedy(error, str(draft["id"]))
+        with_remedy(error, id)
         raise
     return (yield from judged(settings, request, reply, moment.now, if_exists))
 
 
 def draft_of(
-    settings: Settings,
-    now: int,
-    token: str,
-    data: Value,
-    *,
-    id: str,
-    delay: int,
-    group: str | None,
-    headers: Mapping[str, str] | None,
+    settings: Settings, now: int, token: str, outgoing: Outgoing, id: str
 ) -> dict[str, Value]:
     """Return the arguments of the write that sends a message, but for its place in the group.
 
     Raises:
         PayloadError: the message would be larger than an item can be.
     """
+    due = now + outgoing.delay if outgoing.due is None else max(now, outgoing.due)
     arguments: dict[str, Value] = {
         **at(settings, now),
         "id": id,
-        "data": data,
-        "due": format_instant(now + delay),
+        "data": outgoing.data,
+        "due": format_instant(due),
         "token": token,
     }
-    if headers:
-        arguments["headers"] = dict(headers)
-    if group is not None:
-        arguments["group"] = group
+    if outgoing.headers:
+        arguments["headers"] = dict(outgoing.headers)
+    if outgoing.group is not None:
+        arguments["group"] = outgoing.group
     _check_size(put_of(settings, arguments))
     return arguments
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from dynamomq.payload.codec import Codec, codec_for
+from dynamomq.payload.fingerprint import fingerprint
 
-__all__ = ["Codec", "codec_for"]
+__all__ = ["Codec", "codec_for", "fingerprint"]

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from dynamomq.checks import (
+    MAX_DELAY,
     MAX_VISIBILITY_TIMEOUT,
     Duration,
+    check_due,
     check_duration,
+    check_group,
+    check_headers,
+    check_id,
 )
 from dynamomq.drivers.base import Driver, Surroundings
-from dynamomq.operations import Settings
-from dynamomq.payload import Codec
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.message import Entry
+from dynamomq.operations import Outgoing, Settings
+from dynamomq.payload import Codec, fingerprint
 from dynamomq.queue.agreed import Agreed
 from dynamomq.requests import Operation
 
@@ -40,10 +47,6 @@ class QueueBase(Generic[T]):
         return self._agreed.settings()
 
     @property
-    def _settings(self) -> Settings:
-        return self.settings
-
-    @property
     def _codec(self) -> Codec[Any]:
         return self._agreed.choices.codec
 
@@ -59,6 +62,44 @@ class QueueBase(Generic[T]):
             DynamoMQError: what the operation raises.
         """
         return self._driver.run(operation)
+
+    def _outgoing(self, entry: Entry[T]) -> Outgoing:
+        """Return a message to be sent as the operations want it.
+
+        Raises:
+            PayloadError: the payload can't be stored exactly.
+            InvalidArgumentError: something else is not acceptable.
+        """
+        id = None if entry.id is None else check_id(entry.id)
+        if entry.due_at is not None and entry.delay:
+            raise InvalidArgumentError(
+                "delay", entry.delay, "there is a due_at beside it", remedy="Pass either."
+            )
+        if entry.deduplication not in ("id", "content"):
+            raise InvalidArgumentError(
+                "deduplication",
+                entry.deduplication,
+                "there is no such choice",
+                remedy="Pass 'id' or 'content'.",
+            )
+        data = self._codec.encode(entry.data)
+        if entry.deduplication == "content":
+            if id is not None:
+                raise InvalidArgumentError(
+                    "id",
+                    id,
+                    "with deduplication by content the id is the content's",
+                    remedy="Leave the id out, or use deduplication='id'.",
+                )
+            id = fingerprint(data)
+        return Outgoing(
+            data,
+            id,
+            check_duration("delay", entry.delay, at_most=MAX_DELAY),
+            check_headers(entry.headers),
+            None if entry.group is None else check_group(entry.group),
+            None if entry.due_at is None else check_due(entry.due_at),
+        )
 
 
 def visibility(value: Duration) -> int:

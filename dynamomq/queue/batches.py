@@ -12,8 +12,6 @@ from dynamomq.checks import (
     MAX_VISIBILITY_TIMEOUT,
     Duration,
     check_duration,
-    check_headers,
-    check_id,
 )
 from dynamomq.errors import DynamoMQError, InvalidArgumentError
 from dynamomq.message import Entry, Message
@@ -33,6 +31,8 @@ class ManyAtOnce(QueueBase[T]):
 
     def send_batch(self, entries: Iterable[T | Entry[T]]) -> builtins.list[SendResult[T]]:
         """Send many messages, 25 a request (spec: BATCH-1).
+
+        Those of a group are sent in order, up to 98 in one transaction (spec: BATCH-4).
 
         Args:
             entries: payloads, or an :class:`Entry` where there is more to say than the payload; any
@@ -56,18 +56,13 @@ class ManyAtOnce(QueueBase[T]):
                 "it is one payload, not several",
                 remedy="Pass a list of payloads.",
             )
-        outgoing = [self._outgoing(entry) for entry in entries]
-        return self.run(operations.send_batch(self._settings, outgoing))
+        outgoing = [self._outgoing_or_failure(entry) for entry in entries]
+        return self.run(operations.send_batch(self.settings, outgoing))
 
-    def _outgoing(self, entry: T | Entry[T]) -> operations.Outgoing | SendResult[T]:
+    def _outgoing_or_failure(self, entry: T | Entry[T]) -> operations.Outgoing | SendResult[T]:
         whole: Entry[T] = entry if isinstance(entry, Entry) else Entry(entry)
         try:
-            return operations.Outgoing(
-                self._codec.encode(whole.data),
-                None if whole.id is None else check_id(whole.id),
-                check_duration("delay", whole.delay, at_most=MAX_DELAY),
-                check_headers(whole.headers),
-            )
+            return self._outgoing(whole)
         except DynamoMQError as error:
             return SendResult(whole.id if isinstance(whole.id, str) else "", error=error)
 
@@ -85,7 +80,7 @@ class ManyAtOnce(QueueBase[T]):
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
         """
-        return self.run(operations.delete_batch(self._settings, _several(messages)))
+        return self.run(operations.delete_batch(self.settings, _several(messages)))
 
     def retry_batch(
         self,
@@ -112,7 +107,7 @@ class ManyAtOnce(QueueBase[T]):
         """
         later = check_duration("delay", delay, at_most=MAX_DELAY)
         return self.run(
-            operations.retry_batch(self._settings, _several(messages), delay=later, error=error)
+            operations.retry_batch(self.settings, _several(messages), delay=later, error=error)
         )
 
     def extend_batch(
@@ -135,7 +130,7 @@ class ManyAtOnce(QueueBase[T]):
             ClosedError: the queue was closed.
         """
         longer = check_duration("timeout", timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
-        return self.run(operations.extend_batch(self._settings, _several(messages), longer))
+        return self.run(operations.extend_batch(self.settings, _several(messages), longer))
 
     def release_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:
         """Give back many messages that were not started, 25 a request (spec: BATCH-2).
@@ -148,7 +143,7 @@ class ManyAtOnce(QueueBase[T]):
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
         """
-        return self.run(operations.release_batch(self._settings, _several(messages)))
+        return self.run(operations.release_batch(self.settings, _several(messages)))
 
 
 def _several(messages: Iterable[Message[T]]) -> list[Message[T]]:

@@ -247,7 +247,8 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         data: T,
         *,
         id: str | None = None,
-        delay: Duration | datetime = 0,
+        delay: Duration = 0,
+        due_at: datetime | None = None,
         group: str | None = None,
         headers: Mapping[str, str] | None = None,
         if_exists: Literal["raise", "return"] = "raise",
@@ -259,8 +260,9 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
             data: the payload.
             id: the message's id, which is also its deduplication key: 1 to 2,048 bytes, not
                 beginning with ``$``. A fresh UUIDv7 if left out.
-            delay: seconds, or a ``timedelta``, until it may be received; or the moment itself, as a
-                ``datetime`` with a time zone. Up to 100 years.
+            delay: seconds, or a ``timedelta``, until it may be received; up to 100 years.
+            due_at: from when on it may be received, instead of a delay: a ``datetime`` with a time
+                zone; what is past is at once.
             group: the message group: its messages are received in the order in which they were
                 sent, one at a time, each after the one before it was finished. 1 to 2,041 bytes,
                 not beginning with ``$``.
@@ -288,20 +290,8 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
                 "there is no such choice",
                 remedy="Pass 'raise' or 'return'.",
             )
-        one = self._outgoing(
-            Entry(data, id, delay, headers, group=group, deduplication=deduplication)
-        )
-        return self.run(
-            operations.send(
-                self.settings,
-                one.data,
-                id=one.id,
-                delay=one.delay,
-                group=one.group,
-                headers=one.headers,
-                if_exists=if_exists,
-            )
-        )
+        entry = Entry(data, id, delay, headers, due_at, group, deduplication)
+        return self.run(operations.send(self.settings, self._outgoing(entry), if_exists=if_exists))
 
     def receive(
         self,

@@ -40,7 +40,7 @@ class ForOperators(QueueBase[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        return self.run(operations.bury(self._settings, check_id(id), reason=reason))
+        return self.run(operations.bury(self.settings, check_id(id), reason=reason))
 
     def redrive(self, id: str) -> Message[T]:
         """Bring a message back from the dead-letter queue, due at once (spec: OPERATOR-2).
@@ -51,7 +51,7 @@ class ForOperators(QueueBase[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        return self.run(operations.redrive(self._settings, check_id(id)))
+        return self.run(operations.redrive(self.settings, check_id(id)))
 
     def get(self, id: str) -> Message[T]:
         """Read a message; it conveys no right to acknowledge it (spec: READ-2).
@@ -59,7 +59,7 @@ class ForOperators(QueueBase[T]):
         Raises:
             MessageNotFoundError: there is no such message.
         """
-        return self.run(operations.get(self._settings, check_id(id)))
+        return self.run(operations.get(self.settings, check_id(id)))
 
     def list(
         self, source: QueueType | Literal["STANDARD", "DLQ"] | None = QueueType.STANDARD
@@ -84,7 +84,7 @@ class ForOperators(QueueBase[T]):
         again = 0  # messages in a row that were listed before
         cursor: Item | None = None
         while True:
-            page, cursor = self.run(operations.list_page(self._settings, source, cursor))
+            page, cursor = self.run(operations.list_page(self.settings, source, cursor))
             new = [message for message in page if message.id not in listed]
             listed.update(message.id for message in new)
             yield from new
@@ -102,7 +102,7 @@ class ForOperators(QueueBase[T]):
                 one read unit for 60 messages). Where there are more, the result says so.
         """
         check_count("limit", limit, at_least=1, at_most=_MOST_COUNTED)
-        return self.run(operations.stats(self._settings, limit=limit))
+        return self.run(operations.stats(self.settings, limit=limit))
 
     def consumers(self) -> builtins.list[ConsumerInfo]:
         """Return the consumers that are at work, the longest-serving first (spec: CONSUMER-1).

@@ -152,7 +152,9 @@ def _send(
 
 def _send_batch(settings: Settings, entries: Sequence[Plan]) -> Operation[Any]:
     wanted = [(entry.id, dict(entry.options)) for entry in entries]
-    outgoing = [Outgoing(one["data"], id, one["delay"], group=one.get("group")) for id, one in wanted]
+    outgoing = [
+        Outgoing(one["data"], id, one["delay"], group=one.get("group")) for id, one in wanted
+    ]
     return operations.send_batch(settings, outgoing)
 
 
