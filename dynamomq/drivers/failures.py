@@ -106,7 +106,7 @@ def translated(
     """
     if isinstance(error, sdk.ClientError):
         reasons = error.response.get("CancellationReasons", ())
-        if causes := list(_causes(reasons, parts, attempt)):
+        if reasons and (causes := list(_causes(reasons, parts, attempt))):
             return next((one for one in causes if not one.retryable), causes[0])
         details = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -36,10 +36,11 @@ class Faults:
     """The faults of a :class:`FaultyEngine`; safe to share among threads.
 
     A fault strikes requests by name (``on``): a trigger of the state machine such as ``send``,
-    ``receive`` or ``delete`` for the write that carries it out, alone or in a batch; or a kind of
-    request such as ``query``, ``get`` or ``write_batch``, whatever it is for. (A receive that finds
-    no candidate in the index writes nothing, so nothing strikes it.) Every request counts, also
-    when an operation repeats one; what the SDK would repeat does not.
+    ``receive`` or ``delete`` for the write that carries it out, alone, in a batch or in a
+    transaction; or a kind of request such as ``query``, ``write_batch`` or ``transact``, whatever
+    it is for. A transaction is struck as a whole, with the user's own actions. (A receive that
+    finds no candidate in the index writes nothing, so nothing strikes it.) Every request counts,
+    also when an operation repeats one; what the SDK would repeat does not.
 
     A fault strikes once unless ``times`` says otherwise, and the next such request unless ``nth``
     does. Where several are due, the one that was armed first strikes, and the others wait for the
@@ -86,7 +87,8 @@ class Faults:
         """Lose a reply: the request is carried out, and then once more, as the SDK repeats it.
 
         The caller gets the second reply. A write that is refused by its own first success is
-        marked as ``repeated``, as the DynamoDB driver marks it.
+        marked as ``repeated``, as the DynamoDB driver marks it. So is a transaction: that DynamoDB
+        would know it by its token for ten minutes is nothing to rest on.
 
         Args:
             on: the name of the request.
@@ -136,8 +138,8 @@ class Faults:
         Args:
             on: the name of the request.
             ids: throttle only writes to the messages with these ids: of a batch, its other writes
-                are carried out, and requests without such a write do not count. ``None``: the
-                request as a whole.
+                are carried out (not so of a transaction), and requests without such a write do not
+                count. ``None``: the request as a whole.
             nth: which of these requests from now on is the first to be struck.
             times: how many in a row are struck.
         """

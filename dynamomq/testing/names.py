@@ -1,7 +1,7 @@
 """By which names the requests to a storage are addressed: the machine's triggers, and their kinds.
 
-``delete`` is a write that carries out the trigger, alone or in a batch; ``query`` is any request of
-the class ``Query``, whatever it is for.
+``delete`` is a write that carries out the trigger, alone, in a batch or in a transaction; ``query``
+is any request of the class ``Query``, whatever it is for.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dynamomq import requests
 from dynamomq.checks import check_id
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import MESSAGE
-from dynamomq.requests import Request, Sleep, Tick, Write, WriteBatch
-from dynamomq.reserved import CONSUMER
+from dynamomq.requests import Elsewhere, Request, Sleep, Tick, Transact, Write, WriteBatch
+from dynamomq.reserved import RESERVED
 
 __all__ = ["NAMES", "check_ids", "check_request_name", "described", "names_of", "places_of"]
 
@@ -34,7 +34,7 @@ def _snake_case(name: str) -> str:
 # Time's own steps are no requests.
 _WRITTEN = {
     step.trigger
-    for machine in (MESSAGE, CONSUMER)
+    for machine in (MESSAGE, *RESERVED)
     for step in machine.transitions
     if step.by != "time"
 }
@@ -42,7 +42,7 @@ _WRITTEN = {
 NAMES: Final = tuple(sorted(_WRITTEN | _kinds()))
 """All names, sorted."""
 
-_WRITES = _WRITTEN | {_snake_case(kind.__name__) for kind in (Write, WriteBatch)}
+_WRITES = _WRITTEN | {_snake_case(kind.__name__) for kind in (Write, WriteBatch, Transact)}
 
 
 def check_request_name(argument: str, name: object) -> str:
@@ -83,7 +83,7 @@ def names_of(request: Request[Any]) -> frozenset[str]:
 def places_of(request: Request[Any], name: str, ids: frozenset[str]) -> frozenset[int]:
     """Return where in a request the writes are that a name addresses, to messages with these ids.
 
-    A write that is a request of its own is at 0.
+    A write that is a request of its own is at 0. In a transaction the user's own do not count.
     """
     whole = name == _snake_case(type(request).__name__)
     return frozenset(
@@ -103,6 +103,13 @@ def _triggers(request: Request[Any]) -> list[str]:
 
 
 def _writes(request: Request[Any]) -> tuple[Write, ...]:
-    if isinstance(request, Write):
-        return (request,)
-    return request.writes if isinstance(request, WriteBatch) else ()
+    """Return the writes that a request consists of, but not the user's own in a transaction."""
+    match request:
+        case Write():
+            return (request,)
+        case WriteBatch(writes):
+            return writes
+        case Transact(actions):
+            bare = (one.write if isinstance(one, Elsewhere) else one for one in actions)
+            return tuple(one for one in bare if isinstance(one, Write))
+    return ()

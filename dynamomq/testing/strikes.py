@@ -19,7 +19,7 @@ from dynamomq.errors import (
     ThrottledError,
     UnavailableError,
 )
-from dynamomq.requests import BatchReply, Failed, Refused, Request, WriteBatch
+from dynamomq.requests import BatchReply, Cancelled, Failed, Refused, Request, WriteBatch
 from dynamomq.testing.fault import Crash
 from dynamomq.testing.names import places_of
 
@@ -87,6 +87,9 @@ def lose_reply(call: Call) -> Any:
 def _repeated(reply: Any) -> Any:
     if isinstance(reply, tuple):  # a batch's
         return tuple(_repeated(one) for one in reply)
+    if isinstance(reply, Cancelled):
+        reasons = tuple(_repeated(reason) for reason in reply.reasons)
+        return Cancelled(reasons, repeated=True)
     return evolve(reply, repeated=True) if isinstance(reply, Refused) else reply
 
 
