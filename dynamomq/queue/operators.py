@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Literal, TypeVar
 
 from dynamomq import operations
 from dynamomq.checks import (
+    MAX_DELAY,
+    Duration,
     check_count,
+    check_due,
+    check_duration,
+    check_headers,
     check_id,
     check_source,
 )
+from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import (
@@ -52,6 +59,89 @@ class ForOperators(QueueBase[T]):
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
         return self.run(operations.redrive(self.settings, check_id(id)))
+
+    def update(
+        self, id: str, data: T | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Message[T]:
+        """Change what a message says that nobody holds (spec: OPERATOR-4).
+
+        It keeps its place in its group, its due time, and the count of its deliveries.
+
+        Args:
+            id: the message's.
+            data: the payload; left out, it stays as it is, as long as there are headers.
+            headers: all headers, in place of those that there are; left out, they stay.
+
+        Returns:
+            The message as it is now.
+
+        Raises:
+            MessageNotFoundError: there is no such message.
+            IllegalTransitionError: somebody holds it, or it is deleted.
+            PayloadError: the payload can't be stored exactly.
+            RequestRejectedError: the message would be too large; nothing was changed.
+            ConflictError: others kept changing it.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+        """
+        has_data = data is not None or headers is None
+        encoded = self._codec.encode(data) if has_data else None
+        return self.run(
+            operations.update(
+                self.settings,
+                check_id(id),
+                data=encoded,
+                has_data=has_data,
+                headers=check_headers(headers) if headers else headers,
+            )
+        )
+
+    def reschedule(
+        self, id: str, *, delay: Duration = 0, due_at: datetime | None = None
+    ) -> Message[T]:
+        """Change when a message is due that nobody holds (spec: OPERATOR-5).
+
+        Args:
+            id: the message's.
+            delay: seconds, or a ``timedelta``, from now.
+            due_at: or the moment itself, as an aware ``datetime``; what is past is at once.
+
+        Returns:
+            The message as it is now.
+
+        Raises:
+            MessageNotFoundError: there is no such message.
+            IllegalTransitionError: somebody holds it, or it is deleted.
+            InvalidArgumentError: the delay is out of range, or the datetime has no time zone.
+            ConflictError: others kept changing it.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+        """
+        later = check_duration("delay", delay, at_most=MAX_DELAY)
+        if due_at is not None and delay:
+            raise InvalidArgumentError(
+                "delay", delay, "there is a due_at beside it", remedy="Pass either."
+            )
+        moment = None if due_at is None else check_due(due_at)
+        return self.run(
+            operations.reschedule(
+                self.settings, check_id(id), lambda now: now + later if moment is None else moment
+            )
+        )
+
+    def cancel(self, id: str) -> Message[T]:
+        """Withdraw a message that nobody holds (spec: OPERATOR-6).
+
+        Its id stays taken for the deduplication window. In a group, the next one takes its place.
+
+        Returns:
+            What is left of it: a tombstone.
+
+        Raises:
+            MessageNotFoundError: there is no such message.
+            IllegalTransitionError: somebody holds it, or it is deleted already.
+            ConflictError: others kept changing it.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+        """
+        return self.run(operations.cancel(self.settings, check_id(id)))
 
     def get(self, id: str) -> Message[T]:
         """Read a message; it conveys no right to acknowledge it (spec: READ-2).
