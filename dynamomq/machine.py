@@ -238,8 +238,6 @@ _MAY_BURY = _MAY_WITHDRAW & _IN_DLQ
 _MAY_REDRIVE_FIRST = all_of([_IS_HEAD, _AS_SEEN, _SAME_GROUP])
 _MAY_REDRIVE_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, _SAME_GROUP, GROUP_ID.has_type("S")])
 _MAY_RESCHEDULE = _AS_SEEN & Arg("due").ge(Arg("now"))
-_MAY_REPLACE = _AS_SEEN & Given("data")
-_MAY_ANNOTATE = _AS_SEEN & Not(Given("data"))
 _MAY_ADVANCE = all_of([VERSION.eq(Arg("seen_version")), _DUE_NOW, _MAY_CLAIM, _IN_STANDARD])
 """Exactly as it was read, so that what is claimed is known without reading it again."""
 
@@ -297,13 +295,15 @@ _EXTENDED = (Set(DUE, Arg("due")), *_WRITE)
 _RETRIED = (*_RETURNED, Set(ERRORS, Arg("errors"), optional=True), _NEXT, *_WRITE)
 _RELEASED = (Set(RECEIVE_COUNT, Plus(RECEIVE_COUNT, Constant(-1))), *_RETURNED, *_WRITE)
 _RESCHEDULED = (*_RETURNED, *_NOBODYS, *_WRITE)
-_ANNOTATED = (
+_EDITED = (Set(STATUS, _READY), *_NOBODYS, *_WRITE)
+_ANNOTATED = (Set(HEADERS, Arg("headers")), *_EDITED)
+_UPDATED = (
+    Set(DATA, Arg("data")),
+    Remove(CODEC),
+    Remove(ENCODING),
     Set(HEADERS, Arg("headers"), optional=True),
-    Set(STATUS, _READY),
-    *_NOBODYS,
-    *_WRITE,
+    *_EDITED,
 )
-_REPLACED = (Set(DATA, Arg("data")), Remove(CODEC), Remove(ENCODING), *_ANNOTATED)
 _ENTOMBED = (
     Set(STATUS, _DELETED),
     Set(EXPIRES_AT, Arg("expires_at")),
@@ -405,12 +405,12 @@ _MESSAGE_TRANSITIONS = [
     *steps("bury", "operator", _S_FREE_OR_WAITING, _D_READY, _MAY_BURY, _BURIED),
     *steps("redrive", "operator", _D_FREE, _S_READY, _MAY_REDRIVE_FIRST, _REDRIVEN_FIRST),
     *steps("redrive", "operator", _D_FREE, "WAITING", _MAY_REDRIVE_BEHIND, _REDRIVEN_BEHIND),
-    *steps("update", "operator", _S_FREE, _S_READY, _MAY_REPLACE, _REPLACED),
-    *steps("update", "operator", _D_FREE, _D_READY, _MAY_REPLACE, _REPLACED),
-    *steps("update", "operator", "WAITING", "WAITING", _MAY_REPLACE, _REPLACED),
-    *steps("update", "operator", _S_FREE, _S_READY, _MAY_ANNOTATE, _ANNOTATED),
-    *steps("update", "operator", _D_FREE, _D_READY, _MAY_ANNOTATE, _ANNOTATED),
-    *steps("update", "operator", "WAITING", "WAITING", _MAY_ANNOTATE, _ANNOTATED),
+    *steps("update", "operator", _S_FREE, _S_READY, _AS_SEEN, _UPDATED),
+    *steps("update", "operator", _D_FREE, _D_READY, _AS_SEEN, _UPDATED),
+    *steps("update", "operator", "WAITING", "WAITING", _AS_SEEN, _UPDATED),
+    *steps("annotate", "operator", _S_FREE, _S_READY, _AS_SEEN, _ANNOTATED),
+    *steps("annotate", "operator", _D_FREE, _D_READY, _AS_SEEN, _ANNOTATED),
+    *steps("annotate", "operator", "WAITING", "WAITING", _AS_SEEN, _ANNOTATED),
     *steps("reschedule", "operator", _S_FREE, _S_READY, _MAY_RESCHEDULE, _RESCHEDULED),
     *steps("reschedule", "operator", _D_FREE, _D_READY, _MAY_RESCHEDULE, _RESCHEDULED),
     *steps("reschedule", "operator", "WAITING", "WAITING", _MAY_RESCHEDULE, _RESCHEDULED),

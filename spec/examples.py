@@ -12,14 +12,15 @@ from functools import cache
 from typing import Final
 
 from dynamomq.attributes import ARGUMENTS
-from dynamomq.machine import MESSAGE
-from dynamomq.reserved import CONSUMER, GROUP
+from dynamomq.machine import MESSAGE, QueueType, beside
+from dynamomq.reserved import AGREEMENT, AGREEMENT_ID, CONSUMER, GROUP
 from dynamomq.rules import Rule, StateMachine
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value, type_letter
 from spec.trees import arguments_read
 
 __all__ = [
+    "AGREEMENT_ITEM",
     "CONSUMER_ITEM",
     "EXAMPLES",
     "FORGOTTEN_EPOCH",
@@ -41,7 +42,7 @@ __all__ = [
 Arguments = dict[str, Value]
 
 MACHINES: Final[dict[str, StateMachine]] = {
-    machine.name: machine for machine in (MESSAGE, GROUP, CONSUMER)
+    machine.name: machine for machine in (MESSAGE, GROUP, CONSUMER, AGREEMENT)
 }
 
 _NOW = parse_instant("2024-01-31T09:05:04.12Z")
@@ -50,6 +51,7 @@ RETRY_HORIZON: Final = 300
 FORGOTTEN_EPOCH: Final = _NOW // SECOND + RETRY_HORIZON
 VISIBILITY_TIMEOUT: Final = 30
 GROUP_ITEM: Final = "$group#customer-7"
+AGREEMENT_ITEM: Final = AGREEMENT_ID
 CONSUMER_ITEM: Final = f"$consumer#STANDARD#{NOW}#consumer-1"
 
 
@@ -152,6 +154,19 @@ _CONSUMER: Final[Item] = {
     "rate": Decimal("12.5"),
 }
 
+_AGREEMENT: Final[Item] = {
+    "id": AGREEMENT_ITEM,
+    "version": 2,
+    "creation_timestamp": at(-86_400),
+    "last_updated_timestamp": at(-300),
+    "shards": 4,
+    "previous_shards": 1,
+    "shards_since": at(-150),
+    "max_receives": 5,
+    "visibility_timeout": 30_000,
+    "deduplication_window": 300_000,
+}
+
 ITEMS: Final[dict[str, Item | None]] = {
     "ABSENT": None,
     "WAITING": behind(_ready("")),
@@ -175,6 +190,7 @@ EXAMPLES: Final[dict[str, dict[str, Item | None]]] = {
         "AVAILABLE": _CONSUMER,
         "FULL": {**_CONSUMER, "status": "PROCESSING"},
     },
+    AGREEMENT.name: {"ABSENT": None, "AGREED": _AGREEMENT},
 }
 """The same for each machine, by its name."""
 
@@ -221,6 +237,12 @@ def _as_seen(item: Item) -> Arguments:
     return {"seen_version": item.get("version", 0)}
 
 
+def _into(queue: QueueType, item: Item) -> Arguments:
+    """Return the partition into which a message goes that leaves where it is."""
+    here = item.get("queue_type", QueueType.STANDARD.value)
+    return {"partition": beside(str(here), queue)}
+
+
 def _own(trigger: str, item: Item, now: str) -> Arguments:
     """What an operation would pass to this trigger beside the time, having seen this item."""
     holder: Arguments = {"receipt": item.get("receipt", "receipt-of-nobody")}
@@ -232,12 +254,33 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "in_flight": 0,
         "rate": 0,
     }
+    standard, dead = _into(QueueType.STANDARD, item), _into(QueueType.DLQ, item)
+    agreed: Arguments = {
+        "shards": 8,
+        "previous_shards": item.get("shards", 1),
+        "shards_since": at(150, since=now),
+        "max_receives": 5,
+        "visibility_timeout": 30_000,
+        "deduplication_window": 300_000,
+    }
     builders: dict[str, Callable[[], Arguments]] = {
-        "send": lambda: {"id": "order-1", "data": {"article": "A-7", "pieces": 3}, "due": now},
+        "send": lambda: {
+            "id": "order-1",
+            "data": {"article": "A-7", "pieces": 3},
+            "due": now,
+            **standard,
+        },
         "receive": lambda: {"due": at(VISIBILITY_TIMEOUT, since=now), "max_receives": 3},
-        "exhaust": lambda: {"max_receives": 1, "failure": [_FAILURE], **_plan(item)},
+        "advance": lambda: {
+            "due": at(VISIBILITY_TIMEOUT, since=now),
+            "max_receives": 3,
+            "seen_version": item.get("version", 0),
+            **standard,
+        },
+        "exhaust": lambda: {"max_receives": 1, "failure": [_FAILURE], **dead, **_plan(item)},
         "quarantine": lambda: {
             **errors,
+            **dead,
             "version": 2,
             "creation_timestamp": at(-300),
             **_plan(item),
@@ -246,14 +289,15 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "retry": lambda: {**holder, **errors, "due": at(5, since=now)},
         "release": lambda: {**holder, "due": now},
         "delete": lambda: {**holder, **until, **_plan(item)},
-        "move_to_dlq": lambda: {**holder, **errors, **_plan(item)},
-        "bury": lambda: {**_as_seen(item), **errors, **_plan(item)},
-        "redrive": lambda: {**_as_seen(item), **_plan(item)},
+        "move_to_dlq": lambda: {**holder, **errors, **dead, **_plan(item)},
+        "bury": lambda: {**_as_seen(item), **errors, **dead, **_plan(item)},
+        "redrive": lambda: {**_as_seen(item), **standard, **_plan(item)},
         "update": lambda: {**_as_seen(item), "data": {"article": "A-8", "pieces": 1}},
+        "annotate": lambda: {**_as_seen(item), "headers": {"priority": "high"}},
         "reschedule": lambda: {**_as_seen(item), "due": at(3600, since=now)},
         "cancel": lambda: {**_as_seen(item), **until, **_plan(item)},
-        "purge": lambda: {**_as_seen(item), **_plan(item)},
-        "promote": dict,
+        "purge": lambda: {**_as_seen(item), **until, **_plan(item)},
+        "promote": lambda: standard,
         "link": lambda: {"next_id": "order-3"},
         "unlink": dict,
         "open": lambda: {"id": GROUP_ITEM, "new_tail_id": "order-2"},
@@ -263,6 +307,8 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "renew": lambda: load,
         "fill": lambda: load,
         "withdraw": dict,
+        "agree": lambda: {**agreed, "id": AGREEMENT_ITEM},
+        "revise": lambda: {**agreed, "seen_version": item.get("version", 0)},
     }
     return builders[trigger]() if trigger in builders else _anything(item, now)
 
@@ -276,6 +322,7 @@ def _anything(item: Item, now: str) -> Arguments:
         "receipt": item.get("receipt", "receipt-of-nobody"),
         **_as_seen(item),
         **_plan(item),
+        **_into(QueueType.STANDARD, item),
         "due": at(60, since=now),
         "max_receives": 3,
         "expires_at": parse_instant(now) // SECOND + 2 * RETRY_HORIZON,

@@ -29,6 +29,7 @@ from dynamomq.operations.following import delete_and_receive
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
 from dynamomq.operations.membership import ConsumerInfo, Load, consumers
 from dynamomq.operations.operating import (
+    annotate,
     bury,
     cancel,
     purge_one,
@@ -61,6 +62,7 @@ __all__ = [
     "SendResult",
     "Settings",
     "Stats",
+    "annotate",
     "bury",
     "cancel",
     "consumers",

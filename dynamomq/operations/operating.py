@@ -36,11 +36,21 @@ from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
 
-__all__ = ["bury", "cancel", "edit", "missing", "purge_one", "redrive", "reschedule", "update"]
+__all__ = [
+    "annotate",
+    "bury",
+    "cancel",
+    "edit",
+    "missing",
+    "purge_one",
+    "redrive",
+    "reschedule",
+    "update",
+]
 
-_BURY, _REDRIVE, _UPDATE, _RESCHEDULE, _CANCEL, _PURGE = (
+_BURY, _REDRIVE, _UPDATE, _ANNOTATE, _RESCHEDULE, _CANCEL, _PURGE = (
     MESSAGE.rule(trigger)
-    for trigger in ("bury", "redrive", "update", "reschedule", "cancel", "purge")
+    for trigger in ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
 )
 _LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _MOST_AHEAD = 3600 * SECOND
@@ -95,12 +105,7 @@ def redrive(settings: Settings, id: str) -> Operation[Message[Any]]:
 
 
 def update(
-    settings: Settings,
-    id: str,
-    *,
-    data: Value | None = None,
-    has_data: bool = True,
-    headers: Mapping[str, str] | None = None,
+    settings: Settings, id: str, data: Value, *, headers: Mapping[str, str] | None = None
 ) -> Operation[Message[Any]]:
     """Change what a message says, and return it; it keeps its place and its due time.
 
@@ -108,7 +113,6 @@ def update(
         settings: the queue's.
         id: the message's.
         data: the encoded payload.
-        has_data: whether the payload is to be changed; ``None`` may be one.
         headers: all headers; ``None``: as they are.
 
     Raises:
@@ -117,10 +121,24 @@ def update(
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    changes: dict[str, Value] = {"data": data} if has_data else {}
+    changes: dict[str, Value] = {"data": data}
     if headers is not None:
         changes["headers"] = dict(headers)
     return (yield from edit(settings, _UPDATE, id, lambda _seen, _now: changes))
+
+
+def annotate(settings: Settings, id: str, headers: Mapping[str, str]) -> Operation[Message[Any]]:
+    """Change a message's headers, all of them, and return it.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        IllegalTransitionError: somebody holds it.
+        ConflictError: others kept changing it.
+        OutcomeUnknownError: the request was repeated, and the message has moved on since.
+    """
+    return (
+        yield from edit(settings, _ANNOTATE, id, lambda _seen, _now: {"headers": dict(headers)})
+    )
 
 
 def reschedule(settings: Settings, id: str, due: Callable[[int], int]) -> Operation[Message[Any]]:

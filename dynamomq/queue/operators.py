@@ -60,16 +60,14 @@ class ForOperators(QueueBase[T]):
         """
         return self.run(operations.redrive(self.settings, check_id(id)))
 
-    def update(
-        self, id: str, data: T | None = None, *, headers: Mapping[str, str] | None = None
-    ) -> Message[T]:
+    def update(self, id: str, data: T, *, headers: Mapping[str, str] | None = None) -> Message[T]:
         """Change what a message says that nobody holds (spec: OPERATOR-4).
 
         It keeps its place in its group, its due time, and the count of its deliveries.
 
         Args:
             id: the message's.
-            data: the payload; left out, it stays as it is, as long as there are headers.
+            data: the payload.
             headers: all headers, in place of those that there are; left out, they stay.
 
         Returns:
@@ -83,16 +81,27 @@ class ForOperators(QueueBase[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        has_data = data is not None or headers is None
-        encoded = self._codec.encode(data) if has_data else None
+        encoded = self._codec.encode(data)
         return self.run(
-            operations.update(
-                self.settings,
-                check_id(id),
-                data=encoded,
-                has_data=has_data,
-                headers=check_headers(headers) if headers else headers,
-            )
+            operations.update(self.settings, check_id(id), encoded, headers=_all_of(headers))
+        )
+
+    def annotate(self, id: str, headers: Mapping[str, str]) -> Message[T]:
+        """Change the headers of a message that nobody holds, all of them (spec: OPERATOR-4).
+
+        Returns:
+            The message as it is now.
+
+        Raises:
+            MessageNotFoundError: there is no such message.
+            IllegalTransitionError: somebody holds it, or it is deleted.
+            RequestRejectedError: the message would be too large; nothing was changed.
+            InvalidArgumentError: the headers are no texts.
+            ConflictError: others kept changing it.
+            OutcomeUnknownError: the reply was lost, and the message has moved on since.
+        """
+        return self.run(
+            operations.annotate(self.settings, check_id(id), check_headers(headers) or {})
         )
 
     def reschedule(
@@ -201,3 +210,8 @@ class ForOperators(QueueBase[T]):
         lease ends, half a minute at most.
         """
         return self.run(operations.consumers())
+
+
+def _all_of(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return headers that were checked; none at all are not the same as an empty mapping."""
+    return None if headers is None else check_headers(headers) or {}

@@ -165,16 +165,23 @@ def _with_messages(batch: Callable[..., Operation[Any]]) -> Callable[..., Operat
     return call
 
 
+def _delete(
+    settings: Settings, message: Message[Any], *, receive_next: bool = False
+) -> Operation[Any]:
+    ends = operations.delete_and_receive if receive_next else operations.delete
+    return ends(settings, message)
+
+
 def _bury(settings: Settings, id: str) -> Operation[Any]:
     return operations.bury(settings, id, reason=_BURIED)
 
 
 def _update(settings: Settings, id: str, data: str) -> Operation[Any]:
-    return operations.update(settings, id, data=data)
+    return operations.update(settings, id, data)
 
 
-def _cancel(settings: Settings, id: str) -> Operation[Any]:
-    return operations.cancel(settings, id)
+def _reschedule(settings: Settings, id: str, delay: int) -> Operation[Any]:
+    return operations.reschedule(settings, id, lambda now: now + delay)
 
 
 def _claim(
@@ -220,12 +227,14 @@ OPERATIONS: Mapping[str, Callable[..., Operation[Any]]] = {
     "extend": operations.extend,
     "retry": operations.retry,
     "release": operations.release,
-    "delete": operations.delete,
+    "delete": _delete,
     "move_to_dlq": operations.move_to_dlq,
     "bury": _bury,
     "redrive": operations.redrive,
     "update": _update,
-    "cancel": _cancel,
+    "reschedule": _reschedule,
+    "cancel": operations.cancel,
+    "purge": operations.purge_one,
 }
 """What can be called with messages in mind."""
 
