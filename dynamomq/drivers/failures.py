@@ -164,7 +164,7 @@ def _causes(
         if code == _NO_CAUSE:
             continue
         for verb, parameters in part.items():  # there is one
-            action = f"action {place} of {len(parts)} in {whole.operation}, a {verb}"
+            action = f"action {place} of {len(parts)} in {whole.operation} ({verb})"
             table = evolve(whole.table, name=parameters["TableName"])
             attempt = evolve(whole, operation=action, table=table)
             yield from_code(code, reason.get("Message", ""), attempt)

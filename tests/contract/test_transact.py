@@ -1,4 +1,4 @@
-"""Transactions at the level of requests: all actions take effect, or none does."""
+"""Transactions at the level of requests: all actions take effect, or none does (spec: WRITE-1)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +25,7 @@ from dynamomq.requests import (
     Write,
 )
 from dynamomq.table import TableDefinition
+from dynamomq.values import Item
 from tests.contract.engines import BEYOND_MOTO, DYNAMODB, EMBEDDED, Table
 from tests.support.embedded import custom_rule
 
@@ -82,7 +83,7 @@ def do(table: Table) -> Do:
 
 def test_all_actions_take_effect(do: Do, table: Table, other: Table) -> None:
     """Puts, updates and deletes, here and in another table, are done in one step."""
-    gone = {"id": "gone"}
+    gone: Item = {"id": "gone"}
     for place in (table, other):
         place.put({"id": "old", "n": 1})
         place.put(gone)
