@@ -17,6 +17,7 @@ from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.requests import Query, Sleep, Tick
 from dynamomq.timestamps import SECOND
+from model_tests.simulator.asked import REMOVERS
 from model_tests.simulator.calls import Call, Execution, Outcome, Plan
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import Mover
@@ -26,6 +27,8 @@ KEPT = 1  # messages that an actor is done with, and might take up again by mist
 Choice = tuple[int, Plan | None]  # how likely, and what; None: to forget the oldest message
 
 CALLS, FORGETS = "calls", "forgets"
+ADVANCES = "advances"
+"""A way to finish a message: deleting it, and receiving the next one of its group."""
 
 _REASONS: tuple[tuple[tuple[str, Any], ...], ...] = ((), (("error", "why"),))
 """What is said when a delivery has failed: nothing, or why."""
@@ -106,7 +109,7 @@ class Actor:
     def removes(self) -> bool:
         """Whether it is about to remove a message, of which a tombstone will be left."""
         parts = self.call.parts if self.call else ()
-        return any(part.plan.operation in ("delete", "cancel") for part in parts)
+        return any(part.plan.operation in REMOVERS for part in parts)
 
     @property
     def is_looking(self) -> bool:
@@ -198,6 +201,8 @@ class Actor:
             self.held = tuple(outcome.result if one is message else one for one in self.held)
         elif message is not None:
             self._finish(message)
+            if isinstance(outcome.result, Message):  # the next one of its group
+                self.held = (*self.held, outcome.result)
 
     def crash(self) -> None:
         """Lose everything, and start anew; the clock stays."""
@@ -221,11 +226,13 @@ class Producer:
         ids: under which ids; the same one may be sent more than once. ``None``: under a fresh one.
         delays: by how much it may delay them, in nanoseconds.
         calls: how many sends it tries at most.
+        groups: into which groups; ``None``: into none.
     """
 
     ids: tuple[str | None, ...]
     delays: tuple[int, ...] = (0,)
     calls: int = 6
+    groups: tuple[str | None, ...] = (None,)
 
     def choices(self, actor: Actor) -> Sequence[Choice]:
         """Send any of the ids."""
@@ -233,10 +240,17 @@ class Producer:
             return ()
         data = f"{actor.name}.{actor.calls}"
         return [
-            (1, Plan("send", id, options=(("data", data), ("delay", delay))))
+            (1, sending(id, data, delay, group))
             for id in self.ids
+            for group in self.groups
             for delay in self.delays
         ]
+
+
+def sending(id: str | None, data: str, delay: int = 0, group: str | None = None) -> Plan:
+    """A plan to send."""
+    where = () if group is None else (("group", group),)
+    return Plan("send", id, options=(("data", data), ("delay", delay), *where))
 
 
 @frozen(slots=False)
@@ -294,6 +308,8 @@ class Consumer:
     def _ways(self, weight: int, way: str | None, message: Message[Any]) -> list[Choice]:
         if way is None:
             return [(weight, None)]
+        if way == ADVANCES:
+            return [(weight, Plan("delete", message=message, options=(("receive_next", True),)))]
         if way == "retry":
             return [
                 (weight, Plan(way, message=message, options=(("delay", delay), *why)))
@@ -323,19 +339,25 @@ class Operator:
         ids: which.
         triggers: how.
         calls: how often at most.
+        delays: by how much it reschedules them, in nanoseconds.
     """
 
     ids: tuple[str, ...]
     triggers: tuple[str, ...] = ("bury", "redrive", "update", "cancel")
     calls: int = 6
+    delays: tuple[int, ...] = (0, 3 * SECOND)
 
     def choices(self, actor: Actor) -> Sequence[Choice]:
         """Edit any message in any way."""
         if actor.calls >= self.calls:
             return ()
-        data = ("data", f"{actor.name}.{actor.calls}")
+        options: dict[str, Sequence[tuple[tuple[str, Any], ...]]] = {
+            "update": [(("data", f"{actor.name}.{actor.calls}"),)],
+            "reschedule": [(("delay", delay),) for delay in self.delays],
+        }
         return [
-            (1, Plan(trigger, id, options=(data,) if trigger == "update" else ()))
+            (1, Plan(trigger, id, options=one))
             for id in self.ids
             for trigger in self.triggers
+            for one in options.get(trigger, [()])
         ]

@@ -140,11 +140,8 @@ def check_time(call: Caller, new: Item, latest: int) -> None:
         )
 
 
-def check_due(call: Caller, old: Item | None, new: Item, difference: int) -> None:
-    """The message is due no later than was asked for, from the time of the write.
-
-    Whoever reschedules names a time by a clock, which may be set back by so much before the write.
-    """
+def check_due(call: Caller, old: Item | None, new: Item) -> None:
+    """The message is due no later than was asked for, from the time of the write."""
     due = new.get("queue_add_timestamp")
     if due is None:
         fail("PROGRESS", f"{call} left the message without a due time")
@@ -152,7 +149,6 @@ def check_due(call: Caller, old: Item | None, new: Item, difference: int) -> Non
         latest = instant(old["queue_add_timestamp"])
     else:
         latest = instant(new["last_updated_timestamp"]) + longer(call.plan)
-        latest += difference if call.plan.operation == "reschedule" else 0
     if instant(due) > latest:
         fail("PROGRESS", f"{call} made it due at {due}, later than was asked for")
 

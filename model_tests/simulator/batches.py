@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from dynamomq.message import Message
-from model_tests.simulator.actors import Actor, Choice, Consumer
+from model_tests.simulator.actors import Actor, Choice, Consumer, sending
 from model_tests.simulator.calls import Plan
 
 TOGETHER = ("delete", "extend", "retry", "release")
@@ -24,27 +24,33 @@ class BatchProducer:
         ids: under which ids; ``None``: under a fresh one.
         delays: by how much it may delay the second one, in nanoseconds.
         calls: how many messages it tries to send at most.
+        groups: into which groups; ``None``: into none.
     """
 
     ids: tuple[str | None, ...]
     delays: tuple[int, ...] = (0,)
     calls: int = 12
+    groups: tuple[str | None, ...] = (None,)
 
     def choices(self, actor: Actor) -> Sequence[Choice]:
         """Send any two."""
         if actor.calls >= self.calls:
             return ()
+        one, other = (f"{actor.name}.{actor.calls + number}" for number in range(2))
         return [
-            (1, Plan("send_batch", entries=tuple(_sends(actor, [(first, 0), (second, delay)]))))
-            for first, second in product(self.ids, repeat=2)
-            for delay in self.delays
+            (1, Plan("send_batch", entries=(sending(first, one, 0, group), second)))
+            for first in self.ids
+            for group in self.groups
+            for second in self._seconds(other, group)
         ]
 
-
-def _sends(actor: Actor, wanted: Sequence[tuple[str | None, int]]) -> Iterator[Plan]:
-    for number, (id, delay) in enumerate(wanted):
-        data = f"{actor.name}.{actor.calls + number}"
-        yield Plan("send", id, options=(("data", data), ("delay", delay)))
+    def _seconds(self, data: str, group: str | None) -> Iterator[Plan]:
+        """The second ones, into the same group most of the time."""
+        for id, delay in product(self.ids, self.delays):
+            yield sending(id, data, delay, group)
+        if len(self.groups) > 1:
+            other = self.groups[self.groups.index(group) - 1]
+            yield sending(self.ids[0], data, 0, other)
 
 
 @frozen(slots=False)

@@ -8,6 +8,7 @@ table says is compared with that after each request (HEAD).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from attrs import define, evolve, field
 
@@ -131,7 +132,7 @@ def _check_list(group: str, members: tuple[str, ...], items: Mapping[str, Item])
     found = list(_walk(heads[0], items, len(members)))
     if set(found) != {*members} or len(found) != len(members):
         fail("HEAD", f"group {group} leads to {', '.join(found)}; there are {', '.join(members)}")
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         if items[after].get("previous_id") != before:
             fail("HEAD", f"{after} of group {group} does not know that it follows {before}")
     if known is None or known["tail_id"] != found[-1]:

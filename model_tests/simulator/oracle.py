@@ -159,11 +159,11 @@ class Oracle:
             self._expired(time, old)
             return
         self._check_repetition(call, request)
-        if new is not None:
-            check_time(call, new, time + max(high for _, _, high in self._clocks.values()))
         if is_group(old or new):
             self._lists.group_changed(call, old, new)
             return
+        if new is not None:
+            check_time(call, new, time + max(high for _, _, high in self._clocks.values()))
         self._lists.changed(call, old, new)
         upkeep = is_upkeep(call, old, new)
         self._check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
@@ -253,7 +253,7 @@ class Oracle:
             group = new.get("message_group_id")
             fail("NO-LOSS", f"{call} stored {new['data']!r} in group {group}")
         self._check_delay(call, new)
-        check_due(call, old, new, 0)
+        check_due(call, old, new)
         if call.name in self._creations:
             fail("DEDUP", f"{call} made {id}, having made {self._creations[call.name]} before")
         self._creations[call.name] = id
@@ -304,7 +304,7 @@ class Oracle:
         """What the write left is right but for who holds it, which has been judged."""
         claimed = (call.plan.operation in RECEIVERS and is_held(new)) or _is_next(call, old, new)
         if not claimed:
-            check_due(call, old, new, self._clock_difference())
+            check_due(call, old, new)
         exhausted = call.plan.operation in RECEIVERS and not claimed
         check_failures(call, old, new, exhausted=exhausted)
         count, claims = new["receive_count"], self._life(new).claims

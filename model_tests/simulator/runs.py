@@ -8,9 +8,10 @@ from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
 from model_tests.simulator.actors import Actor, Consumer, Operator, Producer, Role
-from model_tests.simulator.asked import is_entry
+from model_tests.simulator.asked import is_entry, is_message, queue_of
 from model_tests.simulator.choices import Chooser
 from model_tests.simulator.index import IndexView, Lag
+from model_tests.simulator.lists import is_group
 from model_tests.simulator.movers import KINDS
 from model_tests.simulator.oracle import Oracle, ViolationError
 from model_tests.simulator.rules import START, Rules
@@ -29,7 +30,10 @@ STEPS = 150
 STEPS_TO_THE_END = 60  # a message
 LONGEST = 10 * SECOND  # of all delays and timeouts that anyone asks for
 LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
-_EDITS = ("bury", "bury", "redrive", "redrive", "redrive", "update", "cancel")
+_EDITS = (
+    *("bury", "bury", "redrive", "redrive", "redrive"),
+    *("update", "reschedule", "cancel", "purge"),
+)
 """Few messages are in the dead-letter queue: what can be done to those is tried more often."""
 _CLOCK_DIFFERENCE = max(OFFSETS) - min(OFFSETS)
 
@@ -141,11 +145,15 @@ def come_to_an_end(simulation: Simulation) -> None:
 
 def is_unfinished(item: Item) -> bool:
     """Tell whether it is a message that somebody has still to deal with."""
-    return not is_entry(item) and item["status"] != "DELETED" and item.get("queue_type") != "DLQ"
+    is_live = not is_entry(item) and not is_group(item) and is_message(item)
+    return is_live and queue_of(item) != "DLQ"
 
 
 def _wait_for(simulation: Simulation, items: list[Item], survivor: Actor) -> None:
     """Let time pass until the next message is due, which a clock far ahead may have put off."""
+    items = [item for item in items if queue_of(item)]
+    if not items:
+        raise ViolationError("PROGRESS", "messages wait, and none of their groups has a head")
     found = {parse_instant(str(item["queue_add_timestamp"])): str(item["id"]) for item in items}
     latest, earliest = max(found), min(found)
     wait = latest - simulation.time

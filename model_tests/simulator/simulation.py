@@ -215,7 +215,7 @@ class Simulation:
 
     def _is_contended(self, actor: Actor) -> bool:
         """Whether a request of others, or one held up, is about what an actor's is about."""
-        request = actor.execution and actor.execution.request
+        request = actor.execution.request if actor.execution else None
         others = [one.execution.request for one in self.actors.values() if one.execution]
         others += [late.piece.request for late in self.late]
         return any(stands_in_the_way(request, one) for one in others if one is not request)

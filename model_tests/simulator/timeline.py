@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamomq.requests import (
+    Cancelled,
+    Committed,
     Failed,
     Get,
     GetMany,
@@ -14,12 +16,14 @@ from dynamomq.requests import (
     Request,
     Sleep,
     Tick,
+    Transact,
     Write,
     WriteBatch,
     Written,
 )
 from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
+from model_tests.simulator.attempts import writes_of
 from model_tests.simulator.calls import Answer, Call
 from model_tests.simulator.rules import START, Moved
 from model_tests.simulator.simulation import Simulation
@@ -32,6 +36,9 @@ _SHOWN = (
     "queue_add_timestamp",
     "receipt",
     "token",
+    "previous_id",
+    "next_id",
+    "tail_id",
 )
 
 
@@ -75,6 +82,8 @@ def _request(request: Request[Any]) -> str:
             return f"{rule.trigger} of {id}"
         case WriteBatch(writes):
             return f"a batch of {', '.join(map(_request, writes))}"
+        case Transact():
+            return f"a transaction of {', '.join(map(_request, writes_of(request)))}"
         case Tick():
             return "the time"
         case Sleep(seconds):
@@ -106,6 +115,11 @@ def _value(value: Any) -> str:
         case Refused(_, repeated, shown):
             more = (" (repeated)" if repeated else "") + ("" if shown else " (not shown)")
             return f"refused{more}"
+        case Committed():
+            return "all written"
+        case Cancelled(reasons, repeated):
+            refused = sum(reason is not None for reason in reasons)
+            return f"nothing written, {refused} refused" + " (repeated)" * repeated
         case Failed(error):
             return f"failed: {type(error).__name__}"
         case None:

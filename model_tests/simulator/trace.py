@@ -1,9 +1,10 @@
 """Trace validation: what happened to each item is a walk through its machine's diagram.
 
-Every change, of a message or of a consumer's entry, is made again from the machine's own tables. In
-the executable machine of the package ``transitions`` the item's state before it must be a source of
-the trigger, and the state after it the destination; one of those transitions' guards must hold; and
-its effects, applied to the item before, must make the item after, to the last attribute.
+Every change, of a message, a group's item or a consumer's entry, is made again from the machine's
+own tables. In the executable machine of the package ``transitions`` the item's state before it must
+be a source of the trigger, and the state after it the destination; one of those transitions' guards
+must hold; and its effects, applied to the item before, must make the item after, to the last
+attribute.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dynamomq.effects import apply_effects
 from dynamomq.expressions import EffectError
 from dynamomq.machine import MESSAGE
 from dynamomq.requests import Write
-from dynamomq.reserved import CONSUMER
+from dynamomq.reserved import CONSUMER, GROUP
 from dynamomq.rules import StateMachine, Transition, executable
 from dynamomq.values import Item
 from model_tests.simulator.asked import is_entry
+from model_tests.simulator.lists import is_group
 from model_tests.simulator.oracle import ViolationError
 
 TRACE = "TRACE"
@@ -26,7 +28,7 @@ TRACE = "TRACE"
 def check_change(write: Write, old: Item | None, new: Item | None) -> None:
     """Raise :class:`ViolationError` unless the machine has the step that a write has made."""
     trigger, arguments = write.rule.trigger, write.arguments
-    machine = CONSUMER if is_entry(old or new) else MESSAGE
+    machine = _machine_of(old or new)
     before = machine.state_of(old, arguments).name
     after = machine.state_of(new, arguments).name
     if after not in _destinations(machine, trigger, before):
@@ -42,6 +44,12 @@ def check_change(write: Write, old: Item | None, new: Item | None) -> None:
     if expected != new:
         names = ", ".join(_differences(expected or {}, new or {}))
         raise ViolationError(TRACE, f"{trigger} of {write.id} left another {names} than it should")
+
+
+def _machine_of(item: Item | None) -> StateMachine:
+    if is_entry(item):
+        return CONSUMER
+    return GROUP if is_group(item) else MESSAGE
 
 
 def _made_by(step: Transition, write: Write, old: Item | None) -> Item | None:

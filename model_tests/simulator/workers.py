@@ -23,7 +23,8 @@ from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import BatchResult, Claimer, Load, Settings
 from dynamomq.queue import Queue
-from dynamomq.requests import Request
+from dynamomq.requests import Get, Request
+from dynamomq.reserved import AGREEMENT_ID
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
@@ -89,7 +90,9 @@ class _Nowhere(Driver):
     """A driver that has time, and no storage: calls are the simulator's business."""
 
     def store(self, request: Request[Any]) -> Any:
-        """Fail: nothing asks for this."""
+        """Know of no agreement; fail where something else is asked for."""
+        if request == Get(AGREEMENT_ID):
+            return None
         raise AssertionError(request)
 
 
@@ -142,8 +145,14 @@ class Desk(Queue[Any]):
         self._foreman.wanted(str(message.receipt), lost=False)
         ask(Plan("release", message=message))
 
-    def delete(self, message: Message[Any]) -> None:
-        """Call delete."""
+    def delete(
+        self,
+        message: Message[Any],
+        *,
+        receive_next: bool = False,
+        visibility_timeout: Any = None,
+    ) -> Any:
+        """Call delete; consumers do not ask for the next message."""
         self._settle("delete", message)
 
     def move_to_dlq(self, message: Message[Any], *, error: Any = None) -> None:

@@ -6,7 +6,7 @@ anything that the machine has a trigger for: there rules decide, one call and on
 ``CORRECTED`` is ``RANDOM`` with clocks that are wrong by hours, and corrected by the dates that the
 storage's answers have, by the very estimator of the DynamoDB driver. In ``WORKERS`` those who
 receive are consumers: the library's own runtime, with all its threads. In ``BATCHES`` producers and
-consumers do several things in one call.
+consumers do several things in one call. In ``GROUPED`` messages are sent into groups.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ from dynamomq.operations import Settings
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fleet, runs
-from model_tests.simulator.actors import Actor, Choice, Consumer, Operator, Producer, Role
+from model_tests.simulator.actors import (
+    ADVANCES,
+    Actor,
+    Choice,
+    Consumer,
+    Operator,
+    Producer,
+    Role,
+)
 from model_tests.simulator.batches import BatchConsumer, BatchProducer
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.choices import Chooser, Weights
@@ -33,6 +41,8 @@ from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
 
 IDS, LAGS = runs.IDS, runs.LAGS
+GROUPS = ("g", "h", "i", "j", "k")
+STEPS_WITH_GROUPS = 220
 
 
 class World(Protocol):
@@ -47,8 +57,7 @@ class World(Protocol):
 NOT_CALLED = {
     "exhaust": "a step of receive",
     "quarantine": "a step of receive, on items that no operation writes",
-    "reschedule": "no operation yet",
-    "purge": "no operation yet",
+    "advance": "a step of delete",
 }
 """Triggers that nobody calls: why not. Those of time and of list upkeep go without saying."""
 
@@ -132,6 +141,43 @@ def batches(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     return _world(chooser, roles, (40, 25, 17, 18), timeline)
 
 
+_WAYS: tuple[tuple[int, str | None], ...] = (
+    (6, "delete"),
+    (5, ADVANCES),
+    (2, "extend"),
+    (3, "retry"),
+    (2, "release"),
+    (2, "move_to_dlq"),
+    (2, None),
+)
+_EDITS = ("bury", "redrive", "redrive", "update", "reschedule", "cancel", "cancel", "purge")
+
+
+def groups(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """A world of message groups, up to five of them, which all producers send into.
+
+    The fewer groups there are, the more often somebody changes the list that others are changing.
+    Storage knows the tokens of transactions that it has carried out, or not.
+    """
+    some = GROUPS[: 1 + chooser.pick((4, 3, 1, 1, 2))]
+    is_honoured = chooser.pick((2, 1)) == 1
+    both = (QueueType.STANDARD, QueueType.DLQ)
+    roles: dict[str, Role] = {
+        "producer-1": Producer(("a", "b", None), groups=some),
+        "producer-2": Producer(("b", "c", None), (0, 3 * SECOND), groups=some),
+        "producer-3": Producer(("d", None), groups=(*some, None)),
+        "producer-4": BatchProducer(("e", "f", None), groups=some, calls=8),
+        "consumer-1": Consumer(ways=_WAYS),
+        "consumer-2": Consumer(ways=_WAYS),
+        "consumer-3": Consumer(ways=_WAYS, sources=both),
+        "consumer-4": BatchConsumer(ways=_WAYS),
+        "operator": Operator(("a", "b", "c", "d", "e", "f"), _EDITS, calls=14),
+    }
+    simulation = _world(chooser, roles, (40, 25, 17, 18), timeline)
+    simulation.tokens.honoured = is_honoured
+    return simulation
+
+
 def _world(
     chooser: Chooser, roles: Mapping[str, Role], lags: Weights, timeline: bool
 ) -> Simulation:
@@ -157,7 +203,7 @@ def corrected(chooser: Chooser, *, timeline: bool = False) -> Simulation:
 
 
 RANDOM, SMALL, USERS, CORRECTED, WORKERS = "random", "small", "users", "corrected", "workers"
-BATCHES = "batches"
+BATCHES, GROUPED = "batches", "groups"
 WORLDS: Mapping[str, World] = {
     RANDOM: runs.world,
     SMALL: small,
@@ -165,9 +211,10 @@ WORLDS: Mapping[str, World] = {
     CORRECTED: corrected,
     WORKERS: fleet.workers,
     BATCHES: batches,
+    GROUPED: groups,
 }
 
 
 def steps_in(world: str) -> int:
     """Return how many steps a run of a world has before peace comes."""
-    return fleet.STEPS if world == WORKERS else runs.STEPS
+    return {WORKERS: fleet.STEPS, GROUPED: STEPS_WITH_GROUPS}.get(world, runs.STEPS)
