@@ -34,6 +34,7 @@ KINDS = (
     "get_many",
     "query",
     "scan",
+    "transact",
     "write",
     "write_batch",
 )
