@@ -385,7 +385,7 @@ _MESSAGE_TRANSITIONS = [
     *steps("receive", "receiver", _D_EXPIRED, _D_PROCESSING, _LASTS, _CLAIMED),
     *steps("exhaust", "receiver", _S_READY, _D_READY, _DUE_NOW & _MAY_EXHAUST, _EXHAUSTED),
     *steps("exhaust", "receiver", _S_EXPIRED, _D_READY, _MAY_EXHAUST, _EXHAUSTED),
-    *steps("advance", "receiver", "WAITING", _S_PROCESSING, _MAY_ADVANCE, _ADVANCED),
+    *steps("advance", "upkeep", "WAITING", _S_PROCESSING, _MAY_ADVANCE, _ADVANCED),
     *steps("quarantine", "receiver", "MALFORMED", _D_READY, _MAY_QUARANTINE, _REPAIRED),
 
     *steps("expire", "time", _S_PROCESSING, _S_EXPIRED),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dynamomq.expressions import all_of
 from dynamomq.machine import MESSAGE
-from dynamomq.reserved import GROUP
+from dynamomq.reserved import RESERVED
 from dynamomq.rules import Rule, StateMachine, Transition, executable
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value
@@ -21,8 +21,8 @@ from tests.support.items import MESSAGE_ITEMS, arguments, items
 STATES = {name: {s.name: s for s in machine.states} for name, machine in MACHINES.items()}
 WRITES = [one for one in MESSAGE.transitions if one.trigger not in TIME_CASES]
 TRIGGERS = [trigger for trigger in MESSAGE.triggers if trigger not in TIME_CASES]
-GROUP_WRITES = list(GROUP.transitions)
-UPKEEP = ("link", "unlink", "promote")
+RESERVED_WRITES = [(machine, one) for machine in RESERVED for one in machine.transitions]
+UPKEEP = ("link", "unlink", "promote", "advance")
 
 
 def name_of(transition: Transition) -> str:
@@ -123,12 +123,16 @@ def test_transitions_are_sound(transition: Transition) -> None:
     assert min(outcomes[True], outcomes[False]) > 0
 
 
-@pytest.mark.parametrize("transition", GROUP_WRITES, ids=name_of)
-def test_group_transitions_are_sound(transition: Transition) -> None:
-    """MACHINE-3 for the item that knows a group's tail."""
+@pytest.mark.parametrize(
+    ("machine", "transition"),
+    RESERVED_WRITES,
+    ids=[f"{machine.name}-{name_of(one)}" for machine, one in RESERVED_WRITES],
+)
+def test_other_items_transitions_are_sound(machine: StateMachine, transition: Transition) -> None:
+    """MACHINE-3 for the items whose ids are reserved."""
     exercised = Exercised(Counter())
-    for attempt in attempts(GROUP, transition.trigger):
-        exercised.note(GROUP, transition, attempt)
+    for attempt in attempts(machine, transition.trigger):
+        exercised.note(machine, transition, attempt)
     assert min(exercised.outcomes[True], exercised.outcomes[False]) > 0
 
 
@@ -213,10 +217,10 @@ def test_a_write_is_refused_by_its_own_result(transition: Transition, data: st.D
 
 
 LEGAL = {
-    state: sorted({o.trigger for o in WRITES if o.source == state} - {*UPKEEP, "purge"})
+    state: sorted({o.trigger for o in WRITES if o.source == state}.difference(UPKEEP))
     for state in STATES["message"]
 }
-"""What a message's life is made of: all but upkeep, and removal without a trace (WRITE-5)."""
+"""What a message's life is made of: all but upkeep."""
 
 
 @frozen
@@ -269,7 +273,7 @@ def walk(steps: list[Step]) -> Counter[str]:
 def test_a_late_repetition_is_refused(steps: list[Step]) -> None:
     """REPEATABLE: a request that executes again after any others is refused, whatever the clocks.
 
-    Removal without a trace (purge, or TTL long after the window) is outside of this: see WRITE-5.
+    Removal without a trace (TTL, long after the window) is outside of this: see WRITE-5.
     """
     walk(steps)
 

@@ -373,6 +373,8 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
     ),
     "agree": (
         Case("for the first time", "written"),
+        Case("one shard, any number of deliveries", "written",
+             arguments={"shards": 1, "max_receives": 0}),
         Case("somebody was faster", "refused", item=EXAMPLES["agreement"]["AGREED"] or {}),
     ),
     "revise": (

@@ -37,6 +37,8 @@ DOCUMENTS: Final[dict[str, tuple[str, ...]]] = {
         "group-transitions",
         "consumer-states",
         "consumer-transitions",
+        "agreement-states",
+        "agreement-transitions",
         "arguments",
     ),
 }

@@ -26,7 +26,7 @@ from dynamomq.expressions import (
     conjuncts,
 )
 from dynamomq.machine import MESSAGE
-from dynamomq.reserved import CONSUMER, GROUP
+from dynamomq.reserved import AGREEMENT, CONSUMER, GROUP
 from dynamomq.rules import StateMachine, Transition
 from spec.diagram import group_diagram, life_diagram, operators_diagram
 
@@ -55,6 +55,8 @@ def sections() -> dict[str, str]:
         "group-transitions": _transitions(GROUP),
         "consumer-states": _states(CONSUMER),
         "consumer-transitions": _transitions(CONSUMER),
+        "agreement-states": _states(AGREEMENT),
+        "agreement-transitions": _transitions(AGREEMENT),
         "arguments": _arguments(),
     }
 
@@ -85,7 +87,7 @@ def _summary(machine: StateMachine) -> str:
     """One row for each trigger and destination: who, and from where."""
     rows: dict[tuple[str, str, str], list[str]] = {}
     for one in machine.transitions:
-        if one.by != "upkeep" and one.trigger != "purge":
+        if one.by != "upkeep":
             rows.setdefault((one.trigger, one.by, one.destination), []).append(one.source)
     return _table(
         ("trigger", "by", "from", "to"),

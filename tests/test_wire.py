@@ -36,7 +36,7 @@ from dynamomq.expressions import (
     Same,
 )
 from dynamomq.machine import MESSAGE
-from dynamomq.reserved import CONSUMER, GROUP
+from dynamomq.reserved import GROUP, RESERVED
 from dynamomq.rules import Kind, Specialised, StateMachine
 from dynamomq.values import Value
 from spec.examples import reads
@@ -49,34 +49,37 @@ LINKS = "group next_id previous_id"
 # (trigger, queue, the arguments that are given): each trigger, with all that it may be given and
 # with as little as possible, and what decides between alternatives.
 MESSAGE_CASES = [
-    ("send", None, f"{TIME} id due token data"),
-    ("send", None, f"{TIME} id due token data headers codec encoding group"),
+    ("send", None, f"{TIME} id due token data partition"),
+    ("send", None, f"{TIME} id due token data headers codec encoding group partition"),
     ("send", None, f"{TIME} id due token data group previous_id"),
+    ("send", None, f"{TIME} id due token data group previous_id next_id"),
     ("receive", "STANDARD", f"{TIME} due token max_receives"),
     ("receive", "DLQ", f"{TIME} due token"),
-    ("exhaust", None, f"{TIME} token max_receives failure"),
-    ("exhaust", None, f"{TIME} token max_receives failure {LINKS}"),
-    ("quarantine", None, f"{TIME} token errors version creation_timestamp"),
+    ("exhaust", None, f"{TIME} token max_receives failure partition"),
+    ("exhaust", None, f"{TIME} token max_receives failure partition {LINKS}"),
+    ("quarantine", None, f"{TIME} token errors version creation_timestamp partition"),
     ("extend", None, f"{TIME} token receipt due"),
     ("retry", None, f"{TIME} token receipt due"),
-    ("retry", None, f"{TIME} token receipt due errors"),
+    ("retry", None, f"{TIME} token receipt due errors next_id"),
     ("release", None, f"{TIME} token receipt due"),
     ("delete", None, f"{TIME} token receipt expires_at"),
     ("delete", None, f"{TIME} token receipt expires_at group next_id"),
-    ("move_to_dlq", None, f"{TIME} token receipt"),
-    ("move_to_dlq", None, f"{TIME} token receipt errors group next_id"),
-    ("bury", None, f"{TIME} token seen_token errors"),
-    ("bury", None, f"{TIME} token seen_version {LINKS}"),
-    ("redrive", None, f"{TIME} token seen_token"),
+    ("move_to_dlq", None, f"{TIME} token receipt partition"),
+    ("move_to_dlq", None, f"{TIME} token receipt errors partition group next_id"),
+    ("bury", None, f"{TIME} token seen_token errors partition"),
+    ("bury", None, f"{TIME} token seen_version partition {LINKS}"),
+    ("redrive", None, f"{TIME} token seen_token partition"),
     ("redrive", None, f"{TIME} token seen_token group previous_id"),
     ("update", None, f"{TIME} token seen_token data headers"),
     ("update", None, f"{TIME} token seen_version data"),
     ("reschedule", None, f"{TIME} token seen_token due"),
     ("cancel", None, f"{TIME} token seen_token expires_at"),
     ("cancel", None, f"{TIME} token seen_version expires_at {LINKS}"),
-    ("purge", None, TIME),
-    ("purge", None, f"{TIME} {LINKS}"),
-    ("promote", None, TIME),
+    ("purge", None, f"{TIME} token seen_token expires_at"),
+    ("purge", None, f"{TIME} token seen_version expires_at {LINKS}"),
+    ("promote", None, f"{TIME} partition"),
+    ("promote", None, f"{TIME} partition next_id"),
+    ("advance", None, f"{TIME} token due max_receives seen_version partition"),
     ("link", None, f"{TIME} next_id"),
     ("link", None, f"{TIME} previous_id"),
     ("unlink", None, TIME),
@@ -98,7 +101,7 @@ def unlisted(machine: StateMachine) -> Iterator[tuple[StateMachine, str, None, s
             yield machine, trigger, None, " ".join(sorted(reads(machine.rule(trigger))))
 
 
-CASES = [*LISTED, *unlisted(MESSAGE), *unlisted(GROUP), *unlisted(CONSUMER)]
+CASES = [*LISTED, *unlisted(MESSAGE), *(case for one in RESERVED for case in unlisted(one))]
 """So every write of all machines has a golden text, new ones too."""
 
 
