@@ -40,7 +40,7 @@ def repeated_send() -> Simulation:
 
 def operator() -> Simulation:
     """A holder, and an operator who edits."""
-    roles: dict[str, Role] = {"one": Worker(2, WAYS), "operator": Editor("a")}
+    roles: dict[str, Role] = {"one": Worker(2, WAYS), "operator": Editor(("a",))}
     return world(roles, ONE_LEAP, sent=("a",), lag=Lag.NONE)
 
 

@@ -201,7 +201,7 @@ class Actor:
             self.held = tuple(outcome.result if one is message else one for one in self.held)
         elif message is not None:
             self._finish(message)
-            if isinstance(outcome.result, Message):  # the next one of its group
+            if dict(plan.options).get("receive_next") and outcome.result is not None:
                 self.held = (*self.held, outcome.result)
 
     def crash(self) -> None:

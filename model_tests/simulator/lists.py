@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from model_tests.simulator.asked import Caller, Item, fail, is_message, queue_of
 
@@ -52,8 +52,8 @@ class Lists:
     _touched: set[str] = field(factory=set)
 
     def copy(self) -> Lists:
-        """Lists that know the same, and go their own way."""
-        return evolve(self, members=dict(self._members))
+        """Lists that know the same, and go their own way; between two requests."""
+        return Lists(dict(self._members))
 
     def digest(self) -> frozenset[object]:
         """All that later judgements depend on; between two requests."""

@@ -206,9 +206,10 @@ class Oracle:
             self._extended(call, result.item)
         elif plan.operation == "delete":
             self._check_deleted(time, call)
-            for message in [] if result is None else [result]:  # the next one of its group
-                self._delivered(call, message.item)
-            self._check_all_delivered(call)
+            if dict(plan.options).get("receive_next"):
+                for message in [] if result is None else [result]:
+                    self._delivered(call, message.item)
+                self._check_all_delivered(call)
         elif plan.operation in HOLDERS:
             self._check_given_up(call)
         elif call.name not in self._effective:

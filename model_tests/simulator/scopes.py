@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import evolve, frozen
 
+from dynamomq.message import Message
 from dynamomq.operations import Settings
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
-from model_tests.simulator.actors import Actor, Choice, Role
+from model_tests.simulator.actors import ADVANCES, Actor, Choice, Role, sending
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.oracle import Oracle
@@ -23,6 +25,7 @@ TIMEOUT = 10 * SECOND
 WINDOW = 300 * SECOND
 LEAP = 11 * SECOND  # past a deadline
 AHEAD = 2 * SECOND  # one clock's error
+GROUP = "g"
 
 
 @frozen
@@ -32,10 +35,12 @@ class Sender:
     Attributes:
         ids: which.
         calls: how often it tries at most.
+        group: into which group, if any.
     """
 
     ids: tuple[str, ...]
     calls: int
+    group: str | None = None
 
     def choices(self, actor: Actor) -> Sequence[Choice]:
         """Send the next one."""
@@ -43,7 +48,7 @@ class Sender:
             return ()
         data = f"{actor.name}.{actor.calls}"
         id = self.ids[min(actor.calls, len(self.ids) - 1)]
-        return [(1, Plan("send", id, options=(("data", data), ("delay", 0))))]
+        return [(1, sending(id, data, group=self.group))]
 
 
 @frozen
@@ -65,26 +70,33 @@ class Worker:
         if actor.calls >= self.calls:
             return ()
         for message in actor.held:
-            return [
-                (1, Plan(way, message=message, options=_OPTIONS.get(way, ()))) for way in self.ways
-            ]
+            return [(1, _finishing(message, way)) for way in self.ways]
         return [(1, Plan("receive", options=(("max_messages", self.batch),)))]
 
 
-_OPTIONS = {"retry": (("delay", 0),), "extend": (("timeout", TIMEOUT),)}
+_OPTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "retry": (("delay", 0),),
+    "extend": (("timeout", TIMEOUT),),
+    ADVANCES: (("receive_next", True),),
+}
+
+
+def _finishing(message: Message[Any], way: str) -> Plan:
+    operation = "delete" if way == ADVANCES else way
+    return Plan(operation, message=message, options=_OPTIONS.get(way, ()))
 
 
 @frozen
 class Editor:
-    """An operator who edits a message once, in any way.
+    """An operator who edits messages, in any way.
 
     Attributes:
-        id: which.
+        ids: which.
         calls: how often at most.
         triggers: how.
     """
 
-    id: str
+    ids: tuple[str, ...]
     calls: int = 1
     triggers: tuple[str, ...] = ("bury", "cancel", "update")
 
@@ -93,7 +105,8 @@ class Editor:
         if actor.calls >= self.calls:
             return ()
         return [
-            (1, Plan(one, self.id, options=(("data", "edited"),) if one == "update" else ()))
+            (1, Plan(one, id, options=(("data", "edited"),) if one == "update" else ()))
+            for id in self.ids
             for one in self.triggers
         ]
 
@@ -103,17 +116,22 @@ def world(
     rules: Rules,
     *,
     sent: tuple[str, ...] = (),
+    group: str | None = None,
+    buried: tuple[str, ...] = (),
     lag: Lag = Lag.LATE,
     max_receives: int | None = None,
     offsets: dict[str, int] | None = None,
 ) -> Simulation:
-    """A world in which some messages have been sent already."""
+    """A world in which some messages have been sent already, and one of them may be buried."""
     simulation = Simulation(
         Settings("simulated", codec_for(None), TIMEOUT, max_receives, WINDOW),
         Rules(step=0, faults=0, search=True),
         IndexView(lambda: Lag.NONE),
         Oracle(max_receives, WINDOW, TIMEOUT),
-        {"before": Actor("before", Sender(sent, len(sent)))},
+        {
+            "sender": Actor("sender", Sender(sent, len(sent), group)),
+            "burier": Actor("burier", Editor(buried, len(buried), ("bury",))),
+        },
         BaseTable(remember=True),
     )
     while not simulation.is_over:
@@ -157,7 +175,7 @@ def _expiry() -> Simulation:
 def _operator() -> Simulation:
     roles: dict[str, Role] = {
         "holder": Worker(2, ways=("delete", "retry", "extend", "release", "move_to_dlq")),
-        "operator": Editor("a"),
+        "operator": Editor(("a",)),
     }
     rules = Rules(faults=1, kinds=REPEATED, leaps=(LEAP,), leaps_left=1)
     return world(roles, rules, sent=("a",), lag=Lag.NONE)
@@ -191,6 +209,45 @@ def _clock_set_back() -> Simulation:
     return world(roles, rules, sent=("a",), lag=Lag.NONE)
 
 
+def _producers_of_a_group() -> Simulation:
+    roles: dict[str, Role] = {"one": Sender(("a",), 2, GROUP), "two": Sender(("b",), 1, GROUP)}
+    return world(roles, Rules(faults=1))
+
+
+def _sender_and_deleter() -> Simulation:
+    roles: dict[str, Role] = {
+        "producer": Sender(("b",), 1, GROUP),
+        "consumer": Worker(3, ("delete", ADVANCES)),
+    }
+    rules = Rules(faults=1, leaps=(LEAP,), leaps_left=1)
+    return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE)
+
+
+def _consumers_of_a_group() -> Simulation:
+    roles: dict[str, Role] = {"one": Worker(3, ("delete", ADVANCES)), "two": Worker(2)}
+    rules = Rules(faults=0, leaps=(LEAP,), leaps_left=1)
+    return world(roles, rules, sent=("a", "b"), group=GROUP, offsets={"two": AHEAD})
+
+
+def _redriver_and_sender() -> Simulation:
+    roles: dict[str, Role] = {
+        "producer": Sender(("b",), 1, GROUP),
+        "operator": Editor(("a",), triggers=("redrive",)),
+        "consumer": Worker(2),
+    }
+    rules = Rules(faults=1, kinds=REPEATED)
+    return world(roles, rules, sent=("a",), group=GROUP, buried=("a",), lag=Lag.NONE)
+
+
+def _middle_and_head() -> Simulation:
+    roles: dict[str, Role] = {
+        "holder": Worker(2, ("delete", "move_to_dlq")),
+        "operator": Editor(("b", "c"), triggers=("cancel", "bury")),
+    }
+    rules = Rules(faults=1)
+    return world(roles, rules, sent=("a", "b", "c"), group=GROUP, lag=Lag.NONE)
+
+
 SCOPES = (
     Scope("a", "2 consumers, 1 message, any one fault anywhere", _faults),
     Scope("b", "2 consumers, 2 messages, no faults", _two_messages),
@@ -202,4 +259,9 @@ SCOPES = (
     Scope("h", "2 consumers, 1 message, the index shows the old beside the new", _seen_twice),
     Scope("i", "producer, 2 consumers, 1 message that the index loses for a while", _out_of_sight),
     Scope("j", "2 consumers, 1 message, one clock set back, one repetition", _clock_set_back),
+    Scope("k", "2 producers, 1 group, 2 messages, any one fault", _producers_of_a_group),
+    Scope("l", "producer, consumer at the tail of 1 group, any one fault", _sender_and_deleter),
+    Scope("m", "2 consumers, 1 group of 2 messages, a deadline passes", _consumers_of_a_group),
+    Scope("n", "producer, redriver, consumer, 1 group, one repetition", _redriver_and_sender),
+    Scope("o", "holder of the head, operator, 1 group of 3, any one fault", _middle_and_head),
 )

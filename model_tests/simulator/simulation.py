@@ -454,6 +454,7 @@ class Simulation:
     def _tell(self, name: str, write: Write, call: Call, old: Item | None) -> None:
         """Have a write judged."""
         new = self.items.get(write.id)
+        self.counts[f"step: {write.rule.trigger}"] += 1
         self._changes.append((old, new))
         self._own_oracle().changed(self.time, call, name, old, new)
         check_change(write, old, new)
