@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from attrs import evolve
+
 from dynamomq.attributes import NEXT_ID, QUEUE_TYPE, VERSION
 from dynamomq.errors import ClockError, PayloadError
 from dynamomq.machine import MESSAGE
@@ -118,11 +120,14 @@ def _claim_of_next(
 
 
 def _claimed_before(settings: Settings, head: Item, token: str) -> Operation[Message[Any] | None]:
-    """Return the next message if an attempt whose reply was lost has claimed it."""
+    """Return the next message if an attempt whose reply was lost has claimed it.
+
+    Its deadline may have passed since; that does not end the holder's rights by itself.
+    """
     if NEXT_ID.name not in head:
         return None
     item = yield from persistently(Get(str(head[NEXT_ID.name])))
     moment = yield from ask(Tick())
     found = message_of(settings, item, moment.now)
     (state,) = _ADVANCE.destinations
-    return found if found.receipt == token and found.state == state else None
+    return evolve(found, state=state) if found.receipt == token else None

@@ -228,7 +228,10 @@ def edit(settings: Settings, rule: Rule, id: str, extra: _Extra) -> Operation[Me
             return onlooker_view(seen)
         now = seen.not_before(moment.now, most_ahead=_MOST_AHEAD)
         first = Write(id, rule, _arguments(settings, seen, token, now, extra))
-        request, upkeep = yield from _planned(settings, first, seen, now)
+        planned = yield from _planned(settings, first, seen, now)
+        if planned is None:
+            continue
+        request, upkeep = planned
         if not request.specialised.applies_to(item, request.arguments):
             raise illegal(rule.trigger, seen, seen.state)
         reply = yield from together(request, upkeep)
@@ -251,8 +254,11 @@ def edit(settings: Settings, rule: Rule, id: str, extra: _Extra) -> Operation[Me
 
 def _planned(
     settings: Settings, request: Write, seen: Message[Any], now: int
-) -> Operation[tuple[Write, Sequence[Write]]]:
-    """Return the write with its place in a group's list, and the upkeep of that list."""
+) -> Operation[tuple[Write, Sequence[Write]] | None]:
+    """Return the write with its place in a group's list, and the upkeep of that list.
+
+    ``None`` where the message has joined the list since it was read.
+    """
     destinations = request.rule.destinations
     if not destinations & _LISTED:  # it leaves the list, if it is in one
         upkeep = leaving(settings, now, seen.item) if seen.state in _LISTED else []
@@ -263,6 +269,8 @@ def _planned(
         place: dict[str, Value] = {"partition": settings.partition(QueueType.STANDARD, seen.id)}
         return evolve(request, arguments={**request.arguments, **place}), ()
     tail = yield from tail_of(seen.group)
+    if tail == seen.id:
+        return None
     plan = joining(settings, now, seen.group, tail, [seen.id])
     return evolve(request, arguments={**request.arguments, **plan.places[0]}), plan.upkeep
 
