@@ -256,7 +256,8 @@ class Claim:
             again = planned_by(request, item)
             if not is_listed(item) or not again.specialised.applies_to(item, again.arguments):
                 return reply
-            yield from pause(attempt)
+            if attempt > 1:  # the first refusal only says that it is in a group
+                yield from pause(attempt)
         raise busy_group(str(item[GROUP_ID.name]))
 
     def _checked(self, item: Item) -> Operation[Message[Any] | None]:
