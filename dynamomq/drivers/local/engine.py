@@ -33,6 +33,8 @@ from dynamomq.drivers.local.limits import (
     check_together,
     rejected,
 )
+from dynamomq.drivers.local.owned import OwnTables
+from dynamomq.drivers.local.places import is_own
 from dynamomq.drivers.local.store import MEMORY, Durability, Store
 from dynamomq.drivers.local.transacting import transact
 from dynamomq.drivers.local.writer import Transaction, Writer
@@ -75,7 +77,7 @@ _MAX_ENTRIES = 1_000
 _MAX_SCANNED = 1024 * 1024
 
 
-class LocalEngine:
+class LocalEngine(OwnTables):
     """A durable queue engine in one SQLite file; safe for many threads and processes.
 
     Attributes:
@@ -313,6 +315,10 @@ class LocalDriver(Driver):
         check_name("a table", self.table.name)
         check_name("an index", self.table.index)
         with self._file.writing() as connection:
+            if is_own(connection, self.table.name):
+                raise TableMismatchError(
+                    self.table.name, ("it was created as a table of your own, without an index",)
+                )
             records.create_table(connection, self.table.name, self.table.index)
 
     def _enable_expiry(self, _: EnableExpiry) -> None:

@@ -70,6 +70,22 @@ MIGRATIONS: list[tuple[str, ...]] = [
             json_extract(item, '$.data') AS data
             FROM item JOIN queue_table ON queue_table.number = table_number""",
     ),
+    (
+        # Tables of users' own, for their part of a transaction. `key` says which attributes make
+        # an item's key, and in a row which values they have.
+        """CREATE TABLE own_table (
+            number INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            key TEXT NOT NULL
+        )""",
+        """CREATE TABLE own_item (
+            number INTEGER PRIMARY KEY,
+            table_number INTEGER NOT NULL REFERENCES own_table (number),
+            key TEXT NOT NULL,
+            item TEXT NOT NULL,
+            UNIQUE (table_number, key)
+        )""",
+    ),
 ]
 """The statements that lead from each schema version to the next; version 0 is an empty file."""
 

@@ -6,29 +6,32 @@ again, as DynamoDB does after ten minutes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
 from dynamomq.attributes import ID
-from dynamomq.drivers.actions import check_actions, inadmissible, own_writes
+from dynamomq.drivers.actions import check_actions, inadmissible
+from dynamomq.drivers.local.foreign import OwnAction, read_action
 from dynamomq.drivers.local.limits import check_key, rejected
+from dynamomq.drivers.local.places import key_text
 from dynamomq.drivers.local.writer import Transaction, checked
 from dynamomq.errors import RequestRejectedError
 from dynamomq.requests import (
-    Action,
     Cancelled,
     Committed,
     Elsewhere,
     Foreign,
     Refused,
     Transact,
+    Write,
 )
 from dynamomq.values import item_size
 
-__all__ = ["Plan", "transact"]
+__all__ = ["Plan", "Try", "transact"]
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
@@ -46,6 +49,10 @@ class Plan:
     carry_out: Callable[[], object]
 
 
+Try: TypeAlias = Callable[[], Refused | Plan]
+"""Finds out whether an action's condition holds."""
+
+
 def transact(transaction: Transaction, request: Transact) -> Committed | Cancelled:
     """Carry out all actions, or none.
 
@@ -60,8 +67,8 @@ def transact(transaction: Transaction, request: Transact) -> Committed | Cancell
     if forbidden := inadmissible(actions, transaction.table):
         refused = {place: Refused(transaction.item(*key)) for place, key in forbidden.items()}
         return Cancelled(tuple(refused.get(place) for place in range(len(actions))))
-    _check_writes(request, transaction.table)
-    decisions = [_decision(transaction, action) for action in actions]
+    tries = _tries(transaction, request)
+    decisions = [_decision(one) for one in tries]
     refusals = tuple(one if isinstance(one, Refused) else None for one in decisions)
     if any(refusals):
         return Cancelled(refusals)
@@ -75,36 +82,54 @@ def transact(transaction: Transaction, request: Transact) -> Committed | Cancell
     return Committed()
 
 
-def _check_writes(request: Transact, table: str) -> None:
-    """Refuse what is invalid on any item: no condition is tried then."""
-    for _, _, write in own_writes(request.actions, table):
-        check_key(ID.name, write.id)
-        checked(write, write.specialised)
-
-
-def _decision(transaction: Transaction, action: Action) -> Refused | Plan | RequestRejectedError:
-    """Try an action; an error counts only if no condition cancels the transaction anyway."""
-    try:
+def _tries(transaction: Transaction, request: Transact) -> list[Try]:
+    """Refuse what is invalid on any item, for no condition is tried then; return how to try all."""
+    tries: list[Try] = []
+    items: Counter[tuple[str, str]] = Counter()
+    for action in request.actions:
         if isinstance(action, Foreign):
-            return _foreign(transaction, action)
+            own = read_action(transaction, action)
+            items[own.table, own.key] += 1
+            tries.append(partial(_try_own, transaction, own))
+            continue
         table = transaction.table
         if isinstance(action, Elsewhere):
             table, action = action.table, action.write
-        ready = transaction.examine(table, action, action.specialised)
-    except RequestRejectedError as error:
-        return error
+        check_key(ID.name, action.id)
+        checked(action, action.specialised)
+        items[table, key_text({ID.name: "S"}, {ID.name: action.id})] += 1
+        tries.append(partial(_try_write, transaction, table, action))
+    for (table, key), number in items.items():
+        if number > 1:
+            raise rejected(
+                f"{number} actions of one transaction are on the item {key} of table {table!r}; it "
+                "may be one."
+            )
+    return tries
+
+
+def _try_write(transaction: Transaction, table: str, write: Write) -> Refused | Plan:
+    ready = transaction.examine(table, write, write.specialised)
     if isinstance(ready, Refused):
         return ready
     size = 0 if ready.after is None else item_size(ready.after.item)
     return Plan(size, partial(transaction.carry_out, ready))
 
 
-def _foreign(transaction: Transaction, action: Foreign) -> Refused | Plan:  # noqa: ARG001 - to come
-    """Try an action that is the user's own."""
-    raise rejected(
-        "The embedded engine has no tables but those of queues, so it can't carry out a user's own "
-        "action."
-    )
+def _try_own(transaction: Transaction, action: OwnAction) -> Refused | Plan:
+    decided = action.decide(transaction)
+    if isinstance(decided, Refused):
+        return decided
+    new, carry_out = decided
+    return Plan(0 if new is None else item_size(new), carry_out)
+
+
+def _decision(attempt: Try) -> Refused | Plan | RequestRejectedError:
+    """Try an action; an error counts only if no condition cancels the transaction anyway."""
+    try:
+        return attempt()
+    except RequestRejectedError as error:
+        return error
 
 
 def _check_size(size: int) -> None:

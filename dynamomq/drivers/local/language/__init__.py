@@ -9,6 +9,6 @@ holds the two together.
 
 from dynamomq.drivers.local.language.conditions import parse_condition
 from dynamomq.drivers.local.language.placeholders import ExpressionError, Placeholders
-from dynamomq.drivers.local.language.updates import parse_update
+from dynamomq.drivers.local.language.updates import Update, parse_update
 
-__all__ = ["ExpressionError", "Placeholders", "parse_condition", "parse_update"]
+__all__ = ["ExpressionError", "Placeholders", "Update", "parse_condition", "parse_update"]

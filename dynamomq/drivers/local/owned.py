@@ -1,0 +1,105 @@
+"""Tables of users' own in the embedded engine's file: for rows that a transaction writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+from dynamomq.drivers.local.limits import check_name
+from dynamomq.drivers.local.places import Key, create_own_table, place_of
+from dynamomq.drivers.local.store import Store
+from dynamomq.drivers.local.writer import Transaction, Writer
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.values import Item, Value
+
+__all__ = ["KeyDefinition", "OwnTables"]
+
+KeyDefinition: TypeAlias = "Sequence[str] | Mapping[str, Literal['S', 'N', 'B']]"
+"""The attributes of a table's key: one, or two; texts, unless their types are given."""
+
+_LETTERS: Final = ("S", "N", "B")
+_MOST: Final = 2
+
+
+class OwnTables:
+    """The part of ``LocalEngine`` for tables that hold no queue.
+
+    They are there so that a transaction can write a user's rows together with messages, as it does
+    on DynamoDB. Rows are written by ``Queue.transaction()``; here they are read, and put for tests.
+    """
+
+    _store: Store
+    _writer: Writer
+
+    def create_table(self, name: str, key: KeyDefinition = ("id",)) -> None:
+        """Create a table of your own; nothing happens where there is one with this key.
+
+        Args:
+            name: the table's name.
+            key: the attributes of its key, one or two: ``("account", "entry")``. They are text
+                unless types are given: ``{"account": "S", "entry": "N"}``.
+
+        Raises:
+            InvalidArgumentError: it can't be a key, or the table exists with another key or holds
+                a queue.
+            RequestRejectedError: DynamoDB would not take the name.
+        """
+        wanted = _checked_key(key)
+        check_name("a table", name)
+        with self._store.writing() as connection:
+            found = create_own_table(connection, name, wanted)
+        if found is None:
+            raise InvalidArgumentError(
+                "name", name, "there is a queue in this table", remedy="Choose another name."
+            )
+        if list(found.items()) != list(wanted.items()):
+            raise InvalidArgumentError(
+                "key",
+                key,
+                f"the table {name!r} exists, and its key is {dict(found)}",
+                remedy="Use that, or another name.",
+            )
+
+    def get_item(self, table: str, key: Mapping[str, Value]) -> Item | None:
+        """Read a row of a table; ``None``: there is none.
+
+        Args:
+            table: a table of your own, or a queue's.
+            key: the key attributes, such as ``{"id": "17"}``.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+            RequestRejectedError: it is not the table's key.
+        """
+        with self._store.reading() as connection:
+            return place_of(Transaction(connection, table), table, key).item
+
+    def put_item(self, table: str, item: Item) -> None:
+        """Store a row, whatever was there before; no part of any transaction.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+            RequestRejectedError: DynamoDB would not store it.
+        """
+        self._writer.run(
+            table, lambda transaction: place_of(transaction, table, item).prepared(item)()
+        )
+
+
+def _checked_key(key: KeyDefinition) -> Key:
+    typed = dict(key) if isinstance(key, Mapping) else dict.fromkeys(key, "S")
+    if (
+        isinstance(key, str)
+        or len(typed) != len(key)
+        or not 1 <= len(typed) <= _MOST
+        or not all(typed)
+        or not set(typed.values()) <= set(_LETTERS)
+    ):
+        raise InvalidArgumentError(
+            "key",
+            key,
+            "it is no key",
+            remedy="Pass one or two names, as in ('account', 'entry'), or names with types S, N "
+            "or B, as in {'account': 'S', 'entry': 'N'}.",
+        )
+    return typed
