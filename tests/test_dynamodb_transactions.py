@@ -205,6 +205,15 @@ def test_a_cancellation_without_reasons() -> None:
         driver.execute(ALL)
 
 
+def test_a_reason_without_a_place() -> None:
+    """DynamoDB Local may give one reason for all actions: then no action is named."""
+    message = "Cannot update attribute id. This attribute is part of the key"
+    driver, _ = opened(cancellation({"Code": "ValidationError", "Message": message}))
+    with pytest.raises(RequestRejectedError, match=message) as caught:
+        driver.execute(ALL)
+    assert "refused TransactWriteItems on table 'orders'" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [

@@ -106,7 +106,7 @@ def translated(
     """
     if isinstance(error, sdk.ClientError):
         reasons = error.response.get("CancellationReasons", ())
-        if reasons and (causes := list(_causes(reasons, parts, attempt))):
+        if causes := list(_causes(reasons, parts, attempt)):
             return next((one for one in causes if not one.retryable), causes[0])
         details = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -159,15 +159,23 @@ def _causes(
     reasons: Sequence[Mapping[str, str]], parts: Sequence[Mapping[str, Any]], whole: Attempt
 ) -> Iterator[DynamoMQError]:
     """Yield an error for each action that made DynamoDB cancel a transaction."""
-    for place, (reason, part) in enumerate(zip(reasons, parts, strict=True), start=1):
+    for place, reason in enumerate(reasons):
         code = reason.get("Code", _NO_CAUSE)
-        if code == _NO_CAUSE:
-            continue
-        for verb, parameters in part.items():  # there is one
-            action = f"action {place} of {len(parts)} in {whole.operation} ({verb})"
-            table = evolve(whole.table, name=parameters["TableName"])
-            attempt = evolve(whole, operation=action, table=table)
+        if code != _NO_CAUSE:
+            # DynamoDB Local may give one reason for all: then it is not known whose it is.
+            placed = len(reasons) == len(parts)
+            attempt = _part_of(whole, parts, place) if placed else whole
             yield from_code(code, reason.get("Message", ""), attempt)
+
+
+def _part_of(whole: Attempt, parts: Sequence[Mapping[str, Any]], place: int) -> Attempt:
+    """Describe one action of a transaction: its place, its verb and its table."""
+    ((verb, parameters),) = parts[place].items()
+    return evolve(
+        whole,
+        operation=f"action {place + 1} of {len(parts)} in {whole.operation} ({verb})",
+        table=evolve(whole.table, name=parameters["TableName"]),
+    )
 
 
 def _throttled(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
