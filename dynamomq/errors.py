@@ -19,6 +19,7 @@ __all__ = [
     "ConflictError",
     "ContentionError",
     "CredentialsError",
+    "DamagedGroupError",
     "DuplicateMessageError",
     "DynamoMQError",
     "IllegalTransitionError",
@@ -376,6 +377,13 @@ class RequestRejectedError(ServiceError):
         """Keep the service's code."""
         super().__init__(message, remedy=remedy)
         self.code = code
+
+
+class DamagedGroupError(RequestRejectedError):
+    """A message can't leave its group, because items beside it in the group's list are not there.
+
+    Somebody has removed or changed them by hand: no operation of a queue leaves a list like that.
+    """
 
 
 class MalformedItemError(RequestRejectedError):

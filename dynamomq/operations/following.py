@@ -72,7 +72,7 @@ def delete_and_receive(
         request = write_of(settings, DELETE, message, entombed(settings), now, moment.tokens[0])
         request = planned_by(request, item)
         upkeep = leaving(settings, now, item) if claim is None else [claim[0]]
-        reply = yield from together(request, upkeep)
+        reply = yield from together(request, upkeep, leaving=item)
         if isinstance(reply, Written):
             return None if claim is None else claim[1]
         found = to_plan_from(request, message, reply)

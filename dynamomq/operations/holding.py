@@ -55,8 +55,10 @@ __all__ = [
     "extend",
     "extended",
     "given_back",
+    "leaves_list",
     "move_to_dlq",
     "planned_by",
+    "refusal",
     "release",
     "retry",
     "to_plan_from",
@@ -187,7 +189,7 @@ def _finish(
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
     check_held(settings, message)
-    if is_listed(message.item) and _LEAVING & {rule.trigger for rule in rules.values()}:
+    if is_listed(message.item) and leaves_list(rules):
         return (yield from _finish_head(settings, rules, message, extra))
     moment = yield from ask(Tick(tokens=1))
     now = message.not_before(moment.now)
@@ -210,7 +212,7 @@ def _finish_head(
         now = message.not_before(moment.now)
         request = write_of(settings, rules, message, extra, now, moment.tokens[0])
         request = planned_by(request, item)
-        reply = yield from together(request, leaving(settings, now, item))
+        reply = yield from together(request, leaving(settings, now, item), leaving=item)
         found = None if isinstance(reply, Written) else to_plan_from(request, message, reply)
         if found is None:
             check_effect(settings, request, message, reply, now)
@@ -219,6 +221,11 @@ def _finish_head(
         if attempt > 1:
             yield from pause(attempt)
     raise busy_group(str(message.group))
+
+
+def leaves_list(rules: Rules) -> bool:
+    """Tell whether a holder's trigger takes a message out of its group's list."""
+    return bool(_LEAVING & {rule.trigger for rule in rules.values()})
 
 
 def planned_by(request: Write, item: Item) -> Write:
@@ -269,7 +276,7 @@ def check_effect(
     if isinstance(reply, Refused):
         found = message_of(settings, reply.item, now)
         if not _took_effect(request.rule, message, found):
-            raise _refusal(request.rule.trigger, message, found, repeated=reply.repeated)
+            raise refusal(request.rule.trigger, message, found, repeated=reply.repeated)
 
 
 def extended(
@@ -307,7 +314,7 @@ def _took_effect(rule: Rule, message: Message[T], found: Message[Any]) -> bool:
     return found.receipt == message.receipt and found.state in rule.destinations
 
 
-def _refusal(
+def refusal(
     trigger: str, message: Message[T], found: Message[Any], *, repeated: bool
 ) -> StaleReceiptError | OutcomeUnknownError | IllegalTransitionError:
     """Return the error that says what is known.

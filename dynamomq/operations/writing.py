@@ -15,7 +15,7 @@ from zlib import crc32
 from attrs import evolve, frozen
 
 from dynamomq.attributes import RECEIPT
-from dynamomq.errors import DynamoMQError, IllegalTransitionError
+from dynamomq.errors import DamagedGroupError, DynamoMQError, IllegalTransitionError
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
 from dynamomq.payload import Codec
@@ -201,11 +201,21 @@ def transact(request: Transact) -> Operation[Committed | Cancelled]:
     return reply
 
 
-def together(main: Write, upkeep: Sequence[Write]) -> Operation[WriteReply]:
+def together(
+    main: Write, upkeep: Sequence[Write], *, leaving: Item | None = None
+) -> Operation[WriteReply]:
     """Carry out a write and what goes with it as one; the reply is that of the first.
 
     Where only what goes with it stood in the way, the plan is outdated; then the refusal shows the
     item of the first as it is now.
+
+    Args:
+        main: the write.
+        upkeep: what else must take effect with it.
+        leaving: the item that the plan was made from, if that leaves a group's list.
+
+    Raises:
+        DamagedGroupError: the plan is not outdated, and yet can't be carried out.
     """
     if not upkeep:
         return (yield from write(main))
@@ -216,7 +226,24 @@ def together(main: Write, upkeep: Sequence[Write]) -> Operation[WriteReply]:
     refused = reply.reasons[0]
     if refused is None or not refused.shown:
         refused = Refused((yield from persistently(Get(main.id))))
+        if leaving is not None and refused.item == leaving:
+            raise _damaged(main, upkeep, reply)
     return evolve(refused, repeated=refused.repeated or reply.repeated)
+
+
+def _damaged(main: Write, upkeep: Sequence[Write], reply: Cancelled) -> DamagedGroupError:
+    """Return the error for a message whose neighbours are not what its links say.
+
+    All was judged at one moment, at which the message was as planned: no race looks like that.
+    """
+    refused = [write.id for write, reason in zip(upkeep, reply.reasons[1:], strict=True) if reason]
+    return DamagedGroupError(
+        f"Message {main.id!r} can't leave its message group ({main.rule.trigger}): the items "
+        f"{', '.join(map(repr, refused))} beside it are missing, or not in the group.",
+        code="DamagedGroup",
+        remedy="Somebody has changed the table by hand. Repair the items, or remove the whole "
+        "group and send its messages again.",
+    )
 
 
 def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
