@@ -12,7 +12,7 @@ from dynamomq.errors import (
     ThrottledError,
     UnavailableError,
 )
-from dynamomq.operations import RETRY_HORIZON, Settings, send
+from dynamomq.operations import RETRY_HORIZON, Outgoing, Settings, send
 from dynamomq.payload import codec_for
 from dynamomq.requests import Moment, Refused, Sleep, Tick, Write
 from dynamomq.timestamps import SECOND
@@ -40,7 +40,7 @@ TOMBSTONE: Item = {
 
 def outcome(refused: Refused, if_exists: Literal["raise", "return"] = "raise") -> object:
     """What a send comes to whose one write is refused so."""
-    operation = send(SETTINGS, 1, id="m", if_exists=if_exists)
+    operation = send(SETTINGS, Outgoing(1, "m"), if_exists=if_exists)
     reply: Any = None
     now = NOW
     try:
@@ -103,7 +103,7 @@ def test_a_send_that_fails_says_under_which_id_to_send_again(kind: type[DynamoMQ
 
 def fail_to_send(kind: type[DynamoMQError]) -> None:
     """Send under a fresh id, and let each attempt fail."""
-    operation = send(SETTINGS, 1)
+    operation = send(SETTINGS, Outgoing(1))
     request = operation.send(None)
     while True:
         if isinstance(request, Write):
