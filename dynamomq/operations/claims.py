@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE, RECEIVE_COUNT
+from dynamomq.attributes import ID, RECEIVE_COUNT
 from dynamomq.errors import (
     ConflictError,
     DynamoMQError,
@@ -20,17 +20,15 @@ from dynamomq.errors import (
     RequestRejectedError,
     ThrottledError,
 )
-from dynamomq.machine import MESSAGE, QueueType, beside, faults
+from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.message import Failure, Message
-from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
-from dynamomq.operations.holding import move_to_dlq, planned_by
+from dynamomq.operations.aside import UNFIT, dead_letters_of, put_aside, quarantine
+from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.writing import (
     Settings,
     at,
     message_of,
-    pause,
     persistently,
-    together,
     write,
     write_batch,
 )
@@ -44,20 +42,16 @@ from dynamomq.requests import (
     Tick,
     Write,
     WriteBatch,
-    WriteReply,
     Written,
     ask,
 )
-from dynamomq.rules import Rule
-from dynamomq.timestamps import format_instant, parse_instant
+from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
 
 __all__ = ["UNLIMITED", "Claim", "id_of"]
 
 _RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
 _EXHAUST = MESSAGE.rule("exhaust")
-_QUARANTINE = MESSAGE.rule("quarantine")
-_UNFIT = frozenset(state.name for state, _ in _QUARANTINE.alternatives)
 _EXHAUSTIBLE = frozenset(state.name for state, _ in _EXHAUST.alternatives)
 
 UNLIMITED = 10**15
@@ -155,7 +149,7 @@ class Claim:
             request.rule.destinations
         ):
             return (yield from self._checked(message.item))
-        if message.state in _UNFIT:
+        if message.state in UNFIT:
             yield from self._quarantine(message)
         elif message.state in _EXHAUSTIBLE and self._used_up(message.item):
             yield from self._exhaust(message.item)
@@ -183,82 +177,29 @@ class Claim:
         )
         arguments: dict[str, Value] = {
             "max_receives": limit,
-            "partition": _dead_letters_of(candidate),
+            "partition": dead_letters_of(candidate),
             "failure": [failure],
         }
-        reply = yield from self._put_aside(candidate, _EXHAUST, moment, arguments, reason="failure")
+        try:
+            reply = yield from put_aside(
+                self._settings, candidate, _EXHAUST, moment, arguments, reason="failure"
+            )
+        except (ConflictError, RequestRejectedError) as error:
+            self._pass_over(id_of(candidate), error)
+            return
         if isinstance(reply, Refused):
             found = message_of(self._settings, reply.item, moment.now)
-            if found.state in _UNFIT:
+            if found.state in UNFIT:
                 yield from self._quarantine(found)
             else:
                 self.lost += 1
 
     def _quarantine(self, message: Message[Any]) -> Operation[None]:
-        """Dead-letter an item that is not a whole message, with what it lacks filled in."""
-        moment = yield from ask(Tick(tokens=1))
-        failure = Failure.record(
-            f"missing or of another type: {', '.join(faults(message.item))}",
-            delivery=0,
-            instant=moment.now,
-        )
-        created = message.item.get(CREATED.name)
-        arguments: dict[str, Value] = {
-            "version": message.version + 1,
-            "creation_timestamp": created
-            if isinstance(created, str)
-            else format_instant(moment.now),
-            "partition": _dead_letters_of(message.item),
-            "errors": [failure],
-        }
-        yield from self._put_aside(message.item, _QUARANTINE, moment, arguments, reason="errors")
-
-    def _put_aside(
-        self, item: Item, rule: Rule, moment: Moment, own: dict[str, Value], *, reason: str
-    ) -> Operation[WriteReply | None]:
-        """Write a transition whose refusal mostly means that somebody else has seen to it.
-
-        Where the item has no room for the reason, it goes without; where it has no room for a
-        token either, it must stay, and is passed over. So must the head of a group whose list is
-        damaged.
-        """
-        arguments = {**at(self._settings, moment.now), "token": moment.tokens[0], **own}
+        """Dead-letter an item that is not a whole message; one that must stay is passed over."""
         try:
-            return (yield from self._out_of_queue(item, rule, arguments))
-        except RequestRejectedError:
-            pass
-        except ConflictError as error:
-            self._pass_over(id_of(item), error)
-            return None
-        try:
-            return (yield from self._out_of_queue(item, rule, {**arguments, reason: []}))
+            yield from quarantine(self._settings, message)
         except (ConflictError, RequestRejectedError) as error:
-            self._pass_over(id_of(item), error)
-            return None
-
-    def _out_of_queue(
-        self, item: Item, rule: Rule, arguments: dict[str, Value]
-    ) -> Operation[WriteReply]:
-        """Take a message out of the queue; out of its group's list, too, if it is in one.
-
-        An entry in the index does not show that; the item does, which refuses then.
-
-        Raises:
-            ConflictError: others kept changing the group.
-        """
-        for attempt in range(1, PLANS + 1):
-            request = planned_by(Write(id_of(item), rule, arguments), item)
-            upkeep = leaving(self._settings, parse_instant(str(arguments["now"])), item)
-            reply = yield from together(request, upkeep)
-            if isinstance(reply, Written) or reply.item is None:
-                return reply
-            item = reply.item
-            again = planned_by(request, item)
-            if not is_listed(item) or not again.specialised.applies_to(item, again.arguments):
-                return reply
-            if attempt > 1:  # the first refusal only says that it is in a group
-                yield from pause(attempt)
-        raise busy_group(str(item[GROUP_ID.name]))
+            self._pass_over(message.id, error)
 
     def _checked(self, item: Item) -> Operation[Message[Any] | None]:
         """Return a claimed message if its payload can be decoded, else dead-letter it.
@@ -277,11 +218,6 @@ class Claim:
                 yield from move_to_dlq(self._settings, message, error=error)
             return None
         return message
-
-
-def _dead_letters_of(item: Item) -> str:
-    """Return the partition of the dead-letter queue that goes with a message's own."""
-    return beside(str(item.get(QUEUE_TYPE.name, QueueType.STANDARD.value)), QueueType.DLQ)
 
 
 def id_of(entry: Item) -> str:

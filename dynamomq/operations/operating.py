@@ -9,9 +9,9 @@ the plan.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from dynamomq.attributes import QUEUE_TYPE
 from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
@@ -34,24 +34,32 @@ from dynamomq.operations.writing import (
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND, format_instant
-from dynamomq.values import Value
+from dynamomq.values import Item, Value
 
 __all__ = [
+    "PURGE",
+    "REDRIVE",
+    "Edit",
+    "Extra",
+    "Plan",
     "annotate",
     "bury",
     "cancel",
-    "edit",
+    "carry_out",
+    "entombed",
     "missing",
+    "plan_of",
     "purge_one",
     "redrive",
+    "redriven",
     "reschedule",
     "update",
 ]
 
-_BURY, _REDRIVE, _UPDATE, _ANNOTATE, _RESCHEDULE, _CANCEL, _PURGE = (
-    MESSAGE.rule(trigger)
-    for trigger in ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
+_BURY, _UPDATE, _ANNOTATE, _RESCHEDULE, _CANCEL = (
+    MESSAGE.rule(trigger) for trigger in ("bury", "update", "annotate", "reschedule", "cancel")
 )
+REDRIVE, PURGE = MESSAGE.rule("redrive"), MESSAGE.rule("purge")
 _LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _MOST_AHEAD = 3600 * SECOND
 """How far ahead of an operator's clock a message's time may be and still be followed.
@@ -59,7 +67,45 @@ _MOST_AHEAD = 3600 * SECOND
 Beyond, somebody's clock is wrong, and following it would hide the message from all others.
 """
 
-_Extra = Callable[[Message[Any], int], dict[str, Value]]
+Extra: TypeAlias = Callable[[Message[Any], int], dict[str, Value]]
+"""Returns the arguments of one trigger beyond the common ones, for the message as it was seen and
+the time of the write."""
+
+
+@frozen
+class Edit:
+    """An operator's trigger on one message.
+
+    Attributes:
+        rule: the trigger's.
+        id: the message's.
+        token: one for all attempts and plans, so that any of them can be told by it.
+        extra: the arguments of this trigger.
+    """
+
+    rule: Rule
+    id: str
+    token: str
+    extra: Extra
+
+
+@frozen
+class Plan:
+    """What an edit is to write.
+
+    Attributes:
+        request: the message's own write.
+        upkeep: what goes with it in the list of its group, in the same transaction.
+        now: the time of both, in nanoseconds since the epoch.
+    """
+
+    request: Write
+    upkeep: Sequence[Write]
+    now: int
+
+    def is_legal_for(self, item: Item) -> bool:
+        """Tell whether the machine allows the write on an item."""
+        return self.request.specialised.applies_to(item, self.request.arguments)
 
 
 def bury(settings: Settings, id: str, *, reason: str | None = None) -> Operation[Message[Any]]:
@@ -81,7 +127,7 @@ def bury(settings: Settings, id: str, *, reason: str | None = None) -> Operation
         errors = {} if reason is None else {"errors": seen.failures_with(reason, now)}
         return {"partition": partition, **errors}
 
-    return (yield from edit(settings, _BURY, id, extra))
+    return (yield from _edit(settings, _BURY, id, extra))
 
 
 def redrive(settings: Settings, id: str) -> Operation[Message[Any]]:
@@ -95,13 +141,14 @@ def redrive(settings: Settings, id: str) -> Operation[Message[Any]]:
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
+    return (yield from _edit(settings, REDRIVE, id, redriven))
 
-    def extra(seen: Message[Any], _: int) -> dict[str, Value]:
-        # Exhausting appends without knowing the list's length; here the list is cut again.
-        latest = seen.latest_failures(MAX_FAILURES - 1)
-        return {"errors": latest} if latest else {}
 
-    return (yield from edit(settings, _REDRIVE, id, extra))
+def redriven(seen: Message[Any], _: int) -> dict[str, Value]:
+    """Return the arguments of redrive."""
+    # Exhausting appends without knowing the list's length; here the list is cut again.
+    latest = seen.latest_failures(MAX_FAILURES - 1)
+    return {"errors": latest} if latest else {}
 
 
 def update(
@@ -124,7 +171,7 @@ def update(
     changes: dict[str, Value] = {"data": data}
     if headers is not None:
         changes["headers"] = dict(headers)
-    return (yield from edit(settings, _UPDATE, id, lambda _seen, _now: changes))
+    return (yield from _edit(settings, _UPDATE, id, lambda _seen, _now: changes))
 
 
 def annotate(settings: Settings, id: str, headers: Mapping[str, str]) -> Operation[Message[Any]]:
@@ -137,7 +184,7 @@ def annotate(settings: Settings, id: str, headers: Mapping[str, str]) -> Operati
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
     return (
-        yield from edit(settings, _ANNOTATE, id, lambda _seen, _now: {"headers": dict(headers)})
+        yield from _edit(settings, _ANNOTATE, id, lambda _seen, _now: {"headers": dict(headers)})
     )
 
 
@@ -159,7 +206,7 @@ def reschedule(settings: Settings, id: str, due: Callable[[int], int]) -> Operat
     def extra(_: Message[Any], now: int) -> dict[str, Value]:
         return {"due": format_instant(max(due(now), now))}
 
-    return (yield from edit(settings, _RESCHEDULE, id, extra))
+    return (yield from _edit(settings, _RESCHEDULE, id, extra))
 
 
 def cancel(settings: Settings, id: str) -> Operation[Message[Any]]:
@@ -171,7 +218,7 @@ def cancel(settings: Settings, id: str) -> Operation[Message[Any]]:
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    return (yield from edit(settings, _CANCEL, id, _entombed(settings)))
+    return (yield from _edit(settings, _CANCEL, id, entombed(settings)))
 
 
 def purge_one(settings: Settings, id: str) -> Operation[Message[Any]]:
@@ -185,10 +232,11 @@ def purge_one(settings: Settings, id: str) -> Operation[Message[Any]]:
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    return (yield from edit(settings, _PURGE, id, _entombed(settings)))
+    return (yield from _edit(settings, PURGE, id, entombed(settings)))
 
 
-def _entombed(settings: Settings) -> _Extra:
+def entombed(settings: Settings) -> Extra:
+    """Return the arguments of cancel and purge."""
     return lambda _seen, now: {"expires_at": expiry(settings, now)}
 
 
@@ -201,15 +249,15 @@ def missing(id: str) -> MessageNotFoundError:
     )
 
 
-def edit(settings: Settings, rule: Rule, id: str, extra: _Extra) -> Operation[Message[Any]]:
+def _edit(settings: Settings, rule: Rule, id: str, extra: Extra) -> Operation[Message[Any]]:
+    moment = yield from ask(Tick(tokens=1))
+    return (yield from carry_out(settings, Edit(rule, id, moment.tokens[0], extra)))
+
+
+def carry_out(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
     """Carry out an operator's trigger on the message as it is read now, and return it edited.
 
-    Args:
-        settings: the queue's.
-        rule: the trigger's.
-        id: the message's.
-        extra: returns the arguments of this trigger beyond the common ones, for the message as it
-            was seen and the time of the write.
+    Where an earlier attempt with the same token has succeeded, that is recognised.
 
     Raises:
         MessageNotFoundError: there is no such message.
@@ -217,76 +265,85 @@ def edit(settings: Settings, rule: Rule, id: str, extra: _Extra) -> Operation[Me
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    token = (yield from ask(Tick(tokens=1))).tokens[0]  # one for all plans, to be told by it
+    trigger, id = edit.rule.trigger, edit.id
     for attempt in range(1, PLANS + 1):
         item = yield from persistently(Get(id))
         moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
-        if item is None or seen.state in NO_MESSAGE:
-            raise missing(id)
-        if seen.token == token:  # an earlier plan was carried out after all
+        if seen.token == edit.token:  # an earlier plan was carried out after all
             return onlooker_view(seen)
-        now = seen.not_before(moment.now, most_ahead=_MOST_AHEAD)
-        first = Write(id, rule, _arguments(settings, seen, token, now, extra))
-        planned = yield from _planned(settings, first, seen, now)
-        if planned is None:
+        plan = yield from plan_of(settings, edit, seen, moment.now)
+        if plan is None:
             continue
-        request, upkeep = planned
-        if not request.specialised.applies_to(item, request.arguments):
-            raise illegal(rule.trigger, seen, seen.state)
-        reply = yield from together(request, upkeep)
+        reply = yield from together(plan.request, plan.upkeep)
         if isinstance(reply, Written):
-            return _edited(settings, request, item, now)
-        found = message_of(settings, reply.item, now)
-        if found.token == token:  # the echo of our own success
-            return _edited(settings, request, item, now)
+            return _edited(settings, plan, seen)
+        found = message_of(settings, reply.item, plan.now)
+        if found.token == edit.token:  # the echo of our own success
+            return _edited(settings, plan, seen)
         is_untouched = found.token == seen.token and found.token is not None
         if reply.repeated and not is_untouched and not was_overtaken(seen, found):
-            raise _unknown(rule.trigger, id, found.state)
+            raise _unknown(trigger, id, found.state)
         if attempt > 1:
             yield from pause(attempt)
     raise ConflictError(
-        f"Message {id!r} was changed by others {PLANS} times in a row while {rule.trigger} was "
+        f"Message {id!r} was changed by others {PLANS} times in a row while {trigger} was "
         "being carried out; nothing was changed by it.",
         remedy="Try again.",
     )
 
 
-def _planned(
-    settings: Settings, request: Write, seen: Message[Any], now: int
-) -> Operation[tuple[Write, Sequence[Write]] | None]:
-    """Return the write with its place in a group's list, and the upkeep of that list.
+def plan_of(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> Operation[Plan | None]:
+    """Plan an edit of a message as it was seen.
 
-    ``None`` where the message has joined the list since it was read.
+    Returns:
+        The plan; ``None`` where the message has joined its group's list since it was seen.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        IllegalTransitionError: the trigger is not legal in its state.
     """
+    if seen.state in NO_MESSAGE:
+        raise missing(edit.id)
+    now = seen.not_before(now, most_ahead=_MOST_AHEAD)
+    first = Write(edit.id, edit.rule, _arguments(settings, edit, seen, now))
+    plan = yield from _in_its_place(settings, first, seen, now)
+    if plan is not None and not plan.is_legal_for(seen.item):
+        raise illegal(edit.rule.trigger, seen, seen.state)
+    return plan
+
+
+def _in_its_place(
+    settings: Settings, request: Write, seen: Message[Any], now: int
+) -> Operation[Plan | None]:
+    """Return the write with its place in a group's list, and the upkeep of that list."""
     destinations = request.rule.destinations
     if not destinations & _LISTED:  # it leaves the list, if it is in one
         upkeep = leaving(settings, now, seen.item) if seen.state in _LISTED else []
-        return planned_by(request, seen.item), upkeep
+        return Plan(planned_by(request, seen.item), upkeep, now)
     if not destinations <= _LISTED:  # it stays where it is
-        return request, ()
+        return Plan(request, (), now)
     if seen.group is None:
         place: dict[str, Value] = {"partition": settings.partition(QueueType.STANDARD, seen.id)}
-        return evolve(request, arguments={**request.arguments, **place}), ()
+        return Plan(evolve(request, arguments={**request.arguments, **place}), (), now)
     tail = yield from tail_of(seen.group)
     if tail == seen.id:
         return None
-    plan = joining(settings, now, seen.group, tail, [seen.id])
-    return evolve(request, arguments={**request.arguments, **plan.places[0]}), plan.upkeep
+    new = joining(settings, now, seen.group, tail, [seen.id])
+    request = evolve(request, arguments={**request.arguments, **new.places[0]})
+    return Plan(request, new.upkeep, now)
 
 
-def _arguments(
-    settings: Settings, seen: Message[Any], token: str, now: int, extra: _Extra
-) -> dict[str, Value]:
+def _arguments(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> dict[str, Value]:
     known: dict[str, Value] = {"seen_version": seen.version}
     if seen.token is not None:
         known["seen_token"] = seen.token
-    return {**at(settings, now), "token": token, **known, **extra(seen, now)}
+    return {**at(settings, now), "token": edit.token, **known, **edit.extra(seen, now)}
 
 
-def _edited(settings: Settings, request: Write, item: dict[str, Value], now: int) -> Message[Any]:
-    after = request.specialised.apply(item, request.arguments)
-    return onlooker_view(message_of(settings, after, now))
+def _edited(settings: Settings, plan: Plan, seen: Message[Any]) -> Message[Any]:
+    after = plan.request.specialised.apply(seen.item, plan.request.arguments)
+    return onlooker_view(message_of(settings, after, plan.now))
 
 
 def _unknown(trigger: str, id: str, state: str) -> OutcomeUnknownError:

@@ -1,0 +1,118 @@
+"""Putting aside what can't be delivered: out of the queue, and out of its group's list.
+
+A receive does so on its way (see ``claims``), and a purge with what is not a whole message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE
+from dynamomq.errors import RequestRejectedError
+from dynamomq.machine import MESSAGE, QueueType, beside, faults
+from dynamomq.message import Failure, Message
+from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
+from dynamomq.operations.holding import planned_by
+from dynamomq.operations.writing import Settings, at, pause, together
+from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
+from dynamomq.rules import Rule
+from dynamomq.timestamps import format_instant, parse_instant
+from dynamomq.values import Item, Value
+
+__all__ = ["UNFIT", "dead_letters_of", "put_aside", "quarantine"]
+
+_QUARANTINE = MESSAGE.rule("quarantine")
+
+UNFIT = frozenset(state.name for state, _ in _QUARANTINE.alternatives)
+"""The states of what is in a queue, and no whole message."""
+
+
+def dead_letters_of(item: Item) -> str:
+    """Return the partition of the dead-letter queue that goes with a message's own."""
+    return beside(str(item.get(QUEUE_TYPE.name, QueueType.STANDARD.value)), QueueType.DLQ)
+
+
+def quarantine(settings: Settings, message: Message[Any]) -> Operation[tuple[WriteReply, str]]:
+    """Dead-letter an item that is not a whole message, with what it lacks filled in.
+
+    Returns:
+        The reply, and the token of the write.
+
+    Raises:
+        ConflictError: others kept changing its group, or the group's list is damaged.
+        RequestRejectedError: it can't be written to, since it is too large or too odd.
+    """
+    moment = yield from ask(Tick(tokens=1))
+    failure = Failure.record(
+        f"missing or of another type: {', '.join(faults(message.item))}",
+        delivery=0,
+        instant=moment.now,
+    )
+    created = message.item.get(CREATED.name)
+    arguments: dict[str, Value] = {
+        "version": message.version + 1,
+        "creation_timestamp": created if isinstance(created, str) else format_instant(moment.now),
+        "partition": dead_letters_of(message.item),
+        "errors": [failure],
+    }
+    reply = yield from put_aside(
+        settings, message.item, _QUARANTINE, moment, arguments, reason="errors"
+    )
+    return reply, moment.tokens[0]
+
+
+def put_aside(
+    settings: Settings,
+    item: Item,
+    rule: Rule,
+    moment: Moment,
+    own: dict[str, Value],
+    *,
+    reason: str,
+) -> Operation[WriteReply]:
+    """Write a transition that takes a message out of the queue.
+
+    Where the item has no room for the reason, it goes without; where it has no room for a token
+    either, it must stay.
+
+    Args:
+        settings: the queue's.
+        item: the message's item, or its entry in the index.
+        rule: the transition's.
+        moment: the time, and one token.
+        own: the transition's arguments beyond the common ones.
+        reason: which of them is the reason: a list.
+
+    Raises:
+        ConflictError: others kept changing its group, or the group's list is damaged.
+        RequestRejectedError: it can't be written to, since it is too large or too odd.
+    """
+    arguments = {**at(settings, moment.now), "token": moment.tokens[0], **own}
+    try:
+        return (yield from _out_of_queue(settings, item, rule, arguments))
+    except RequestRejectedError:
+        return (yield from _out_of_queue(settings, item, rule, {**arguments, reason: []}))
+
+
+def _out_of_queue(
+    settings: Settings, item: Item, rule: Rule, arguments: dict[str, Value]
+) -> Operation[WriteReply]:
+    """Take a message out of the queue; out of its group's list, too, if it is in one.
+
+    An entry in the index does not show that; the item does, which refuses then.
+
+    Raises:
+        ConflictError: others kept changing the group.
+    """
+    for attempt in range(1, PLANS + 1):
+        request = planned_by(Write(str(item[ID.name]), rule, arguments), item)
+        upkeep = leaving(settings, parse_instant(str(arguments["now"])), item)
+        reply = yield from together(request, upkeep)
+        if isinstance(reply, Written) or reply.item is None:
+            return reply
+        item = reply.item
+        again = planned_by(request, item)
+        if not is_listed(item) or not again.specialised.applies_to(item, again.arguments):
+            return reply
+        yield from pause(attempt)
+    raise busy_group(str(item[GROUP_ID.name]))
