@@ -239,6 +239,11 @@ class Message(Generic[T]):
         return _moment(self.item.get(attributes.UPDATED.name))
 
     @property
+    def deleted_at(self) -> datetime | None:
+        """When it was deleted or cancelled (UTC), as its tombstone tells; ``None`` before."""
+        return self.updated_at if attributes.EXPIRES_AT.name in self.item else None
+
+    @property
     def received_at(self) -> datetime | None:
         """When its latest delivery began (UTC); ``None`` before the first."""
         return _moment(self.item.get(attributes.PEEKED.name))
