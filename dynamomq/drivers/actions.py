@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dynamomq.errors import RequestRejectedError
 from dynamomq.requests import MAX_TRANSACTION, Action, Elsewhere, Foreign, Write
 
-__all__ = ["check_actions", "inadmissible", "own_writes", "tables_of"]
+__all__ = ["check_actions", "inadmissible", "tables_of"]
 
 _INVALID = "ValidationException"
 
 
-def own_writes(actions: Sequence[Action], table: str) -> Iterator[tuple[int, str, Write]]:
+def _own_writes(actions: Sequence[Action], table: str) -> Iterator[tuple[int, str, Write]]:
     """Yield place, table and write of each action that is not the user's own.
 
     Args:
@@ -42,7 +42,7 @@ def check_actions(actions: Sequence[Action], table: str) -> None:
             f"{len(actions)} actions in one transaction; it may be 1 to {MAX_TRANSACTION}.",
             code=_INVALID,
         )
-    items = Counter((where, write.id) for _, where, write in own_writes(actions, table))
+    items = Counter((where, write.id) for _, where, write in _own_writes(actions, table))
     for (where, id), number in items.items():
         if number > 1:
             raise RequestRejectedError(
@@ -59,16 +59,18 @@ def inadmissible(actions: Sequence[Action], table: str) -> dict[int, tuple[str, 
     """
     return {
         place: (where, write.id)
-        for place, where, write in own_writes(actions, table)
+        for place, where, write in _own_writes(actions, table)
         if not write.specialised.admits(write.arguments)
     }
 
 
 def tables_of(actions: Sequence[Action], table: str) -> tuple[str, ...]:
     """Return the tables that a transaction is about, in the order of its actions."""
-    tables = {place: where for place, where, _ in own_writes(actions, table)}
-    for place, action in enumerate(actions):
-        if isinstance(action, Foreign):
-            for parameters in action.entry.values():
-                tables[place] = str(parameters.get("TableName"))
-    return tuple(dict.fromkeys(tables[place] for place in sorted(tables)))
+    return tuple(dict.fromkeys(_table_of(action, table) for action in actions))
+
+
+def _table_of(action: Action, table: str) -> str:
+    if isinstance(action, Foreign):
+        (parameters,) = action.entry.values()
+        return str(parameters["TableName"])
+    return action.table if isinstance(action, Elsewhere) else table
