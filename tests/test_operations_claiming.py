@@ -208,10 +208,10 @@ def test_its_own_come_first(fleet: Fleet) -> None:
 def test_what_waits_for_long_is_taken_in_order(fleet: Fleet) -> None:
     """Neglected messages go the oldest first; what has just become free, from the other end."""
     one, frozen = fleet.together(2)
-    sent = fleet.send(10)
+    sent = fleet.send(20)
     theirs = fleet.share(sent, frozen)
     assert len(theirs) > 3
-    one.claim(10)
+    one.claim(20)
     fleet.clock.advance(1.1)
     frozen.attend()
     assert one.claim() == theirs[-1:]

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 from attrs import define, field, frozen
 
 from dynamomq import operations
-from dynamomq.attributes import PEEKED
+from dynamomq.attributes import DUE, PEEKED
 from dynamomq.errors import (
     DynamoMQError,
     OutcomeUnknownError,
@@ -22,16 +22,27 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.operations import Claimer, Load
+from dynamomq.operations import Claimer, Load, Settings, Traffic
 from dynamomq.queue import Queue
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import SECOND, parse_instant
 
-__all__ = ["ClaimFailed", "Claimed", "Claims", "Released", "Report", "Strategy", "strategy_of"]
+__all__ = [
+    "ClaimFailed",
+    "Claimed",
+    "Claims",
+    "Released",
+    "Report",
+    "Strategy",
+    "strategy_of",
+    "timeout_of",
+]
 
 T = TypeVar("T")
 
 _LOG = logging.getLogger("dynamomq.consumer")
+
+_HOUR = 3600 * SECOND
 
 
 class Strategy(Protocol):
@@ -50,18 +61,20 @@ class Strategy(Protocol):
         """Return in how many nanoseconds there may be something that no message announces."""
 
 
-@frozen
+@define(eq=False)
 class _Alone:
     """Claims without regard to other consumers: the oldest first."""
 
-    settings: operations.Settings
+    queue: Queue[Any]
     source: QueueType
-    timeout: int
+    timeout: int | None
+    traffic: Traffic
 
     def claim(self, wanted: int, load: Load) -> Operation[list[Message[Any]]]:
-        """Claim up to so many messages."""
-        return operations.receive(
-            self.settings,
+        """Claim up to so many messages, wherever it is time to look."""
+        return operations.poll(
+            self.queue.settings,
+            self.traffic,
             source=self.source,
             max_messages=wanted,
             visibility_timeout=self.timeout,
@@ -76,17 +89,74 @@ class _Alone:
         yield from ()
 
     def looks_again(self, now: int) -> int:
-        """Return an hour: nothing happens that no message announces."""
-        return 3600 * SECOND
+        """Return an hour, or less where there are several partitions to be looked at in turn."""
+        return self.traffic.pause(_HOUR)
+
+
+@define(eq=False)
+class _Together:
+    """Claims together with other consumers, by the queue's settings of the moment."""
+
+    queue: Queue[Any]
+    source: QueueType
+    timeout: int | None
+    steal_after: int
+    traffic: Traffic
+    claimer: Claimer | None = None
+
+    @property
+    def trouble(self) -> DynamoMQError | None:
+        """Why the others could not be asked or told the last time."""
+        return self.claimer.trouble if self.claimer is not None else None
+
+    def claim(self, wanted: int, load: Load) -> Operation[list[Message[Any]]]:
+        """Claim up to so many messages."""
+        settings = self.queue.settings
+        timeout = self.timeout or settings.visibility_timeout
+        if self.claimer is None:
+            host, pid = socket.gethostname(), os.getpid()
+            self.claimer = Claimer(
+                settings, self.source, timeout, self.steal_after, host, pid, self.traffic
+            )
+        self.claimer.adopt(settings, timeout)
+        return self.claimer.claim(wanted, load)
+
+    def attend(self, load: Load) -> Operation[None]:
+        """Show the consumer, once it has begun."""
+        if self.claimer is not None:
+            yield from self.claimer.attend(load)
+
+    def leave(self) -> Operation[None]:
+        """Tell the others that it ends."""
+        if self.claimer is not None:
+            yield from self.claimer.leave()
+
+    def looks_again(self, now: int) -> int:
+        """Return when the claimer wants to look."""
+        return _HOUR if self.claimer is None else self.claimer.looks_again(now)
 
 
 def strategy_of(
-    settings: operations.Settings, source: QueueType, timeout: int, steal_after: int | None
+    queue: Queue[Any],
+    source: QueueType,
+    timeout: int | None,
+    steal_after: int | None,
+    round_time: int,
 ) -> Strategy:
-    """Return how to claim: with regard to others that leave us ``steal_after``, or alone."""
+    """Return how to claim.
+
+    Args:
+        queue: where.
+        source: the queue to receive from.
+        timeout: how long deliveries last, in nanoseconds; ``None``: the queue's.
+        steal_after: how long another consumer's share is left to it, in nanoseconds; ``None``:
+            claim without regard to others.
+        round_time: within how many nanoseconds to look at every index partition.
+    """
+    traffic = Traffic(round_time)
     if steal_after is None:
-        return _Alone(settings, source, timeout)
-    return Claimer(settings, source, timeout, steal_after, socket.gethostname(), os.getpid())
+        return _Alone(queue, source, timeout, traffic)
+    return _Together(queue, source, timeout, steal_after, traffic)
 
 
 # --- what the thread is asked, and what it reports -------------------------------------------
@@ -101,12 +171,14 @@ class Claimed:
         wanted: how many were asked for.
         times: when each of them was claimed, or earlier, by the monotonic clock.
         news_in: in how many seconds there may be something more.
+        settings: the queue's, as far as they were known then.
     """
 
     messages: Sequence[Message[Any]]
     wanted: int
     times: Sequence[float]
     news_in: float
+    settings: Settings
 
 
 @frozen
@@ -226,7 +298,7 @@ class Claims(Generic[T]):
         now = self.queue.run(_now())
         times = [min(max(began, ended - _age(one, now)), ended) for one in messages]
         news_in = self.strategy.looks_again(now) / SECOND
-        self.report(Claimed(messages, wanted, times, news_in))
+        self.report(Claimed(messages, wanted, times, news_in, self.queue.settings))
 
     def _claimed(self, wanted: int) -> Sequence[Message[T]]:
         try:
@@ -268,5 +340,10 @@ def _now() -> Operation[int]:
 
 def _age(message: Message[Any], now: int) -> float:
     """Return how long ago a message was claimed, in seconds: a call may have had to wait since."""
-    text = message.item.get(PEEKED.name)
-    return (now - parse_instant(text)) / SECOND if isinstance(text, str) and text else 0.0
+    return (now - parse_instant(str(message.item[PEEKED.name]))) / SECOND
+
+
+def timeout_of(message: Message[Any]) -> float:
+    """Return for how many seconds a message was claimed."""
+    claimed, until = (parse_instant(str(message.item[one.name])) for one in (PEEKED, DUE))
+    return (until - claimed) / SECOND

@@ -54,8 +54,7 @@ class Keeper(Generic[T]):
         self._ends.set()
 
     def _keep(self) -> None:
-        sleep = max(_SHORTEST_SLEEP, min(_LONGEST_SLEEP, self.leases.terms.timeout / 10))
-        while not self._ends.wait(sleep):
+        while not self._ends.wait(self._sleep()):
             now = self.queue.surroundings.monotonic()
             due = [one for one in self.leases.due(now) if isinstance(one, Delivery)]
             for start in range(0, len(due), MAX_BATCH):
@@ -64,19 +63,25 @@ class Keeper(Generic[T]):
                 except BaseException:  # noqa: BLE001 - nothing must end the heartbeats
                     _LOG.exception("Leases can't be extended.")
 
+    def _sleep(self) -> float:
+        return max(_SHORTEST_SLEEP, min(_LONGEST_SLEEP, self.leases.terms.timeout / 10))
+
     def _extend(self, due: Sequence[Delivery[T]]) -> None:
         began = self.queue.surroundings.monotonic()
-        for delivery, error in zip(due, self._errors_of_extending(due), strict=True):
+        terms = self.leases.terms  # for all that follows: the queue's timeout may change meanwhile
+        errors = self._errors_of_extending(due, terms.timeout)
+        for delivery, error in zip(due, errors, strict=True):
             if error is None:
-                self.leases.extended(delivery, began)
+                self.leases.extended(delivery, began, terms)
             elif not isinstance(error, StaleReceiptError | IllegalTransitionError):
                 _LOG.warning("Not extended yet: %s", error, extra={"message_id": delivery.id})
                 self.leases.put_off(delivery, self.queue.surroundings.monotonic())
             elif self.leases.lose(delivery):
                 self.lost(delivery)
 
-    def _errors_of_extending(self, due: Sequence[Delivery[T]]) -> list[DynamoMQError | None]:
-        timeout = self.leases.terms.timeout
+    def _errors_of_extending(
+        self, due: Sequence[Delivery[T]], timeout: float
+    ) -> list[DynamoMQError | None]:
         try:
             if len(due) == 1:
                 self.queue.extend(due[0], timeout)

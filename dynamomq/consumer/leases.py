@@ -12,7 +12,11 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-__all__ = ["Lease", "LeaseTerms", "Leases"]
+__all__ = ["UNTOLD", "Lease", "LeaseTerms", "Leases"]
+
+UNTOLD = 1.0
+"""A timeout to begin with, in seconds, until the first claim tells the queue's: a short one, so
+that who looks after leases looks often."""
 
 _SHARE = 1 / 3  # of the timeout: there is time for two more attempts
 _SOONER = 1 / 10  # after a failed attempt
@@ -75,7 +79,7 @@ class Leases:
     """All leases of a consumer, by what was delivered under them; safe to share among threads.
 
     Attributes:
-        terms: on which they are held.
+        terms: on which they are held, as far as nothing else is said.
     """
 
     terms: LeaseTerms
@@ -100,9 +104,9 @@ class Leases:
             ]
         return [key for _, key in sorted(found, key=lambda one: one[0])]
 
-    def extended(self, key: object, at: float) -> None:
-        """Note an extension that was asked for at a time."""
-        self._change(key, lambda lease: lease.extended(at, self.terms))
+    def extended(self, key: object, at: float, terms: LeaseTerms | None = None) -> None:
+        """Note an extension that was asked for at a time, on these terms or those of all."""
+        self._change(key, lambda lease: lease.extended(at, terms or self.terms))
 
     def put_off(self, key: object, now: float) -> None:
         """Note that an extension failed, and may succeed a little later."""

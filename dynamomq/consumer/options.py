@@ -18,7 +18,7 @@ from dynamomq.checks import (
 from dynamomq.consumer.backoff import Backoff
 from dynamomq.consumer.conductor import Pace
 from dynamomq.consumer.hooks import Hooks
-from dynamomq.consumer.leases import LeaseTerms
+from dynamomq.consumer.leases import UNTOLD, LeaseTerms
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
 from dynamomq.operations import MAX_RECEIVE
@@ -36,7 +36,7 @@ class Options:
 
     Attributes:
         source: the queue to receive from.
-        timeout: how long a delivery lasts, in nanoseconds.
+        timeout: how long a delivery lasts, in nanoseconds; ``None``: the queue's.
         pace: how many workers, how many messages, how often.
         terms: on which terms deliveries are held.
         backoff: how long failed messages rest.
@@ -46,7 +46,7 @@ class Options:
     """
 
     source: QueueType
-    timeout: int
+    timeout: int | None
     pace: Pace
     terms: LeaseTerms
     backoff: Backoff
@@ -81,7 +81,7 @@ class Options:
         _check_backoff(backoff)
         if not isinstance(heartbeat, bool):
             raise InvalidArgumentError("heartbeat", heartbeat, "it is neither True nor False")
-        timeout = queue.settings.visibility_timeout
+        timeout = None
         if visibility_timeout is not None:
             timeout = check_duration(
                 "visibility_timeout", visibility_timeout, at_most=MAX_VISIBILITY_TIMEOUT, zero=False
@@ -101,7 +101,9 @@ class Options:
                 ceiling=ceiling,
                 grace=check_duration("grace", grace, at_most=MAX_WAIT) / SECOND,
             ),
-            terms=LeaseTerms(timeout / SECOND, longest / SECOND, extends=heartbeat),
+            terms=LeaseTerms(
+                UNTOLD if timeout is None else timeout / SECOND, longest / SECOND, extends=heartbeat
+            ),
             backoff=backoff,
             steal_after=patience if cooperate else None,
             hooks=_hooks(hooks),

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dynamomq.checks import Duration
 from dynamomq.consumer.backoff import Backoff, FullJitter
@@ -27,6 +27,7 @@ from dynamomq.consumer.claims import (
     Released,
     Report,
     strategy_of,
+    timeout_of,
 )
 from dynamomq.consumer.conductor import Conductor
 from dynamomq.consumer.crew import Crew, Failures, Job
@@ -34,7 +35,7 @@ from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.handlers import check_handler, check_result, checked_failures
 from dynamomq.consumer.hooks import Hooks
 from dynamomq.consumer.keeper import Keeper
-from dynamomq.consumer.leases import Lease, Leases
+from dynamomq.consumer.leases import Lease, Leases, LeaseTerms
 from dynamomq.consumer.options import Options
 from dynamomq.consumer.outcomes import Judge
 from dynamomq.consumer.signals import obeyed
@@ -42,8 +43,9 @@ from dynamomq.consumer.summary import Reason, Summary
 from dynamomq.errors import DynamoMQError, InvalidArgumentError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.operations import Load
+from dynamomq.operations import Load, Settings
 from dynamomq.queue import Queue
+from dynamomq.timestamps import SECOND
 
 __all__ = ["BatchConsumer", "Consumer"]
 
@@ -88,15 +90,18 @@ class _Runtime(Generic[T]):
         self._now = queue.surroundings.monotonic
         self._chance = queue.surroundings.chance
         self._conductor = Conductor(options.pace)
-        self._terms = options.terms
+        self._timeout = options.timeout
         self._leases = Leases(options.terms)
         self._mailbox: SimpleQueue[_Event] = SimpleQueue()
-        judge = Judge(options.source, queue.settings.max_receives, options.backoff)
+        judge = Judge(options.source, None, options.backoff)
         self._crew = Crew(
             queue, handler, judge, self._leases, options.hooks, self._report_end, self._chance
         )
         self._keeper = Keeper(queue, self._leases, self._note_lost)
-        strategy = strategy_of(queue.settings, options.source, options.timeout, options.steal_after)
+        round_time = round(options.pace.ceiling * SECOND)
+        strategy = strategy_of(
+            queue, options.source, options.timeout, options.steal_after, round_time
+        )
         self._claims = Claims(queue, strategy, self._load, self._mailbox.put)
         self._open: dict[int, Job[T]] = {}
         self._idle_since: float | None = None
@@ -226,6 +231,7 @@ class _Runtime(Generic[T]):
 
     def _hear_of_claim(self, claimed: Claimed) -> None:
         now = self._now()
+        self._adopt(claimed.settings)
         outage = self._conductor.outage_since
         if outage is not None:
             _LOG.warning("The storage can be used again, after %.1f s.", now - outage)
@@ -249,9 +255,17 @@ class _Runtime(Generic[T]):
             self._releases_at = inf
             self._claims.release(self._unreleased)
 
+    def _adopt(self, settings: Settings) -> None:
+        """Go by what the queue's clients have agreed on, which may have changed."""
+        timeout = (self._timeout or settings.visibility_timeout) / SECOND
+        if timeout != self._leases.terms.timeout:
+            self._leases.terms = evolve(self._leases.terms, timeout=timeout)
+        if settings.max_receives != self._crew.judge.max_receives:
+            self._crew.judge = evolve(self._crew.judge, max_receives=settings.max_receives)
+
     def _start(self, claimed: Claimed) -> None:
         deliveries = [
-            Delivery.of(message, Lease.granted(time, self._terms))
+            Delivery.of(message, Lease.granted(time, self._terms_of(message)))
             for message, time in zip(claimed.messages, claimed.times, strict=True)
         ]
         size = self._conductor.pace.batch_size
@@ -260,6 +274,10 @@ class _Runtime(Generic[T]):
             self._open[id(job)] = job
             self._conductor.started()
             self._crew.do(job)
+
+    def _terms_of(self, message: Message[T]) -> LeaseTerms:
+        """Return on which terms a message was claimed: the queue's may be others by now."""
+        return evolve(self._leases.terms, timeout=timeout_of(message))
 
     def _hear_of_failure(self, error: BaseException) -> None:
         if self._conductor.claim_failed(self._now(), error, self._chance()):

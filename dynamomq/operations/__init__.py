@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dynamomq.operations.agreement import (
     MAX_SHARDS,
+    REREAD,
     Agreement,
     Choices,
     Look,
@@ -39,15 +40,17 @@ from dynamomq.operations.operating import (
 )
 from dynamomq.operations.outgoing import SendResult
 from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
-from dynamomq.operations.receiving import MAX_RECEIVE, receive
+from dynamomq.operations.receiving import MAX_RECEIVE, poll, receive
 from dynamomq.operations.sending import MAX_MESSAGE_BYTES, Outgoing, send
 from dynamomq.operations.tables import create_table
+from dynamomq.operations.traffic import Traffic
 from dynamomq.operations.writing import RETRY_HORIZON, Settings
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
     "MAX_RECEIVE",
     "MAX_SHARDS",
+    "REREAD",
     "RETRY_HORIZON",
     "Agreement",
     "BatchResult",
@@ -62,6 +65,7 @@ __all__ = [
     "SendResult",
     "Settings",
     "Stats",
+    "Traffic",
     "annotate",
     "bury",
     "cancel",
@@ -76,6 +80,7 @@ __all__ = [
     "list_page",
     "look",
     "move_to_dlq",
+    "poll",
     "purge_one",
     "receive",
     "redrive",

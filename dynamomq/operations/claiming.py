@@ -1,9 +1,9 @@
 """Claim together with other consumers: agree, as a hint, on who goes first (spec: CONSUMER-2, -3).
 
-Every consumer ranks all of them for each message by a hash of both ids. It claims those for which
-it comes first, and so mostly what nobody else tries for. Where it finds none of these, it takes
-over what it has itself seen unclaimed for a while: longer, the lower it ranks. A consumer that is
-dead, frozen or busy so costs its messages a moment, and nothing else.
+A consumer claims those messages for which it ranks first (see ``fellows.py``), and so mostly what
+nobody else tries for. Where it finds none of these, it takes over what it has itself seen unclaimed
+for a while: longer, the lower it ranks. A consumer that is dead, frozen or busy so costs its
+messages a moment, and nothing else.
 
 All of that may be wrong without harm: the condition of the claim decides.
 """
@@ -11,18 +11,19 @@ All of that may be wrong without harm: the condition of the claim decides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 from attrs import define, field
 
 from dynamomq.attributes import DUE
-from dynamomq.errors import ContentionError, DynamoMQError, ServiceError
+from dynamomq.errors import DynamoMQError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations.claims import Claim, id_of
-from dynamomq.operations.membership import Load, Member, join, leave, members, renew
+from dynamomq.operations.fellows import RENEWAL, SETTLING, Fellows
+from dynamomq.operations.membership import Load, Member
 from dynamomq.operations.receiving import distinct
+from dynamomq.operations.traffic import Traffic
 from dynamomq.operations.writing import Settings, persistently
 from dynamomq.requests import MAX_BATCH, Operation, Query, Tick, ask
 from dynamomq.timestamps import SECOND, format_instant
@@ -30,19 +31,9 @@ from dynamomq.values import Item
 
 __all__ = ["RENEWAL", "SETTLING", "Claimer"]
 
-RENEWAL = 10 * SECOND
-"""How often a consumer renews its lease and looks who else is there, in nanoseconds."""
-
-SETTLING = 12 * SECOND
-"""How long after its beginning a consumer counts: longer than a renewal, so that all know it."""
-
-_QUICK_LOOK = SECOND  # how often to look while somebody settles
-_INTRODUCTION = 5 * SECOND // 2  # longer than that: others who settle know the newcomer by then
 _REST = 10 * SECOND  # how long a candidate that was tried for is left alone
 _SPARE = 1.25  # candidates to read for each one wanted, times the number of consumers
 _FEW = 4  # so that among the candidates of a small claim there is one of ours, most likely
-_NEGLECTED = 10  # times steal_after
-_MORE_PATIENCE = 3  # times, with those who are at work
 _LEAST, _MOST = 10, 1000  # candidates; ten cost no more than one
 _WIDER = 4  # times as many candidates, in the second look of a call; the third reads all it may
 
@@ -63,9 +54,7 @@ class Claimer:
         steal_after: how long to leave a message to each consumer that ranks higher, in nanoseconds.
         host: the machine that the consumer runs on.
         pid: its process.
-        trouble: why the others could not be asked or told the last time; ``None``: they could.
-        me: its own entry.
-        others: the other consumers, as last seen.
+        traffic: where it looks next.
     """
 
     settings: Settings
@@ -74,102 +63,115 @@ class Claimer:
     steal_after: int
     host: str
     pid: int
-    trouble: DynamoMQError | None = None
-    me: Member | None = None
-    others: tuple[Member, ...] = ()
-    _looks_at: int = 0
-    _renews_at: int = 0
-    _begins_at: int = 0
-    _defers_until: int = 0
-    _was_full: bool = False
-    _candidates: dict[str, Item] = field(factory=dict)
-    _first_seen: dict[_Key, int] = field(factory=dict)
-    _tried: dict[_Key, int] = field(factory=dict)
-    _ranks: dict[str, tuple[str, ...]] = field(factory=dict)
-    _progress: dict[str, int] = field(factory=dict)
-    _ranked: tuple[tuple[str, ...], tuple[str, ...], bool] = ((), (), False)
-    _steals_at: int | None = None
-    _reach: int = 0
-    _saw_all_at: int = 0
-    _looked_at: int = 0
+    traffic: Traffic = field(factory=Traffic)
+    _fellows: Fellows = field(init=False)
+    _partitions: dict[str, _Partition] = field(factory=dict, init=False)
 
-    # --- with others -------------------------------------------------------------------------
+    def __attrs_post_init__(self) -> None:
+        self._fellows = Fellows(self.source, self.steal_after, self.host, self.pid)
+
+    @property
+    def trouble(self) -> DynamoMQError | None:
+        """Why the others could not be asked or told the last time; ``None``: they could."""
+        return self._fellows.trouble
+
+    @property
+    def me(self) -> Member | None:
+        """The consumer's own entry."""
+        return self._fellows.me
+
+    @property
+    def others(self) -> tuple[Member, ...]:
+        """The other consumers, as last seen."""
+        return self._fellows.others
+
+    def adopt(self, settings: Settings, timeout: int) -> None:
+        """Go by other settings from now on: more shards, perhaps."""
+        self.settings, self.timeout = settings, timeout
 
     def attend(self, load: Load) -> Operation[None]:
         """Renew the lease and look who else is there, if it is time to."""
-        moment = yield from ask(Tick())
-        if moment.now < self._looks_at <= moment.now + RENEWAL:
-            return
-        self._looks_at = moment.now + RENEWAL
-        began = self.me is None
-        try:
-            if not moment.now < self._renews_at <= moment.now + RENEWAL:
-                yield from self._show(load)
-            known = yield from members(self.source)
-        except (ServiceError, ContentionError) as error:
-            self.trouble = error  # we go on with what we know
-            return
-        self.trouble = None
-        me = self.me
-        self.others = tuple(one for one in known if me is None or one.id != me.id)
-        settling = [*self.others, *([me] if me else [])]
-        if any(one.since + SETTLING > moment.now for one in settling):
-            self._looks_at = moment.now + _QUICK_LOOK
-        if began and any(one.since + SETTLING > moment.now for one in self.others):
-            self._begins_at = moment.now + _INTRODUCTION
-
-    def _show(self, load: Load) -> Operation[None]:
-        """Show oneself, or renew that."""
-        if self.me is not None and not (yield from renew(self.me, load)):
-            self.me = None  # frozen until storage removed the entry; or the clock was set back
-        moment = yield from ask(Tick())
-        if self.me is None:
-            # The first answer tells the driver what time it is; an entry must not have a wrong one.
-            yield from members(self.source)
-            self.me = yield from join(self.source, self.host, self.pid)
-            self._defers_until = 0
-        elif self._was_full and not load.full:
-            self._defers_until = moment.now + SETTLING  # some do not know yet that it is available
-        self._was_full = load.full
-        self._renews_at = moment.now + RENEWAL
+        return self._fellows.attend(load)
 
     def leave(self) -> Operation[None]:
         """Tell the others that this consumer ends, if they can be told."""
-        me, self.me = self.me, None
-        if me is not None:
-            try:
-                yield from leave(me)
-            except (ServiceError, ContentionError) as error:
-                self.trouble = error  # its lease ends by itself
+        return self._fellows.leave()
 
     def looks_again(self, now: int) -> int:
         """Return in how many nanoseconds there may be something to do that no message announces."""
-        reasons = [self._looks_at, *([self._begins_at] if self._begins_at > now else [])]
-        if self._steals_at is not None:
-            reasons.append(self._steals_at)
-        return max(0, min(reasons) - now)
-
-    # --- claiming ----------------------------------------------------------------------------
+        fellows = self._fellows
+        reasons = [fellows.looks_at, *([fellows.begins_at] if fellows.begins_at > now else [])]
+        steals = [one.steals_at for one in self._partitions.values()]
+        reasons += [one for one in steals if one is not None]
+        return self.traffic.pause(max(0, min(reasons) - now))
 
     def claim(self, wanted: int, load: Load) -> Operation[list[Message[Any]]]:
         """Claim up to ``wanted`` messages, the oldest first; none if none is there for us now.
+
+        With several shards one call looks where there was traffic of late, and at others in turn.
 
         Raises:
             ServiceError: nothing could be claimed. What was claimed before a failure is returned.
         """
         yield from self.attend(load)
         moment = yield from ask(Tick())
-        if moment.now < self._begins_at <= moment.now + _INTRODUCTION:
+        if self._fellows.is_introducing(moment.now):
             return []
         claim = Claim(self.settings, self.source, self.timeout)
         found: list[Message[Any]] = []
-        chosen, left = self._choose(wanted, moment.now)
-        if self._saw_all_at <= moment.now < self._saw_all_at + self.steal_after:
+        for name in self.traffic.due(self.settings.partitions(self.source), moment):
+            partition = self._partitions.setdefault(
+                name, _Partition(name, self._fellows, self.traffic)
+            )
+            try:
+                yield from partition.claim(wanted - len(found), claim, found, moment.now)
+            except DynamoMQError:
+                if not found:
+                    raise
+                break  # what was claimed must reach the caller; the next call meets the error
+            if len(found) >= wanted:
+                break
+        if not found and claim.hindrance is not None:
+            raise claim.hindrance
+        return found
+
+
+@define(eq=False)
+class _Partition:
+    """What is due in one index partition, as far as it is known.
+
+    Attributes:
+        name: the partition.
+        fellows: who else claims there.
+        traffic: is told of looks and of what was found.
+        steals_at: when there may be something that others have left for long enough.
+    """
+
+    name: str
+    fellows: Fellows
+    traffic: Traffic
+    steals_at: int | None = None
+    _candidates: dict[str, Item] = field(factory=dict)
+    _first_seen: dict[_Key, int] = field(factory=dict)
+    _tried: dict[_Key, int] = field(factory=dict)
+    _ranks: dict[str, tuple[str, ...]] = field(factory=dict)
+    _ranking: int = 0
+    _reach: int = 0
+    _saw_all_at: int = 0
+    _looked_at: int = 0
+
+    def claim(
+        self, wanted: int, claim: Claim, found: list[Message[Any]], now: int
+    ) -> Operation[None]:
+        """Claim up to ``wanted`` messages, and add to ``found`` at once what was won."""
+        already = len(found)
+        chosen, left = self._choose(wanted, now)
+        if self._saw_all_at <= now < self._saw_all_at + self.fellows.steal_after:
             chosen = [*chosen, *left][:wanted]
         if len(chosen) == wanted:
-            yield from self._try(chosen, claim, found, moment.now)
+            yield from self._try(chosen, claim, found, now)
         for window in self._windows(wanted):
-            if found:
+            if len(found) > already:
                 break
             more = yield from self._look(window)
             moment = yield from ask(Tick())
@@ -183,21 +185,20 @@ class Claimer:
                 yield from self._try(chosen, claim, found, moment.now)
             if is_all:
                 break
-        if not found and claim.hindrance is not None:
-            raise claim.hindrance
-        return found
 
     def _windows(self, wanted: int) -> list[int]:
         """Return how many candidates to read, wider each time; at first about what was enough."""
-        first = max(wanted, _FEW) * (1 + len(self.others)) * _SPARE
+        first = max(wanted, _FEW) * (1 + len(self.fellows.others)) * _SPARE
         start = min(max(round(first), self._reach // 2, _LEAST), _MOST)
         return sorted({start, min(_WIDER * start, _MOST), _MOST})
 
     def _look(self, limit: int) -> Operation[bool]:
         """Read what is due; tell whether there is more than was read."""
         moment = yield from ask(Tick())
-        query = Query(self.source.value, format_instant(moment.now), limit)
-        page = yield from persistently(query)
+        self.traffic.looked(self.name, moment.now)
+        page = yield from persistently(Query(self.name, format_instant(moment.now), limit))
+        if page.entries:
+            self.traffic.found(self.name, moment.now)
         self._tried = {key: when for key, when in self._tried.items() if _rests(when, moment.now)}
         entries = [one for one in distinct(page) if _key(one) not in self._tried]
         self._note_progress(entries, moment.now, whole=page.cursor is None)
@@ -224,9 +225,9 @@ class Claimer:
             if id not in there and (whole or str(entry[DUE.name]) <= latest):
                 before = self._before_us(id)
                 seen = self._first_seen.get(_key(entry), now)
-                if self._looked_at < seen + self.steal_after:
+                if self._looked_at < seen + self.fellows.steal_after:
                     before = before[:1]
-                self._progress.update(dict.fromkeys(before, now))
+                self.fellows.note_progress(before, now)
         self._looked_at = now
 
     def _try(
@@ -245,7 +246,7 @@ class Claimer:
                 self._candidates.pop(id_of(candidate), None)
                 self._tried[_key(candidate)] = now
         if claim.lost:  # to whom?
-            self._looks_at = min(self._looks_at, now + _QUICK_LOOK)
+            self.fellows.look_soon(now)
 
     def _choose(self, wanted: int, now: int) -> tuple[list[Item], list[Item]]:
         """Return the oldest candidates that are ours, and what others have left for so long.
@@ -257,68 +258,34 @@ class Claimer:
         self._rank(now)
         ours: list[Item] = []
         left: list[tuple[int, int, Item]] = []
-        self._steals_at = None
+        self.steals_at = None
         for place, (id, candidate) in enumerate(self._candidates.items()):
             before = self._before_us(id)
             rank = len(before)
-            free_at = self._first_seen[_key(candidate)] + self._patience(before, now)
+            free_at = self._first_seen[_key(candidate)] + self.fellows.patience(before, now)
             if rank == 0:
                 ours.append(candidate)
                 if len(ours) == wanted:
                     break
             elif free_at <= now:
-                is_neglected = free_at + _NEGLECTED * self.steal_after <= now
+                is_neglected = free_at + self.fellows.neglect <= now
                 left.append((rank, place - _MOST if is_neglected else -place, candidate))
-            elif self._steals_at is None or free_at < self._steals_at:
-                self._steals_at = free_at
+            elif self.steals_at is None or free_at < self.steals_at:
+                self.steals_at = free_at
         left.sort(key=lambda one: one[:2])
         return ours, [candidate for _, _, candidate in left[:wanted]]
 
-    def _patience(self, before: tuple[str, ...], now: int) -> int:
-        """Return how long a message is left to those who come before us for it."""
-        at_work = [self._progress.get(one, 0) + self.steal_after > now for one in before]
-        if any(at_work[1:]):
-            return _NEGLECTED * self.steal_after  # somebody is there to take it over before us
-        patience = len(before) * self.steal_after
-        return _MORE_PATIENCE * patience if any(at_work) else patience
-
-    # --- ranks -------------------------------------------------------------------------------
-
     def _rank(self, now: int) -> None:
-        """Note who is ranked: first those who have been there for a while, then newcomers.
-
-        All that know of a newcomer count it from the same moment on; until then it comes after all
-        others, so it takes nothing from those who do not know of it yet. Those who begin together
-        count from the beginning, because all of them look often then.
-        """
-        me = [self.me] if self.me is not None else []
-        together = min((one.since for one in [*self.others, *me]), default=now) + SETTLING
-        newest = max(together, now - SETTLING + 1)  # who began before that counts
-        available = [one for one in self.others if one.available]
-        settled = tuple(one.id for one in available if one.since < newest)
-        settling = tuple(one.id for one in available if one.since >= newest)
-        counts = bool(me) and me[0].since < newest and self._defers_until <= now
-        ranked = (settled, settling, counts)
-        if ranked != self._ranked:
-            self._ranked, self._ranks, self._progress = ranked, {}, {}
+        """Have everybody ranked, and forget ranks that count no more."""
+        self.fellows.rank(now)
+        if self._ranking != self.fellows.ranking:
+            self._ranking, self._ranks = self.fellows.ranking, {}
 
     def _before_us(self, id: str) -> tuple[str, ...]:
-        """Return who comes before us for a message, the first one first."""
+        """Return who comes before us for a message; kept, because hashes take their time."""
         if id not in self._ranks:
-            settled, settling, counts = self._ranked
-            mine = _score(self.me.id, id) if self.me is not None else b""
-            scores = {one: _score(one, id) for one in (*settled, *settling)}
-            rivals = sorted(settled if counts else settling, key=scores.__getitem__, reverse=True)
-            before = tuple(one for one in rivals if scores[one] > mine)
-            if not counts:
-                first = sorted(settled, key=scores.__getitem__, reverse=True)
-                before = (*first, *before)
-            self._ranks[id] = before
+            self._ranks[id] = self.fellows.before_us(id)
         return self._ranks[id]
-
-
-def _score(consumer: str, id: str) -> bytes:
-    return sha256(f"{consumer}\0{id}".encode()).digest()[:8]
 
 
 def _key(entry: Item) -> _Key:

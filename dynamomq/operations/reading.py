@@ -74,7 +74,11 @@ def get(settings: Settings, id: str) -> Operation[Message[Any]]:
 
 
 def list_page(
-    settings: Settings, source: QueueType | None, cursor: Item | None
+    settings: Settings,
+    source: QueueType | None,
+    cursor: Item | None,
+    *,
+    partition: str | None = None,
 ) -> Operation[tuple[list[Message[Any]], Item | None]]:
     """Read one page of a listing, and where the next one starts.
 
@@ -83,13 +87,15 @@ def list_page(
         source: a queue, in order of due time; ``None``: the whole table in no order, with
             messages that wait behind their group's head and tombstones.
         cursor: where to go on; ``None``: from the start.
+        partition: which of the queue's index partitions; ``None``: that with the plain name, which
+            is the only one unless the queue has shards.
     """
     moment = yield from ask(Tick())
     if source is None:
         page = yield from persistently(Scan(PAGE, cursor))
         items = list(page.entries)
     else:
-        page = yield from persistently(Query(source.value, None, PAGE, cursor))
+        page = yield from persistently(Query(partition or source.value, None, PAGE, cursor))
         ids = tuple(str(entry[ID.name]) for entry in page.entries)
         found = (yield from persistently(GetMany(ids))) if ids else {}
         items = [found[id] for id in ids if id in found]
@@ -113,17 +119,18 @@ def _count(settings: Settings, queue: QueueType, limit: int) -> Operation[QueueS
     moment = yield from ask(Tick())
     now = at(settings, moment.now)
     counts = dict.fromkeys(INDEX_VIEWS, 0)
-    cursor: Item | None = None
     left = limit
-    while left > 0:
-        query = Query(queue.value, None, min(left, _STATS_PAGE), cursor)
-        page = yield from persistently(query)
-        for name, view in INDEX_VIEWS.items():
-            counts[name] += sum(view.evaluate(entry, now) for entry in page.entries)
-        left -= len(page.entries)
-        cursor = page.cursor
-        if cursor is None:
-            return QueueStats(**counts, complete=True)
-    # A page that is full names a next one, even where it was the last.
-    beyond = yield from persistently(Query(queue.value, None, 1, cursor))
-    return QueueStats(**counts, complete=not beyond.entries)
+    for partition in settings.partitions(queue):
+        more, cursor = True, None
+        while more:
+            # A page that is full names a next one, even where it was the last.
+            query = Query(partition, None, min(left, _STATS_PAGE) or 1, cursor)
+            page = yield from persistently(query)
+            if page.entries and not left:
+                return QueueStats(**counts, complete=False)
+            for name, view in INDEX_VIEWS.items():
+                counts[name] += sum(view.evaluate(entry, now) for entry in page.entries)
+            left -= len(page.entries)
+            cursor = page.cursor
+            more = cursor is not None
+    return QueueStats(**counts, complete=True)

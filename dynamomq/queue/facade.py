@@ -27,8 +27,10 @@ from dynamomq.machine import QueueType
 from dynamomq.message import Entry, Message
 from dynamomq.operations import (
     MAX_RECEIVE,
+    REREAD,
     Choices,
     Revision,
+    Traffic,
 )
 from dynamomq.payload import codec_for
 from dynamomq.queue.agreed import (
@@ -171,6 +173,7 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         )
         self._driver = self._engine.open(definition)
         self._agreed = Agreed(choices, self._driver)
+        self._traffic = {queue: Traffic() for queue in QueueType}
 
     def __repr__(self) -> str:
         """Show the table and the engine."""
@@ -310,24 +313,35 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
                 day.
             source: the queue to receive from.
 
+        Where the queue has shards, one look is a request for each partition in which there was
+        something of late, and one for another in turn. Before it returns an empty list, it has
+        looked everywhere (spec: SHARD-4).
+
         Returns:
             Up to ``max_messages`` messages; an empty list if none could be claimed in time.
 
         Raises:
             InvalidArgumentError: an argument is out of range.
         """
-        timeout = None if visibility_timeout is None else visibility(visibility_timeout)
-        return self.run(
-            operations.receive(
-                self.settings,
-                source=check_source(source),
-                max_messages=check_count(
-                    "max_messages", max_messages, at_least=1, at_most=MAX_RECEIVE
-                ),
-                visibility_timeout=timeout,
-                wait=check_duration("wait", wait, at_most=MAX_WAIT),
+        timeout = optional_visibility(visibility_timeout)
+        queue = check_source(source)
+        check_count("max_messages", max_messages, at_least=1, at_most=MAX_RECEIVE)
+        left = check_duration("wait", wait, at_most=MAX_WAIT)
+        while True:
+            share = min(left, REREAD)  # then what is agreed on may have changed
+            found = self.run(
+                operations.receive(
+                    self.settings,
+                    source=queue,
+                    max_messages=max_messages,
+                    visibility_timeout=timeout,
+                    wait=share,
+                    traffic=self._traffic[queue],
+                )
             )
-        )
+            left -= share
+            if found or left <= 0:
+                return found
 
     def extend(self, message: Message[T], timeout: Duration) -> Message[T]:
         """Hold the message longer: until ``timeout`` from now, never shorter (spec: HOLD-3).

@@ -5,9 +5,11 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Literal, TypeVar
+from heapq import merge
+from typing import Any, Literal, TypeVar
 
 from dynamomq import operations
+from dynamomq.attributes import DUE
 from dynamomq.checks import (
     MAX_DELAY,
     Duration,
@@ -180,10 +182,21 @@ class ForOperators(QueueBase[T]):
 
     def _listed(self, source: QueueType | None) -> Iterator[Message[T]]:
         listed: set[str] = set()
+        if source is None:
+            yield from self._listed_in(None, None, listed)
+            return
+        parts = [self._listed_in(source, one, listed) for one in self.settings.partitions(source)]
+        yield from merge(*parts, key=_due_time)
+
+    def _listed_in(
+        self, source: QueueType | None, partition: str | None, listed: set[str]
+    ) -> Iterator[Message[T]]:
         again = 0  # messages in a row that were listed before
         cursor: Item | None = None
         while True:
-            page, cursor = self.run(operations.list_page(self.settings, source, cursor))
+            page, cursor = self.run(
+                operations.list_page(self.settings, source, cursor, partition=partition)
+            )
             new = [message for message in page if message.id not in listed]
             listed.update(message.id for message in new)
             yield from new
@@ -215,3 +228,7 @@ class ForOperators(QueueBase[T]):
 def _all_of(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
     """Return headers that were checked; none at all are not the same as an empty mapping."""
     return None if headers is None else check_headers(headers) or {}
+
+
+def _due_time(message: Message[Any]) -> str:
+    return str(message.item.get(DUE.name))

@@ -11,8 +11,7 @@ from dynamomq.consumer.claims import Claims, Released
 from dynamomq.consumer.conductor import Conductor
 from dynamomq.consumer.crew import Crew
 from dynamomq.consumer.outcomes import GiveBack
-from dynamomq.operations import membership
-from dynamomq.operations.claiming import Claimer
+from dynamomq.operations import claiming, membership
 from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
 from model_tests.simulator.worlds import WORKERS
 
@@ -73,7 +72,7 @@ def _says_that_all_is_done(reason: _Method) -> _Method:
 
 
 def _never_steals(choose: _Method) -> _Method:
-    def changed(self: Claimer, wanted: int, now: int) -> Any:
+    def changed(self: Any, wanted: int, now: int) -> Any:
         ours, _ = choose(self, wanted, now)
         return ours, []
 
@@ -150,7 +149,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "claimer-never-steals",
         "A consumer leaves messages to others that rank first, for ever.",
         "PROGRESS",
-        Claimer,
+        claiming._Partition,
         "_choose",
         _never_steals,
     ),
