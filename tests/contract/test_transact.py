@@ -26,7 +26,7 @@ from dynamomq.requests import (
 )
 from dynamomq.table import TableDefinition
 from dynamomq.values import Item
-from tests.contract.engines import BEYOND_MOTO, DYNAMODB, EMBEDDED, Table
+from tests.contract.engines import BEYOND_MOTO, EMBEDDED, Table
 from tests.support.embedded import custom_rule
 
 BEYOND = pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)
@@ -249,7 +249,6 @@ def test_a_repetition_with_tokens(do: Do, table: Table) -> None:
 # --- the user's own actions ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", DYNAMODB, indirect=True)
 def test_actions_in_the_low_level_form(do: Do, table: Table, other: Table) -> None:
     """A user's own entry is carried out as it is; what refuses it is shown if the entry asks."""
     stored = {"TableName": other.name, "Item": {"id": {"S": "row"}, "n": {"N": "1"}}}
