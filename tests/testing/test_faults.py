@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Literal
 
 import pytest
@@ -23,6 +24,7 @@ from dynamomq import (
 from dynamomq.machine import MESSAGE
 from dynamomq.operations import Outgoing
 from dynamomq.requests import Failed, Refused, WriteBatch, Written
+from dynamomq.reserved import RESERVED
 from dynamomq.table import TableDefinition
 from dynamomq.testing import Clock, Crash, Faults, FaultyEngine, QueueFactory, UnusedFaultError
 from tests.support.clock import ManualClock
@@ -333,7 +335,7 @@ def test_faults_take_turns(queue: Queue[Any], faults: Faults) -> None:
 def test_requests_have_the_machines_names(faults: Faults) -> None:
     """All that the machine writes and all that reaches a storage can be struck, nothing else."""
     by_time = {step.trigger for step in MESSAGE.transitions if step.by == "time"}
-    for trigger in MESSAGE.triggers:
+    for trigger in chain.from_iterable(one.triggers for one in (MESSAGE, *RESERVED)):
         if trigger in by_time:
             with pytest.raises(InvalidArgumentError, match="no request has this name"):
                 faults.crash(trigger)
