@@ -11,6 +11,8 @@ that is to blame it shows at most 60 characters, never a whole payload, and neve
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 __all__ = [
     "AccessDeniedError",
     "CallerError",
@@ -22,6 +24,7 @@ __all__ = [
     "DamagedGroupError",
     "DuplicateMessageError",
     "DynamoMQError",
+    "FailedAction",
     "IllegalTransitionError",
     "InternalError",
     "InvalidArgumentError",
@@ -38,6 +41,8 @@ __all__ = [
     "TableMismatchError",
     "TableNotFoundError",
     "ThrottledError",
+    "TransactionConditionError",
+    "TransactionUsageError",
     "UnavailableError",
     "shorten",
 ]
@@ -183,8 +188,29 @@ class IllegalTransitionError(_MessageError, CallerError):
         self.legal = legal
 
 
+class FilterError(_MessageError, CallerError):
+    """A filter that was to choose messages raised; nothing was changed. The cause is chained.
+
+    Attributes:
+        id: the message that it was asked about.
+    """
+
+    def __init__(self, id: str, cause: Exception) -> None:
+        """Name the message, and what the filter raised; not its text, which may be a payload's."""
+        super().__init__(
+            f"The filter raised {type(cause).__name__} when it was asked about message {id!r}; "
+            "nothing was changed.",
+            id=id,
+            remedy="Mend the filter; it is asked about every message, whatever its payload is.",
+        )
+
+
 class ClosedError(CallerError):
     """The queue or its engine was closed, or is used in a process that was forked from its own."""
+
+
+class TransactionUsageError(CallerError):
+    """A transaction is used before or after its block, a second time, or by another thread."""
 
 
 # --- contention ------------------------------------------------------------------------------
@@ -214,7 +240,7 @@ class OutcomeUnknownError(_MessageError, ContentionError):
     receipt or token that was used no longer counts.
 
     Attributes:
-        id: the message.
+        id: the message; empty for a transaction without messages.
         trigger: what was asked for.
     """
 
@@ -232,6 +258,41 @@ class ConflictError(ContentionError):
     """
 
     retryable = True
+
+
+class FailedAction(NamedTuple):
+    """An action of a transaction whose condition did not hold.
+
+    Attributes:
+        position: the how many-th action of the transaction it is, counted from 1.
+        operation: ``Put``, ``Update``, ``Delete`` or ``ConditionCheck``.
+        table: the table that it is on.
+        item: what is there, where the action asked to be shown it and there is something.
+    """
+
+    position: int
+    operation: str
+    table: str
+    item: dict[str, Any] | None = None
+
+
+class TransactionConditionError(ContentionError):
+    """A condition of one's own in a transaction did not hold, so nothing of it took effect.
+
+    Attributes:
+        failed: the actions whose conditions did not hold; one at least.
+    """
+
+    def __init__(self, failed: tuple[FailedAction, ...]) -> None:
+        """Say which of the transaction's actions they are."""
+        told = "; ".join(
+            f"action {one.position}, {one.operation} in table {one.table!r}" for one in failed
+        )
+        super().__init__(
+            f"Nothing of the transaction took effect, for a condition did not hold: {told}.",
+            remedy="The condition is your own: decide what its failure means.",
+        )
+        self.failed = failed
 
 
 # --- set-up ----------------------------------------------------------------------------------

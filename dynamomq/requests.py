@@ -146,9 +146,15 @@ class Get(Request[Item | None]):
 
 @frozen
 class GetMany(Request[Mapping[str, Item]]):
-    """Read up to 100 items, strongly consistent; the reply holds those that exist, by id."""
+    """Read up to 100 items, strongly consistent; the reply holds those that exist, by id.
+
+    Attributes:
+        ids: their keys.
+        table: another table of the same engine; ``None``: the driver's.
+    """
 
     ids: tuple[str, ...]
+    table: str | None = None
 
 
 @frozen

@@ -262,6 +262,8 @@ class DynamoDBDriver(Driver):
         return None if item is None else item_from_wire(item)
 
     def _get_many(self, request: GetMany) -> dict[str, Item]:
+        if request.table is not None:
+            return self._beside(request.table)._get_many(evolve(request, table=None))
         ids = tuple(dict.fromkeys(request.ids))
         items: list[Item] = []
         for start in range(0, len(ids), _BATCH_GET):

@@ -14,7 +14,7 @@ from dynamomq.checks import (
     check_headers,
     check_id,
 )
-from dynamomq.drivers.base import Driver, Surroundings
+from dynamomq.drivers.base import Driver, Engine, Surroundings
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.message import Entry
 from dynamomq.operations import Outgoing, Settings
@@ -29,10 +29,21 @@ R = TypeVar("R")
 
 
 class QueueBase(Generic[T]):
-    """A queue's settings and driver."""
+    """A queue's settings, engine and driver."""
 
     _agreed: Agreed
+    _engine: Engine
     _driver: Driver
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self._driver.table.name
+
+    @property
+    def engine(self) -> Engine:
+        """Where the table is."""
+        return self._engine
 
     @property
     def settings(self) -> Settings:
@@ -63,8 +74,8 @@ class QueueBase(Generic[T]):
         """
         return self._driver.run(operation)
 
-    def _outgoing(self, entry: Entry[T]) -> Outgoing:
-        """Return a message to be sent as the operations want it.
+    def outgoing(self, entry: Entry[T]) -> Outgoing:
+        """Return a message to be sent as the operations want it; methods do so.
 
         Raises:
             PayloadError: the payload can't be stored exactly.

@@ -62,7 +62,7 @@ class ManyAtOnce(QueueBase[T]):
     def _outgoing_or_failure(self, entry: T | Entry[T]) -> operations.Outgoing | SendResult[T]:
         whole: Entry[T] = entry if isinstance(entry, Entry) else Entry(entry)
         try:
-            return self._outgoing(whole)
+            return self.outgoing(whole)
         except DynamoMQError as error:
             return SendResult(whole.id if isinstance(whole.id, str) else "", error=error)
 

@@ -43,6 +43,7 @@ from dynamomq.queue.agreed import (
 from dynamomq.queue.base import visibility
 from dynamomq.queue.batches import ManyAtOnce
 from dynamomq.queue.operators import ForOperators
+from dynamomq.queue.transactions import InTransactions
 from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
 from dynamomq.timestamps import SECOND
 
@@ -51,7 +52,7 @@ __all__ = ["Queue"]
 T = TypeVar("T")
 
 
-class Queue(ManyAtOnce[T], ForOperators[T]):
+class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
     """A queue in a DynamoDB table, or in the embedded engine; generic in the payload's type.
 
     Making one sends nothing. It is safe to share among threads; after a fork, open another. Every
@@ -197,11 +198,6 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
         if self._own_engine:
             self._engine.close()
 
-    @property
-    def table(self) -> str:
-        """The table's name."""
-        return self._driver.table.name
-
     def create_table(
         self,
         *,
@@ -294,7 +290,7 @@ class Queue(ManyAtOnce[T], ForOperators[T]):
                 remedy="Pass 'raise' or 'return'.",
             )
         entry = Entry(data, id, delay, headers, due_at, group, deduplication)
-        return self.run(operations.send(self.settings, self._outgoing(entry), if_exists=if_exists))
+        return self.run(operations.send(self.settings, self.outgoing(entry), if_exists=if_exists))
 
     def receive(
         self,

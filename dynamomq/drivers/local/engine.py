@@ -217,17 +217,18 @@ class LocalDriver(Driver):
 
     def _get_many(self, request: GetMany) -> Mapping[str, Item]:
         check_together(request.ids, _MAX_GET_MANY)
-        return self._items(request.ids)
+        return self._items(request.ids, request.table)
 
-    def _items(self, keys: Sequence[str]) -> dict[str, Item]:
+    def _items(self, keys: Sequence[str], other_table: str | None = None) -> dict[str, Item]:
+        table = other_table or self.table.name
         for key in keys:
             check_key(ID.name, key)
         items = {}
         with self._file.reading() as connection:
             for key in keys:
-                found = records.find(connection, self.table.name, key)
+                found = records.find(connection, table, key)
                 if found is None:
-                    raise TableNotFoundError(self.table.name)
+                    raise TableNotFoundError(table)
                 if found.text is not None:
                     items[key] = records.from_json(found.text)
         return items

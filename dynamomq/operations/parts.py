@@ -1,0 +1,285 @@
+"""The parts of a user's transaction, and the plan that makes one request of them.
+
+Each part is one action. Where messages of groups are among them, more is written with them: what
+keeps the groups' lists. Of one group several parts may change the list, but no item may be in a
+request twice; so what they do to a list is planned together (spec: TRANSACT-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from attrs import define, evolve, field, frozen
+
+from dynamomq.attributes import RECEIPT, TAIL_ID
+from dynamomq.message import Message
+from dynamomq.operations.entries import RawEntry
+from dynamomq.operations.groups import group_key, is_listed, joining, leaving
+from dynamomq.operations.holding import Extra, Rules, leaves_list, planned_by, write_of
+from dynamomq.operations.sending import Outgoing, draft_of, put_of
+from dynamomq.operations.writing import Settings, persistently
+from dynamomq.requests import Action, Elsewhere, Foreign, GetMany, Operation, Write
+from dynamomq.values import Item, Value
+
+__all__ = [
+    "Finishing",
+    "OwnPart",
+    "Part",
+    "Plan",
+    "Sending",
+    "View",
+    "look_at",
+    "plan_of",
+    "read",
+]
+
+
+@frozen
+class Sending:
+    """A message to be sent.
+
+    Attributes:
+        settings: those of its queue.
+        outgoing: the message.
+        id: its id.
+        token: what its send marks it with, in every plan.
+    """
+
+    settings: Settings
+    outgoing: Outgoing = field(eq=False)
+    id: str
+    token: str
+
+    @property
+    def group(self) -> str | None:
+        """The group at whose end it is put."""
+        return self.outgoing.group
+
+    def write(self, now: int, place: Mapping[str, Value] | None = None) -> Write:
+        """Return what sends it, to its place in the group.
+
+        Raises:
+            PayloadError: the message would be larger than an item can be.
+        """
+        draft = draft_of(self.settings, now, self.token, self.outgoing, self.id)
+        return put_of(self.settings, draft, place)
+
+
+@frozen
+class Finishing:
+    """A delivery to be finished: by delete, retry or move_to_dlq.
+
+    Attributes:
+        settings: those of its queue.
+        message: as it was received.
+        rules: those of the trigger.
+        extra: the arguments of the trigger.
+        token: what the write marks the message with, in every plan.
+    """
+
+    settings: Settings
+    message: Message[Any]
+    rules: Rules = field(eq=False)
+    extra: Extra = field(eq=False)
+    token: str
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self.message.id
+
+    @property
+    def group(self) -> str | None:
+        """The group whose list it is in."""
+        return self.message.group if is_listed(self.message.item) else None
+
+    def write(self, instant: int) -> Write:
+        """Return what finishes it.
+
+        Raises:
+            IllegalTransitionError: there is no such transition from the message's queue.
+        """
+        return write_of(self.settings, self.rules, self.message, self.extra, instant, self.token)
+
+
+@frozen
+class OwnPart:
+    """An action of the user's own."""
+
+    entry: RawEntry = field(eq=False)
+
+
+Part: TypeAlias = Sending | Finishing | OwnPart
+
+View: TypeAlias = Mapping[tuple[str, str], Item]
+"""Items as they were read, by table and id."""
+
+_MOST_READ = 100
+
+
+@frozen
+class Plan:
+    """One request.
+
+    Attributes:
+        actions: one for each part, in order; then what keeps the lists.
+        writes: those of the parts that are not the user's own, by place.
+        instants: when each of these takes place, by place.
+    """
+
+    actions: tuple[Action, ...]
+    writes: Mapping[int, Write]
+    instants: Mapping[int, int]
+
+
+# --- looking ---------------------------------------------------------------------------------
+
+
+def look_at(home: str, parts: Sequence[Part]) -> Operation[View]:
+    """Read what the lists of all groups are planned from, strongly consistent.
+
+    Args:
+        home: the table of requests that name none.
+        parts: those of the transaction.
+    """
+    wanted: dict[tuple[str, str], None] = {}
+    for part in parts:
+        if isinstance(part, OwnPart) or part.group is None:
+            continue
+        wanted[part.settings.table, group_key(part.group)] = None
+        if isinstance(part, Finishing):
+            wanted[part.settings.table, part.id] = None
+    return (yield from read(home, wanted))
+
+
+def read(home: str, items: Iterable[tuple[str, str]]) -> Operation[View]:
+    """Read items by table and id, strongly consistent; the view has those that exist."""
+    tables: dict[str, list[str]] = {}
+    for table, id in items:
+        tables.setdefault(table, []).append(id)
+    view: dict[tuple[str, str], Item] = {}
+    for table, ids in tables.items():
+        for start in range(0, len(ids), _MOST_READ):
+            chunk = tuple(ids[start : start + _MOST_READ])
+            found = yield from persistently(GetMany(chunk, None if table == home else table))
+            view |= {(table, id): item for id, item in found.items()}
+    return view
+
+
+# --- planning --------------------------------------------------------------------------------
+
+
+def plan_of(home: str, parts: Sequence[Part], view: View, begun: int, now: int) -> Plan:
+    """Return the request that carries out all parts, as far as the lists are as they were read.
+
+    Args:
+        home: the table of writes that name none.
+        parts: those of the transaction.
+        view: what was read of their groups.
+        begun: when the first plan was made: messages are sent as of then.
+        now: the time, in nanoseconds since the epoch.
+    """
+    planner = _Planner(view, begun, now)
+    lists: dict[tuple[str, str], dict[int, Sending | Finishing]] = {}
+    for place, part in enumerate(parts):
+        if isinstance(part, OwnPart):
+            continue
+        planner.add(place, part)
+        if part.group is not None:
+            lists.setdefault((part.settings.table, part.group), {})[place] = part
+    for (_, group), members in lists.items():
+        planner.keep_list(group, members)
+    actions: list[Action] = [
+        Foreign(part.entry)
+        if isinstance(part, OwnPart)
+        else _action(home, part.settings.table, planner.writes[place])
+        for place, part in enumerate(parts)
+    ]
+    actions += [_action(home, table, write) for table, write in planner.upkeep]
+    return Plan(tuple(actions), planner.writes, planner.instants)
+
+
+def _action(home: str, table: str, write: Write) -> Action:
+    return write if table == home else Elsewhere(table, write)
+
+
+@define
+class _Planner:
+    """Collects the writes of one plan.
+
+    Attributes:
+        view: what was read.
+        begun: when the first plan was made.
+        now: the time.
+        writes: by place.
+        instants: by place.
+        upkeep: what else is written, and in which table.
+    """
+
+    view: View
+    begun: int
+    now: int
+    writes: dict[int, Write] = field(factory=dict)
+    instants: dict[int, int] = field(factory=dict)
+    upkeep: list[tuple[str, Write]] = field(factory=list)
+
+    def add(self, place: int, part: Sending | Finishing) -> None:
+        """Add the write of one part, without regard to others."""
+        if isinstance(part, Sending):
+            self.instants[place] = self.begun
+            self.writes[place] = part.write(self.begun)
+            return
+        instant = self.instants[place] = part.message.not_before(self.now)
+        self.writes[place] = part.write(instant)
+
+    def keep_list(self, group: str, parts: Mapping[int, Sending | Finishing]) -> None:
+        """Let the parts of one group keep its list together."""
+        settings = next(iter(parts.values())).settings
+        sends = {place: part for place, part in parts.items() if isinstance(part, Sending)}
+        head, staying, when = self._holders(parts)
+        upkeep: Iterable[Write] = () if head is None else leaving(settings, when, head)
+        if sends:
+            tail = self.view.get((settings.table, group_key(group)), {}).get(TAIL_ID.name)
+            plan = joining(
+                settings,
+                when,
+                group,
+                None if tail is None else str(tail),
+                [part.id for part in sends.values()],
+                head=head,
+                staying=None if staying is None else self.writes[staying].id,
+            )
+            for (place, part), where in zip(sends.items(), plan.places, strict=True):
+                self.writes[place] = part.write(self.begun, where)
+            if staying is not None:
+                linked = self.writes[staying]
+                self.writes[staying] = evolve(
+                    linked, arguments={**linked.arguments, **plan.tail_link}
+                )
+            upkeep = plan.upkeep
+        self.upkeep += [(settings.table, write) for write in upkeep]
+
+    def _holders(
+        self, parts: Mapping[int, Sending | Finishing]
+    ) -> tuple[Item | None, int | None, int]:
+        """Find what happens to the group's head: it leaves, or is written and stays; and when.
+
+        Of several deliveries one can be the present one; the writes of the others are refused.
+        """
+        for place, part in parts.items():
+            item = self._held(part) if isinstance(part, Finishing) else None
+            if item is None or isinstance(part, Sending):
+                continue
+            if not leaves_list(part.rules):
+                return None, place, self.instants[place]
+            self.writes[place] = planned_by(self.writes[place], item)
+            return item, None, self.instants[place]
+        return None, None, self.now
+
+    def _held(self, part: Finishing) -> Item | None:
+        """Return a message as it was read, if that is still its delivery."""
+        item = self.view.get((part.settings.table, part.id))
+        if item is None or item.get(RECEIPT.name) != part.message.receipt:
+            return None
+        return item if is_listed(item) else None
