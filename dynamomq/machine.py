@@ -28,7 +28,6 @@ from dynamomq.attributes import (
     GROUP_ID,
     HEADERS,
     ID,
-    LINKS,
     NEXT_ID,
     PEEKED,
     PREVIOUS_ID,
@@ -218,8 +217,16 @@ _AS_SEEN = Same(TOKEN, "seen_token") & (Given("seen_token") | Same(VERSION, "see
 """Nobody but a group's upkeep has written since the operator looked. An item that never got a token
 (another port's) is told by its version instead."""
 
-_LEAVES_LIST = all_of(Same(attribute, plan) for attribute, plan in LINKS)
-"""A message that leaves its group's list has the neighbours that the plan saw."""
+_NEXT_AS_PLANNED = Same(GROUP_ID, "group") & Same(NEXT_ID, "next_id")
+_LEAVES_LIST = _NEXT_AS_PLANNED & Not(Given("previous_id"))
+"""The head of a group leaves its list, or a message that is in none, with the successor that the
+plan saw. What it knows of its predecessor, which has left before, is no part of a plan."""
+
+_LEAVES_FROM_BEHIND = all_of(
+    [_NEXT_AS_PLANNED, Same(PREVIOUS_ID, "previous_id"), Given("previous_id")]
+)
+"""A message that waits leaves, with both neighbours that the plan saw. The plan does not hold any
+more once it is the head: the neighbour that was before it may be behind it by then."""
 
 _IN_STANDARD = _is_of(Arg("partition"), QueueType.STANDARD)
 _IN_DLQ = _is_of(Arg("partition"), QueueType.DLQ)
@@ -234,7 +241,9 @@ _MAY_EXTEND = _HOLDER & DUE.lt(Arg("due")) & _LASTS
 _MAY_LEAVE = _HOLDER & _LEAVES_LIST
 _MAY_DEAD_LETTER = _MAY_LEAVE & _IN_DLQ
 _MAY_WITHDRAW = _AS_SEEN & _LEAVES_LIST
+_MAY_WITHDRAW_WAITING = _AS_SEEN & _LEAVES_FROM_BEHIND
 _MAY_BURY = _MAY_WITHDRAW & _IN_DLQ
+_MAY_BURY_WAITING = _MAY_WITHDRAW_WAITING & _IN_DLQ
 _MAY_REDRIVE_FIRST = all_of([_IS_HEAD, _AS_SEEN, _SAME_GROUP])
 _MAY_REDRIVE_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, _SAME_GROUP, GROUP_ID.has_type("S")])
 _MAY_RESCHEDULE = _AS_SEEN & Arg("due").ge(Arg("now"))
@@ -354,9 +363,8 @@ _S_READY, _S_PROCESSING, _S_EXPIRED = (f"STANDARD.{s}" for s in ("READY", "PROCE
 _D_READY, _D_PROCESSING, _D_EXPIRED = (f"DLQ.{s}" for s in ("READY", "PROCESSING", "EXPIRED"))
 _S_HELD, _D_HELD = (_S_PROCESSING, _S_EXPIRED), (_D_PROCESSING, _D_EXPIRED)
 _S_FREE, _D_FREE = (_S_READY, _S_EXPIRED), (_D_READY, _D_EXPIRED)
-_S_FREE_OR_WAITING = (*_S_FREE, "WAITING")
 _LISTED = ("WAITING", _S_READY, *_S_HELD)
-_ALIVE = (*_LISTED, _D_READY, *_D_HELD)
+_IN_A_QUEUE = (_S_READY, *_S_HELD, _D_READY, *_D_HELD)
 
 
 def steps(
@@ -402,7 +410,8 @@ _MESSAGE_TRANSITIONS = [
     *steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED),
     *steps("move_to_dlq", "holder", _S_HELD, _D_READY, _MAY_DEAD_LETTER, _FAILED),
 
-    *steps("bury", "operator", _S_FREE_OR_WAITING, _D_READY, _MAY_BURY, _BURIED),
+    *steps("bury", "operator", _S_FREE, _D_READY, _MAY_BURY, _BURIED),
+    *steps("bury", "operator", "WAITING", _D_READY, _MAY_BURY_WAITING, _BURIED),
     *steps("redrive", "operator", _D_FREE, _S_READY, _MAY_REDRIVE_FIRST, _REDRIVEN_FIRST),
     *steps("redrive", "operator", _D_FREE, "WAITING", _MAY_REDRIVE_BEHIND, _REDRIVEN_BEHIND),
     *steps("update", "operator", _S_FREE, _S_READY, _AS_SEEN, _UPDATED),
@@ -414,9 +423,11 @@ _MESSAGE_TRANSITIONS = [
     *steps("reschedule", "operator", _S_FREE, _S_READY, _MAY_RESCHEDULE, _RESCHEDULED),
     *steps("reschedule", "operator", _D_FREE, _D_READY, _MAY_RESCHEDULE, _RESCHEDULED),
     *steps("reschedule", "operator", "WAITING", "WAITING", _MAY_RESCHEDULE, _RESCHEDULED),
-    *steps("cancel", "operator", _S_FREE_OR_WAITING, "DELETED", _MAY_WITHDRAW, _CANCELLED),
+    *steps("cancel", "operator", _S_FREE, "DELETED", _MAY_WITHDRAW, _CANCELLED),
+    *steps("cancel", "operator", "WAITING", "DELETED", _MAY_WITHDRAW_WAITING, _CANCELLED),
     *steps("cancel", "operator", _D_FREE, "DELETED", _AS_SEEN, _CANCELLED),
-    *steps("purge", "operator", _ALIVE, "DELETED", _MAY_WITHDRAW, _CANCELLED),
+    *steps("purge", "operator", _IN_A_QUEUE, "DELETED", _MAY_WITHDRAW, _CANCELLED),
+    *steps("purge", "operator", "WAITING", "DELETED", _MAY_WITHDRAW_WAITING, _CANCELLED),
 
     *steps("promote", "upkeep", "WAITING", _S_READY, _IN_STANDARD, _PROMOTED),
     *steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),

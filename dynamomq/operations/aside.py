@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE
+from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE, TOKEN
 from dynamomq.errors import RequestRejectedError
 from dynamomq.machine import MESSAGE, QueueType, beside, faults
 from dynamomq.message import Failure, Message
@@ -32,11 +32,11 @@ def dead_letters_of(item: Item) -> str:
     return beside(str(item.get(QUEUE_TYPE.name, QueueType.STANDARD.value)), QueueType.DLQ)
 
 
-def quarantine(settings: Settings, message: Message[Any]) -> Operation[tuple[WriteReply, str]]:
+def quarantine(settings: Settings, message: Message[Any]) -> Operation[str | None]:
     """Dead-letter an item that is not a whole message, with what it lacks filled in.
 
     Returns:
-        The reply, and the token of the write.
+        The token that the write has left; ``None`` where somebody else has seen to the item.
 
     Raises:
         ConflictError: others kept changing its group, or the group's list is damaged.
@@ -58,7 +58,9 @@ def quarantine(settings: Settings, message: Message[Any]) -> Operation[tuple[Wri
     reply = yield from put_aside(
         settings, message.item, _QUARANTINE, moment, arguments, reason="errors"
     )
-    return reply, moment.tokens[0]
+    token = moment.tokens[0]
+    is_ours = isinstance(reply, Written) or (reply.item or {}).get(TOKEN.name) == token
+    return token if is_ours else None
 
 
 def put_aside(
@@ -111,8 +113,10 @@ def _out_of_queue(
         if isinstance(reply, Written) or reply.item is None:
             return reply
         item = reply.item
+        if QUEUE_TYPE.name not in item or not is_listed(item):
+            return reply
         again = planned_by(request, item)
-        if not is_listed(item) or not again.specialised.applies_to(item, again.arguments):
+        if not again.specialised.applies_to(item, again.arguments):
             return reply
         yield from pause(attempt)
     raise busy_group(str(item[GROUP_ID.name]))

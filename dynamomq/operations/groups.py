@@ -40,6 +40,7 @@ PLANS = 20
 Of those who change one group at once only one succeeds at a time. They pause at random in between.
 """
 
+_BEFORE = "previous_id"
 _PROMOTE, _LINK, _UNLINK = (MESSAGE.rule(trigger) for trigger in ("promote", "link", "unlink"))
 _OPEN, _APPEND, _CLOSE = (GROUP.rule(trigger) for trigger in ("open", "append", "close"))
 
@@ -77,8 +78,14 @@ def _is_dead(partition: Value) -> bool:
 
 
 def links(item: Item) -> dict[str, Value]:
-    """Return a message's place in its group's list as arguments: what the plan has seen."""
-    return {plan: item[link.name] for link, plan in LINKS if link.name in item}
+    """Return a message's place in its group's list as arguments: what the plan has seen.
+
+    The predecessor belongs to it only while the message waits; a head has none any more.
+    """
+    seen = {plan: item[link.name] for link, plan in LINKS if link.name in item}
+    if QUEUE_TYPE.name in item:
+        seen.pop(_BEFORE, None)
+    return seen
 
 
 # --- leaving ---------------------------------------------------------------------------------
