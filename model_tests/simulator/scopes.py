@@ -210,21 +210,21 @@ def _clock_set_back() -> Simulation:
 
 
 def _producers_of_a_group() -> Simulation:
-    roles: dict[str, Role] = {"one": Sender(("a",), 2, GROUP), "two": Sender(("b",), 1, GROUP)}
-    return world(roles, Rules(faults=1))
+    roles: dict[str, Role] = {"one": Sender(("a",), 2, GROUP), "two": Sender(("b",), 2, GROUP)}
+    return world(roles, Rules(faults=1), lag=Lag.NONE)
 
 
 def _sender_and_deleter() -> Simulation:
     roles: dict[str, Role] = {
         "producer": Sender(("b",), 1, GROUP),
-        "consumer": Worker(3, ("delete", ADVANCES)),
+        "consumer": Worker(2, ("delete", ADVANCES)),
     }
     rules = Rules(faults=1, leaps=(LEAP,), leaps_left=1)
     return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE)
 
 
 def _consumers_of_a_group() -> Simulation:
-    roles: dict[str, Role] = {"one": Worker(3, ("delete", ADVANCES)), "two": Worker(2)}
+    roles: dict[str, Role] = {"one": Worker(2, (ADVANCES,)), "two": Worker(2)}
     rules = Rules(faults=0, leaps=(LEAP,), leaps_left=1)
     return world(roles, rules, sent=("a", "b"), group=GROUP, offsets={"two": AHEAD})
 
@@ -248,6 +248,15 @@ def _middle_and_head() -> Simulation:
     return world(roles, rules, sent=("a", "b", "c"), group=GROUP, lag=Lag.NONE)
 
 
+def _round_the_list() -> Simulation:
+    roles: dict[str, Role] = {
+        "holder": Worker(2, ("move_to_dlq",)),
+        "redriver": Editor(("a",), triggers=("redrive",)),
+        "canceller": Editor(("b",), triggers=("cancel",)),
+    }
+    return world(roles, Rules(faults=0), sent=("a", "b", "c"), group=GROUP, lag=Lag.NONE)
+
+
 SCOPES = (
     Scope("a", "2 consumers, 1 message, any one fault anywhere", _faults),
     Scope("b", "2 consumers, 2 messages, no faults", _two_messages),
@@ -264,4 +273,5 @@ SCOPES = (
     Scope("m", "2 consumers, 1 group of 2 messages, a deadline passes", _consumers_of_a_group),
     Scope("n", "producer, redriver, consumer, 1 group, one repetition", _redriver_and_sender),
     Scope("o", "holder of the head, operator, 1 group of 3, any one fault", _middle_and_head),
+    Scope("p", "holder who puts the head aside, 2 operators, 1 group of 3", _round_the_list),
 )

@@ -42,7 +42,8 @@ from model_tests.simulator.storage import BaseTable
 
 IDS, LAGS = runs.IDS, runs.LAGS
 GROUPS = ("g", "h", "i", "j", "k")
-STEPS_WITH_GROUPS = 220
+MEMBERS = tuple("abcdefghi")
+STEPS_WITH_GROUPS = 400
 
 
 class World(Protocol):
@@ -143,14 +144,14 @@ def batches(chooser: Chooser, *, timeline: bool = False) -> Simulation:
 
 _WAYS: tuple[tuple[int, str | None], ...] = (
     (6, "delete"),
-    (5, ADVANCES),
+    (10, ADVANCES),
     (2, "extend"),
     (3, "retry"),
     (2, "release"),
     (2, "move_to_dlq"),
     (2, None),
 )
-_EDITS = ("bury", "redrive", "redrive", "update", "reschedule", "cancel", "cancel", "purge")
+_EDITS = ("bury", "bury", "redrive", "redrive", "update", "reschedule", "cancel", "purge")
 
 
 def groups(chooser: Chooser, *, timeline: bool = False) -> Simulation:
@@ -163,17 +164,17 @@ def groups(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     is_honoured = chooser.pick((2, 1)) == 1
     both = (QueueType.STANDARD, QueueType.DLQ)
     roles: dict[str, Role] = {
-        "producer-1": Producer(("a", "b", None), groups=some),
-        "producer-2": Producer(("b", "c", None), (0, 3 * SECOND), groups=some),
-        "producer-3": Producer(("d", None), groups=(*some, None)),
-        "producer-4": BatchProducer(("e", "f", None), groups=some, calls=8),
-        "consumer-1": Consumer(ways=_WAYS),
-        "consumer-2": Consumer(ways=_WAYS),
-        "consumer-3": Consumer(ways=_WAYS, sources=both),
+        "producer-1": Producer(MEMBERS[:3], groups=some, calls=9),
+        "producer-2": Producer(MEMBERS[2:5], (0, 3 * SECOND), 9, some),
+        "producer-3": Producer((*MEMBERS[5:7], None), groups=(*some, None), calls=9),
+        "producer-4": BatchProducer((*MEMBERS[6:], None), groups=some, calls=18),
+        "consumer-1": Consumer(20, ways=_WAYS),
+        "consumer-2": Consumer(20, ways=_WAYS),
+        "consumer-3": Consumer(20, ways=_WAYS, sources=both),
         "consumer-4": BatchConsumer(ways=_WAYS),
-        "operator": Operator(("a", "b", "c", "d", "e", "f"), _EDITS, calls=14),
+        "operator": Operator(MEMBERS, _EDITS, calls=20),
     }
-    simulation = _world(chooser, roles, (40, 25, 17, 18), timeline)
+    simulation = _world(chooser, roles, (60, 18, 11, 11), timeline)
     simulation.tokens.honoured = is_honoured
     return simulation
 
