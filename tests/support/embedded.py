@@ -95,9 +95,10 @@ class Table:
     def sending(self, id: str, data: Any = "payload", *, delay: float = 0) -> Write:
         """The machine's send."""
         due = self.clock.text(delay)
-        return Write(
-            id, _SEND, self._arguments(id=id, token=f"sent {id}", due=due, data=data), True
+        arguments = self._arguments(
+            id=id, partition="STANDARD", token=f"sent {id}", due=due, data=data
         )
+        return Write(id, _SEND, arguments, True)
 
     def receiving(self, id: str, token: str = "receipt") -> Write:
         """The machine's receive, for 30 seconds."""

@@ -13,8 +13,8 @@ DELETE, EXHAUST = MESSAGE.rule("delete"), MESSAGE.rule("exhaust")
 
 def send(id_: str, **more: Value) -> Write:
     """A send of a message that is due now."""
-    arguments = TIME | {"id": id_, "due": NOW, "token": f"sent-{id_}", "data": {"n": 1}} | more
-    return Write(id_, SEND, arguments)
+    sent: Item = {"id": id_, "due": NOW, "token": f"sent-{id_}", "data": {"n": 1}}
+    return Write(id_, SEND, {**TIME, **sent, "partition": "STANDARD", **more})
 
 
 def receive(id_: str, **more: Value) -> Write:
@@ -32,5 +32,5 @@ def delete(id_: str) -> Write:
 def exhaust(id_: str) -> Write:
     """A write that has no form in a batch."""
     failure: Value = [{"type": "lost"}]
-    arguments = TIME | {"token": "t", "max_receives": 0, "failure": failure}
-    return Write(id_, EXHAUST, arguments)
+    given: Item = {"token": "t", "max_receives": 0, "failure": failure, "partition": "DLQ"}
+    return Write(id_, EXHAUST, {**TIME, **given})
