@@ -38,6 +38,8 @@ from dynamomq.errors import (
     CredentialsError,
     DuplicateMessageError,
     DynamoMQError,
+    FailedAction,
+    FilterError,
     IllegalTransitionError,
     InternalError,
     InvalidArgumentError,
@@ -54,12 +56,22 @@ from dynamomq.errors import (
     TableMismatchError,
     TableNotFoundError,
     ThrottledError,
+    TransactionConditionError,
+    TransactionUsageError,
     UnavailableError,
 )
 from dynamomq.machine import QueueType
 from dynamomq.message import Entry, Failure, Message
-from dynamomq.operations import BatchResult, ConsumerInfo, QueueStats, SendResult, Stats
-from dynamomq.queue import Queue
+from dynamomq.operations import (
+    BatchResult,
+    ConsumerInfo,
+    PurgeResult,
+    QueueStats,
+    RedriveResult,
+    SendResult,
+    Stats,
+)
+from dynamomq.queue import Queue, Sent, Transaction
 
 __all__ = [
     "AccessDeniedError",
@@ -83,7 +95,9 @@ __all__ = [
     "DynamoMQError",
     "Engine",
     "Entry",
+    "FailedAction",
     "Failure",
+    "FilterError",
     "FullJitter",
     "GiveBack",
     "Hooks",
@@ -97,14 +111,17 @@ __all__ = [
     "MessageNotFoundError",
     "OutcomeUnknownError",
     "PayloadError",
+    "PurgeResult",
     "PutAside",
     "Queue",
     "QueueStats",
     "QueueType",
+    "RedriveResult",
     "Reject",
     "RequestRejectedError",
     "RetryAfter",
     "SendResult",
+    "Sent",
     "ServiceError",
     "Setback",
     "SettingsMismatchError",
@@ -116,6 +133,9 @@ __all__ = [
     "TableMismatchError",
     "TableNotFoundError",
     "ThrottledError",
+    "Transaction",
+    "TransactionConditionError",
+    "TransactionUsageError",
     "UnavailableError",
     "Verdict",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_WAIT",
     "RESERVED_PREFIX",
     "Duration",
+    "check_callable",
     "check_count",
     "check_due",
     "check_duration",
@@ -26,8 +27,11 @@ __all__ = [
     "check_headers",
     "check_id",
     "check_name",
+    "check_rate",
     "check_source",
 ]
+
+F = TypeVar("F")
 
 Duration: TypeAlias = float | timedelta
 """Seconds, or a ``timedelta``."""
@@ -42,6 +46,7 @@ MAX_VISIBILITY_TIMEOUT = timedelta(days=7)
 MAX_DELAY = timedelta(days=36_525)
 MAX_WAIT = timedelta(days=1)
 _SHORTEST = timedelta(milliseconds=1)
+_FASTEST = 1_000_000  # messages a second, which nobody will reach
 _MAX_NAME_BYTES = 65_535  # of a name in a map
 _NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
@@ -172,6 +177,38 @@ def check_count(argument: str, value: object, *, at_least: int, at_most: int) ->
             remedy="Pass an int within these bounds.",
         )
     return value
+
+
+def check_rate(rate: object) -> float:
+    """Return a number of messages per second.
+
+    Raises:
+        InvalidArgumentError: no number, or not above 0.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= _FASTEST:
+        raise InvalidArgumentError(
+            "rate",
+            rate,
+            f"a number of messages per second is needed, above 0 and up to {_FASTEST:,}",
+            remedy="Leave it out to go as fast as possible.",
+        )
+    return rate
+
+
+def check_callable(argument: str, function: F) -> F:
+    """Return a function that is to be called, or ``None``.
+
+    Raises:
+        InvalidArgumentError: it can't be called.
+    """
+    if function is not None and not callable(function):
+        raise InvalidArgumentError(
+            argument,
+            type(function).__name__,
+            "it can't be called",
+            remedy="Pass a function, or leave it out.",
+        )
+    return function
 
 
 def check_headers(headers: object) -> dict[str, str] | None:

@@ -25,6 +25,7 @@ __all__ = [
     "DuplicateMessageError",
     "DynamoMQError",
     "FailedAction",
+    "FilterError",
     "IllegalTransitionError",
     "InternalError",
     "InvalidArgumentError",

@@ -26,6 +26,7 @@ from dynamomq.operations.batching import (
     send_batch,
 )
 from dynamomq.operations.claiming import Claimer
+from dynamomq.operations.entries import RawEntry
 from dynamomq.operations.following import delete_and_receive
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
 from dynamomq.operations.membership import ConsumerInfo, Load, consumers
@@ -39,11 +40,14 @@ from dynamomq.operations.operating import (
     update,
 )
 from dynamomq.operations.outgoing import SendResult
+from dynamomq.operations.purging import PurgeResult, purge, purgeable
 from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
 from dynamomq.operations.receiving import MAX_RECEIVE, poll, receive
+from dynamomq.operations.redriving import RedriveResult, Where, redrive_all
 from dynamomq.operations.sending import MAX_MESSAGE_BYTES, Outgoing, send
 from dynamomq.operations.tables import create_table
 from dynamomq.operations.traffic import Traffic
+from dynamomq.operations.transactions import actions_of, carry_out
 from dynamomq.operations.writing import RETRY_HORIZON, Settings
 
 __all__ = [
@@ -60,15 +64,21 @@ __all__ = [
     "Load",
     "Look",
     "Outgoing",
+    "PurgeResult",
     "QueueStats",
+    "RawEntry",
+    "RedriveResult",
     "Revision",
     "SendResult",
     "Settings",
     "Stats",
     "Traffic",
+    "Where",
+    "actions_of",
     "annotate",
     "bury",
     "cancel",
+    "carry_out",
     "consumers",
     "create_table",
     "delete",
@@ -81,9 +91,12 @@ __all__ = [
     "look",
     "move_to_dlq",
     "poll",
+    "purge",
     "purge_one",
+    "purgeable",
     "receive",
     "redrive",
+    "redrive_all",
     "release",
     "release_batch",
     "reschedule",

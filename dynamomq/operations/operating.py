@@ -45,9 +45,9 @@ __all__ = [
     "annotate",
     "bury",
     "cancel",
-    "carry_out",
     "entombed",
     "missing",
+    "perform",
     "plan_of",
     "purge_one",
     "redrive",
@@ -59,7 +59,8 @@ __all__ = [
 _BURY, _UPDATE, _ANNOTATE, _RESCHEDULE, _CANCEL = (
     MESSAGE.rule(trigger) for trigger in ("bury", "update", "annotate", "reschedule", "cancel")
 )
-REDRIVE, PURGE = MESSAGE.rule("redrive"), MESSAGE.rule("purge")
+REDRIVE = MESSAGE.rule("redrive")
+PURGE = MESSAGE.rule("purge")
 _LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _MOST_AHEAD = 3600 * SECOND
 """How far ahead of an operator's clock a message's time may be and still be followed.
@@ -251,10 +252,10 @@ def missing(id: str) -> MessageNotFoundError:
 
 def _edit(settings: Settings, rule: Rule, id: str, extra: Extra) -> Operation[Message[Any]]:
     moment = yield from ask(Tick(tokens=1))
-    return (yield from carry_out(settings, Edit(rule, id, moment.tokens[0], extra)))
+    return (yield from perform(settings, Edit(rule, id, moment.tokens[0], extra)))
 
 
-def carry_out(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
+def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
     """Carry out an operator's trigger on the message as it is read now, and return it edited.
 
     Where an earlier attempt with the same token has succeeded, that is recognised.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from heapq import merge
 from typing import Any, Literal, TypeVar
@@ -13,11 +13,13 @@ from dynamomq.attributes import DUE
 from dynamomq.checks import (
     MAX_DELAY,
     Duration,
+    check_callable,
     check_count,
     check_due,
     check_duration,
     check_headers,
     check_id,
+    check_rate,
     check_source,
 )
 from dynamomq.errors import InvalidArgumentError
@@ -25,7 +27,10 @@ from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import (
     ConsumerInfo,
+    PurgeResult,
+    RedriveResult,
     Stats,
+    purgeable,
 )
 from dynamomq.queue.base import QueueBase
 from dynamomq.values import Item
@@ -154,6 +159,98 @@ class ForOperators(QueueBase[T]):
         """
         return self.run(operations.cancel(self.settings, check_id(id)))
 
+    def purge(
+        self,
+        source: QueueType | Literal["STANDARD", "DLQ"] | None,
+        *,
+        states: Iterable[str] | None = None,
+        older_than: Duration | None = None,
+        dry_run: bool = False,
+        progress: Callable[[PurgeResult], object] | None = None,
+    ) -> PurgeResult:
+        """Remove the messages of a queue, also those that somebody holds (spec: OPERATOR-8).
+
+        They are counted first. What is sent, or arrives in the queue, after that is left alone. Of
+        each message a tombstone is left for the deduplication window, so that no late repetition of
+        its send brings it back; DynamoDB removes it some time later.
+
+        Args:
+            source: the queue; the standard queue with those that wait behind their group's head.
+                ``None``: all messages, wherever they are, by a scan of the whole table.
+            states: only messages in these states, such as ``{"STANDARD.READY", "WAITING"}``; left
+                out, whatever is in the queue, ``MALFORMED`` items included.
+            older_than: only messages that were sent so many seconds ago, or a ``timedelta``, or
+                longer; left out, of any age.
+            dry_run: whether to count only.
+            progress: called with the counts so far: once when all are counted, and after each
+                message. What it raises ends the purge.
+
+        Returns:
+            The counts.
+
+        Raises:
+            InvalidArgumentError: an argument is not acceptable; nothing was changed.
+            DynamoMQError: the storage failed; a note says how far it came. Call again for the rest.
+        """
+        queue = None if source is None else check_source(source)
+        return self.run(
+            operations.purge(
+                self.settings,
+                queue,
+                states=None if states is None else _states(states, purgeable(queue)),
+                older_than=None
+                if older_than is None
+                else check_duration("older_than", older_than, at_most=MAX_DELAY),
+                dry_run=dry_run,
+                progress=check_callable("progress", progress),
+            )
+        )
+
+    def redrive_all(
+        self,
+        where: Callable[[Message[T]], object] | None = None,
+        *,
+        limit: int | None = None,
+        rate: float | None = None,
+        dry_run: bool = False,
+        progress: Callable[[RedriveResult], object] | None = None,
+    ) -> RedriveResult:
+        """Bring many messages back from the dead-letter queue (spec: OPERATOR-9).
+
+        Those that have been there longest come first; members of a group go to its end in that
+        order. They are chosen and counted first: what is dead-lettered after that, once more or for
+        the first time, stays.
+
+        Args:
+            where: a filter: it is called with each dead letter, and tells by true or false whether
+                that is to be redriven. Left out, all are.
+            limit: at most so many.
+            rate: at most so many a second.
+            dry_run: whether to count only.
+            progress: called with the counts so far: once when all are counted, and after each
+                message. What it raises ends the redrive.
+
+        Returns:
+            The counts.
+
+        Raises:
+            FilterError: the filter raised; nothing was changed.
+            InvalidArgumentError: an argument is not acceptable; nothing was changed.
+            DynamoMQError: the storage failed; a note says how far it came. Call again for the rest.
+        """
+        return self.run(
+            operations.redrive_all(
+                self.settings,
+                check_callable("where", where),
+                limit=None
+                if limit is None
+                else check_count("limit", limit, at_least=1, at_most=_MOST_COUNTED),
+                rate=None if rate is None else check_rate(rate),
+                dry_run=dry_run,
+                progress=check_callable("progress", progress),
+            )
+        )
+
     def get(self, id: str) -> Message[T]:
         """Read a message; it conveys no right to acknowledge it (spec: READ-2).
 
@@ -228,6 +325,21 @@ class ForOperators(QueueBase[T]):
 def _all_of(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
     """Return headers that were checked; none at all are not the same as an empty mapping."""
     return None if headers is None else check_headers(headers) or {}
+
+
+def _states(states: Iterable[str], possible: frozenset[str]) -> frozenset[str]:
+    """Return the names of states that were checked."""
+    remedy = f"Pass a set of some of: {', '.join(sorted(possible))}."
+    if isinstance(states, str) or not isinstance(states, Iterable):
+        raise InvalidArgumentError("states", states, "it is no set of states", remedy=remedy)
+    chosen = [*states]
+    for state in chosen:
+        if state not in possible:
+            reason = "there is no such state of a message there"
+            raise InvalidArgumentError("states", state, reason, remedy=remedy)
+    if not chosen:
+        raise InvalidArgumentError("states", states, "no message is in none", remedy=remedy)
+    return frozenset(chosen)
 
 
 def _due_time(message: Message[Any]) -> str:

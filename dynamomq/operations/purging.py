@@ -1,0 +1,152 @@
+"""Purge: remove the messages of a queue, or of the whole table, by state and age (OPERATOR-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from dynamomq.errors import DynamoMQError
+from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.message import Message
+from dynamomq.operations.aside import UNFIT, quarantine
+from dynamomq.operations.bulk import Alone, MovedOnError, Tally, Task, work_off
+from dynamomq.operations.groups import is_listed
+from dynamomq.operations.operating import PURGE, Edit, entombed, perform
+from dynamomq.operations.survey import in_queue, in_table
+from dynamomq.operations.writing import Settings
+from dynamomq.requests import Operation, Tick, ask
+from dynamomq.timestamps import datetime_of
+from dynamomq.values import Value
+
+__all__ = ["PurgeResult", "purge", "purgeable"]
+
+_WAITING = frozenset(state.name for state, _ in MESSAGE.rule("promote").alternatives)
+_PURGEABLE = frozenset(state.name for state, _ in PURGE.alternatives) | UNFIT
+
+
+@frozen
+class PurgeResult:
+    """What a purge has come to; while it is under way, how far it has come.
+
+    Attributes:
+        matched: how many messages it is about; they are counted before the first is removed.
+        purged: how many have been removed.
+        moved: how many were passed over, since they are not any more in one of the chosen states:
+            deleted, received, redriven meanwhile.
+        failed: how many could not be removed.
+        errors: the first hundred of these: ids and reasons.
+    """
+
+    matched: int
+    purged: int = 0
+    moved: int = 0
+    failed: int = 0
+    errors: tuple[tuple[str, DynamoMQError], ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, tally: Tally) -> PurgeResult:
+        """Return the result that a tally shows."""
+        moved = tally.moved + tally.held
+        return cls(tally.matched, tally.done, moved, tally.failed, tuple(tally.errors))
+
+
+def purgeable(source: QueueType | None) -> frozenset[str]:
+    """Return the states whose messages can be purged from a queue; ``None``: from the table.
+
+    What waits behind its group's head belongs to the standard queue.
+    """
+    if source is None:
+        return _PURGEABLE
+    elsewhere = _WAITING if source is QueueType.DLQ else frozenset()
+    own = {state for state in _PURGEABLE if state.startswith(f"{source}.")}
+    return frozenset(own) | UNFIT | (_WAITING - elsewhere)
+
+
+@frozen
+class _Choice:
+    """Which messages are to be purged."""
+
+    source: QueueType | None
+    states: frozenset[str]
+    horizon: datetime | None  # sent at or before that
+
+    def __call__(self, message: Message[Any]) -> bool:
+        """Tell whether a message is one of them."""
+        if message.state not in self.states:
+            return False
+        if self.source not in (None, message.queue or QueueType.STANDARD):
+            return False
+        sent = message.sent_at
+        return self.horizon is None or (sent is not None and sent <= self.horizon)
+
+
+def purge(
+    settings: Settings,
+    source: QueueType | None,
+    *,
+    states: frozenset[str] | None = None,
+    older_than: int | None = None,
+    dry_run: bool = False,
+    progress: Callable[[PurgeResult], object] | None = None,
+) -> Operation[PurgeResult]:
+    """Remove messages, also those that somebody holds; tombstones are left.
+
+    Args:
+        settings: the queue's.
+        source: a queue; ``None``: the whole table.
+        states: only messages in these states; ``None``: in any.
+        older_than: only messages sent at least so many nanoseconds ago; ``None``: of any age.
+        dry_run: whether to count only.
+        progress: called when they have been counted, and after each.
+    """
+    now = (yield from ask(Tick())).now
+    horizon = None if older_than is None else datetime_of(now - older_than)
+    choice = _Choice(source, states or purgeable(source), horizon)
+    if source is None:
+        found = yield from in_table(settings, choice)
+    else:
+        waiting = bool(choice.states & _WAITING)
+        found = yield from in_queue(settings, source, choice, behind_heads=waiting)
+    tally = Tally(lambda tally: progress and progress(PurgeResult.of(tally)), len(found))
+    tally.report(tally)
+    if not dry_run:
+        # From the end of each group, so that none is promoted, and received, before its turn.
+        yield from work_off(settings, _task(settings, choice), [*reversed(found)], tally)
+    return PurgeResult.of(tally)
+
+
+def _task(settings: Settings, choice: _Choice) -> Task:
+    tombstone = entombed(settings)
+
+    def extra(seen: Message[Any], now: int) -> dict[str, Value]:
+        if not choice(seen):
+            raise MovedOnError
+        return tombstone(seen, now)
+
+    def from_list(_: Message[Any], edit: Edit) -> Operation[object]:
+        return perform(settings, edit)
+
+    def unfit(seen: Message[Any], edit: Edit) -> Operation[object]:
+        """Make it a whole message first; nobody may write in between."""
+        token = yield from quarantine(settings, seen)
+        if token is None:
+            raise MovedOnError
+
+        def unless_changed(seen: Message[Any], now: int) -> dict[str, Value]:
+            if seen.token != token:
+                raise MovedOnError
+            return tombstone(seen, now)
+
+        return (yield from perform(settings, evolve(edit, extra=unless_changed)))
+
+    def alone(seen: Message[Any]) -> Alone | None:
+        if not choice(seen):
+            return None  # it will be passed over
+        if seen.state in UNFIT:
+            return unfit
+        return from_list if is_listed(seen.item) else None
+
+    return Task(PURGE, extra, alone)

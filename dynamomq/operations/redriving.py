@@ -1,0 +1,118 @@
+"""Redrive in bulk: many messages back from the dead-letter queue (spec: OPERATOR-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import field, frozen
+
+from dynamomq.errors import DynamoMQError, FilterError
+from dynamomq.machine import QueueType
+from dynamomq.message import Message
+from dynamomq.operations.bulk import HELD, Alone, MovedOnError, Tally, Task, work_off
+from dynamomq.operations.operating import REDRIVE, Edit, perform, redriven
+from dynamomq.operations.survey import Survey, in_queue
+from dynamomq.operations.writing import Settings, onlooker_view
+from dynamomq.requests import Operation
+from dynamomq.values import Value
+
+__all__ = ["RedriveResult", "Where", "redrive_all"]
+
+Where = Callable[[Message[Any]], object]
+"""A filter: tells, by what is true or false, whether a dead letter is to be redriven."""
+
+_REDRIVABLE = frozenset(state.name for state, _ in REDRIVE.alternatives)
+
+
+@frozen
+class RedriveResult:
+    """What a redrive in bulk has come to; while it is under way, how far it has come.
+
+    Attributes:
+        matched: how many dead letters the filter chose, those that are held included; they are
+            counted before the first is redriven.
+        redriven: how many have been brought back.
+        held: how many were passed over because somebody holds them.
+        moved: how many were passed over because others have changed or removed them meanwhile.
+        failed: how many could not be brought back.
+        errors: the first hundred of these: ids and reasons.
+    """
+
+    matched: int
+    redriven: int = 0
+    held: int = 0
+    moved: int = 0
+    failed: int = 0
+    errors: tuple[tuple[str, DynamoMQError], ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, tally: Tally) -> RedriveResult:
+        """Return the result that a tally shows."""
+        counts = tally.matched, tally.done, tally.held, tally.moved, tally.failed
+        return cls(*counts, tuple(tally.errors))
+
+
+def redrive_all(
+    settings: Settings,
+    where: Where | None = None,
+    *,
+    limit: int | None = None,
+    rate: float | None = None,
+    dry_run: bool = False,
+    progress: Callable[[RedriveResult], object] | None = None,
+) -> Operation[RedriveResult]:
+    """Bring messages back from the dead-letter queue, those first that have been there longest.
+
+    Args:
+        settings: the queue's.
+        where: which of them; ``None``: all. It is asked about each before the first is redriven.
+        limit: at most so many; ``None``: any number.
+        rate: at most so many a second; ``None``: as fast as it goes.
+        dry_run: whether to count only.
+        progress: called when they have been counted, and after each.
+
+    Raises:
+        FilterError: the filter raised; nothing was changed.
+    """
+    tally = Tally(lambda tally: progress and progress(RedriveResult.of(tally)))
+
+    def is_wanted(message: Message[Any]) -> bool:
+        if message.queue is not QueueType.DLQ or message.state not in _REDRIVABLE | HELD:
+            return False
+        if where is not None and not _chosen(where, message):
+            return False
+        tally.matched += 1
+        tally.held += message.state in HELD
+        return message.state not in HELD
+
+    found = yield from in_queue(settings, QueueType.DLQ, is_wanted, at_most=limit)
+    tally.report(tally)
+    if not dry_run:
+        task = _task(settings, found if where else None)
+        yield from work_off(settings, task, [*found], tally, rate=rate)
+    return RedriveResult.of(tally)
+
+
+def _chosen(where: Where, message: Message[Any]) -> bool:
+    try:
+        return bool(where(onlooker_view(message)))
+    except Exception as error:
+        raise FilterError(message.id, error) from error
+
+
+def _task(settings: Settings, judged: Survey | None) -> Task:
+    """Return what is done to each; of messages that were judged, only if they are as they were."""
+
+    def extra(seen: Message[Any], now: int) -> dict[str, Value]:
+        if judged is not None and judged[seen.id] != seen.version:
+            raise MovedOnError
+        return redriven(seen, now)
+
+    def to_list(_: Message[Any], edit: Edit) -> Operation[object]:
+        return perform(settings, edit)
+
+    def alone(seen: Message[Any]) -> Alone | None:
+        return None if seen.group is None else to_list
+
+    return Task(REDRIVE, extra, alone)

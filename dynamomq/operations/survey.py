@@ -1,0 +1,174 @@
+"""A survey: which messages an operation on many is about, found out before the first is touched.
+
+So they are counted first, and nothing that arrives or comes back meanwhile makes the operation go
+on and on. Of each message its id and version are kept, some 150 bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import define, field
+
+from dynamomq.attributes import DUE, ID
+from dynamomq.machine import QueueType
+from dynamomq.message import Message
+from dynamomq.operations.groups import is_listed
+from dynamomq.operations.writing import Settings, message_of, persistently
+from dynamomq.requests import GetMany, Operation, Query, Scan, Tick, ask
+from dynamomq.values import Item
+
+__all__ = ["Survey", "Wanted", "chunks", "in_queue", "in_table"]
+
+T = TypeVar("T")
+
+Survey: TypeAlias = dict[str, int]
+"""The ids of the messages that were found, in order, and the versions that they had."""
+
+Wanted: TypeAlias = Callable[[Message[Any]], bool]
+"""Tells whether a message is one of those that are looked for. It is asked once about each, as it
+is at that time; what it raises ends the survey."""
+
+_ENTRIES = 1000
+"""How many entries of the index, or items of the table, are read at once."""
+
+_ITEMS = 100
+"""How many items are read by their ids at once (DynamoDB: ``BatchGetItem``)."""
+
+
+def in_table(settings: Settings, is_wanted: Wanted) -> Operation[Survey]:
+    """Look through the whole table; those that wait behind their group's head come last."""
+    found: Survey = {}
+    waiting: Survey = {}
+    cursor: Item | None = None
+    while True:
+        moment = yield from ask(Tick())
+        page = yield from persistently(Scan(_ENTRIES, cursor))
+        for item in page.entries:
+            message = message_of(settings, item, moment.now)
+            if is_wanted(message):
+                (waiting if message.queue is None else found)[message.id] = message.version
+        cursor = page.cursor
+        if cursor is None:
+            return {**found, **waiting}
+
+
+def in_queue(
+    settings: Settings,
+    queue: QueueType,
+    is_wanted: Wanted,
+    *,
+    at_most: int | None = None,
+    behind_heads: bool = False,
+) -> Operation[Survey]:
+    """Look through a queue in order of due time.
+
+    Args:
+        settings: the queue's.
+        queue: which one.
+        is_wanted: what is looked for.
+        at_most: how many to find at most; ``None``: all.
+        behind_heads: whether to look also at what waits behind the heads of groups, which is in no
+            queue's index. They come after all that is in the queue, each group's in its order.
+    """
+    found: Survey = {}
+    entries = _Entries(settings, queue)
+    behind: list[str] = []
+    while ids := (yield from entries.following(_ITEMS)):
+        behind += yield from _look(settings, ids, is_wanted, found, at_most)
+        if len(found) == at_most:
+            return found
+    known = set(behind)
+    while behind and behind_heads:
+        further: list[str] = []
+        for some in chunks(behind, _ITEMS):
+            further += yield from _look(settings, some, is_wanted, found, at_most)
+        behind = [id for id in further if id not in known]
+        known.update(behind)
+    return found
+
+
+def _look(
+    settings: Settings,
+    ids: Sequence[str],
+    is_wanted: Wanted,
+    found: Survey,
+    at_most: int | None,
+) -> Operation[list[str]]:
+    """Read messages, add those that are wanted, and return the ids of those behind them."""
+    moment = yield from ask(Tick())
+    items = yield from persistently(GetMany(tuple(ids)))
+    behind = []
+    for id in ids:
+        if id not in items or len(found) == at_most:
+            continue
+        message = message_of(settings, items[id], moment.now)
+        if is_wanted(message):
+            found[id] = message.version
+        if message.next_id is not None and is_listed(message.item):
+            behind.append(message.next_id)
+    return behind
+
+
+def chunks(of: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield a sequence in parts of at most so many."""
+    for start in range(0, len(of), size):
+        yield of[start : start + size]
+
+
+class _Entries:
+    """The ids in a queue's index in order of due time, over all its partitions, each once."""
+
+    def __init__(self, settings: Settings, queue: QueueType) -> None:
+        self._parts = [_Partition(name) for name in settings.partitions(queue)]
+        self._known: set[str] = set()
+
+    def following(self, count: int) -> Operation[list[str]]:
+        """Return the next ids, so many where there are; none at the end."""
+        ids: list[str] = []
+        while len(ids) < count:
+            for part in self._parts:
+                yield from part.read_on(self._known)
+            ahead = [part.entries for part in self._parts if part.entries]
+            if not ahead:
+                break
+            _, id = min(ahead, key=lambda entries: entries[0]).popleft()
+            if id not in self._known:
+                self._known.add(id)
+                ids.append(id)
+        return ids
+
+
+@define
+class _Partition:
+    """One partition of an index, as far as it was read.
+
+    Attributes:
+        name: of the partition.
+        entries: due time and id of what was read and not used yet.
+        cursor: where to go on.
+        is_read: whether that was all.
+        again: how many entries in a row were known already.
+    """
+
+    name: str
+    entries: deque[tuple[str, str]] = field(factory=deque)
+    cursor: Item | None = None
+    is_read: bool = False
+    again: int = 0
+
+    def read_on(self, known: set[str]) -> Operation[None]:
+        """Read the next page if none is left.
+
+        What others extend meanwhile moves ahead of us, and comes again. But more of them than there
+        are means that they are extended over and over.
+        """
+        while not self.entries and not self.is_read:
+            page = yield from persistently(Query(self.name, None, _ENTRIES, self.cursor))
+            found = [(str(entry[DUE.name]), str(entry[ID.name])) for entry in page.entries]
+            self.entries.extend(sorted(one for one in found if one[1] not in known))
+            self.again = 0 if self.entries else self.again + len(found)
+            self.cursor = page.cursor
+            self.is_read = self.cursor is None or self.again > len(known)
