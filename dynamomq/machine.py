@@ -253,9 +253,12 @@ _MAY_ADVANCE = all_of([VERSION.eq(Arg("seen_version")), _DUE_NOW, _MAY_CLAIM, _I
 # --- effects ---------------------------------------------------------------------------------
 
 _ONE = Constant(1)
-_UPKEEP = (Set(VERSION, Plus(VERSION, _ONE)), Set(UPDATED, Arg("now")))
-_WRITE = (*_UPKEEP, Set(TOKEN, Arg("token")))
-"""What every write does, the upkeep of a group's list apart, which operators' edits survive."""
+_UPKEEP = (Set(VERSION, Plus(VERSION, _ONE)),)
+"""What the upkeep of a group's list does. It leaves a message its token, so that operators' edits
+survive it, and its own time: that never goes back, and whoever keeps a list has not seen it."""
+
+_WRITE = (*_UPKEEP, Set(UPDATED, Arg("now")), Set(TOKEN, Arg("token")))
+"""What every other write does."""
 
 _NOBODYS = (Remove(RECEIPT),)
 _NO_LINKS = (Remove(NEXT_ID), Remove(PREVIOUS_ID))
