@@ -15,7 +15,7 @@ from attrs import define, field
 from model_tests.simulator.asked import Caller, Item, fail, is_message, queue_of
 
 _PREFIX = "$group#"
-_UPKEEP = {"version", "last_updated_timestamp", "next_id", "previous_id", "queue_type"}
+_UPKEEP = {"version", "next_id", "previous_id", "queue_type"}
 
 
 def is_group(item: Item | None) -> bool:

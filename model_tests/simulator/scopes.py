@@ -105,10 +105,16 @@ class Editor:
         if actor.calls >= self.calls:
             return ()
         return [
-            (1, Plan(one, id, options=(("data", "edited"),) if one == "update" else ()))
+            (1, Plan(one, id, options=_EDITED.get(one, ())))
             for id in self.ids
             for one in self.triggers
         ]
+
+
+_EDITED: dict[str, tuple[tuple[str, Any], ...]] = {
+    "update": (("data", "edited"),),
+    "reschedule": (("delay", 0),),
+}
 
 
 def world(
@@ -250,11 +256,22 @@ def _middle_and_head() -> Simulation:
 
 def _round_the_list() -> Simulation:
     roles: dict[str, Role] = {
-        "holder": Worker(2, ("move_to_dlq",)),
+        "holder": Worker(2, ("move_to_dlq", "delete")),
         "redriver": Editor(("a",), triggers=("redrive",)),
-        "canceller": Editor(("b",), triggers=("cancel",)),
+        "remover": Editor(("b", "c"), triggers=("cancel", "bury", "purge")),
     }
     return world(roles, Rules(faults=0), sent=("a", "b", "c"), group=GROUP, lag=Lag.NONE)
+
+
+def _upkeep_by_another_clock() -> Simulation:
+    roles: dict[str, Role] = {
+        "consumer": Worker(2, ("retry",)),
+        "producer": Sender(("b",), 1, GROUP),
+        "operator": Editor(("a",), triggers=("reschedule",)),
+    }
+    rules = Rules(faults=2, kinds=frozenset({fates.REPLY_LOST, fates.LATE}))
+    offsets = {"consumer": AHEAD}
+    return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE, offsets=offsets)
 
 
 SCOPES = (
@@ -273,5 +290,8 @@ SCOPES = (
     Scope("m", "2 consumers, 1 group of 2 messages, a deadline passes", _consumers_of_a_group),
     Scope("n", "producer, redriver, consumer, 1 group, one repetition", _redriver_and_sender),
     Scope("o", "holder of the head, operator, 1 group of 3, any one fault", _middle_and_head),
-    Scope("p", "holder who puts the head aside, 2 operators, 1 group of 3", _round_the_list),
+    Scope("p", "holder of the head, 2 operators, 1 group of 3, no faults", _round_the_list),
+    Scope(
+        "q", "consumer ahead, producer, operator, 1 group, 2 repetitions", _upkeep_by_another_clock
+    ),
 )
