@@ -77,6 +77,19 @@ def ambiguous(write: Write, item: Item | None) -> bool:
     return len(faults - {""}) > 1
 
 
+def possible(write: Write, item: Item | None) -> bool:
+    """Tell whether a write's effects could take place, whether or not its condition holds.
+
+    In a transaction DynamoDB Local finds that out before it tries any condition, and refuses the
+    whole request. As AWS documents it, and as the embedded engine does it, it is the reason of one
+    action, beside the refusals of others, and only where the action's own condition holds.
+    """
+    rule, before = write.specialised, item or {ID.name: write.id}
+    if rule.kind == "update" and any(effect.attribute == ID for effect in rule.effects):
+        return False
+    return not any(_fault(effect, before, write.arguments) for effect in rule.effects)
+
+
 def _fault(effect: Effect, before: Item, arguments: Arguments) -> str:
     """Say why an effect can't take place: the old item does not allow it, or the new value."""
     name = effect.attribute.name

@@ -11,17 +11,19 @@ from dynamomq.effects import Set
 from dynamomq.expressions import Arg, Attr, Condition, negation
 from dynamomq.requests import (
     MAX_BATCH,
+    MAX_TRANSACTION,
     Get,
     GetMany,
     Query,
     Request,
     Scan,
+    Transact,
     Write,
     WriteBatch,
 )
 from dynamomq.rules import Kind
 from dynamomq.values import MAX_ITEM_BYTES, MAX_KEY_BYTES, Item, item_size
-from tests.integration.known_differences import NEVER, ambiguous, as_batched, let_through
+from tests.integration.known_differences import NEVER, ambiguous, as_batched, let_through, possible
 from tests.integration.random_rules import QUEUES, TIES, Writes
 from tests.integration.requests_lockstep import RequestLockstep, Step
 from tests.integration.walks import Walk
@@ -68,6 +70,7 @@ class Requests:
         makers: list[tuple[float, Callable[[], Step]]] = [
             (45, self._write),
             (8, self._batch),
+            (8, self._transaction),
             (7, self._get),
             (4, self._get_many),
             (9, self._start_query),
@@ -132,6 +135,34 @@ class Requests:
         self.chance.shuffle(ids)
         rule = custom_rule("update", [Set(Attr("a"), Arg("a"))], NEVER)
         return WriteBatch(tuple(Write(key, rule, {"a": 1}) for key in ids))
+
+    def _transaction(self) -> Transact:
+        """All can be done, or a condition is in the way, or one write that can't be done at all."""
+        if self._happens(0.08):
+            return self._wrong_transaction()
+        ids = self.chance.sample(IDS, self.chance.randint(1, 4 if self._happens(0.9) else 20))
+        wanted = None if self._happens(0.5) else True
+        writes = [self._action(key, applies=wanted, can_be_done=True) for key in ids]
+        if wanted and self._happens(0.3):
+            writes[0] = self._action(ids[0], applies=True, can_be_done=False)
+        self.chance.shuffle(writes)
+        return Transact(tuple(writes), token="")
+
+    def _action(self, key: str, *, applies: bool | None, can_be_done: bool) -> Write:
+        item = self.known.get(key)
+        while True:
+            write = self._part(key, batched=False)
+            fits = applies in (None, write.specialised.applies_to(item, write.arguments))
+            if fits and possible(write, item) == can_be_done:
+                return write
+
+    def _wrong_transaction(self) -> Transact:
+        """An item twice, or too many writes, or none."""
+        too_many = [f"{number}" for number in range(MAX_TRANSACTION + 1)]
+        twice = [*self.chance.sample(IDS, 5), IDS[0], IDS[0]]
+        rule = custom_rule("update", [Set(Attr("a"), Arg("a"))], NEVER)
+        ids = self.chance.choice((too_many, twice, []))
+        return Transact(tuple(Write(key, rule, {"a": 1}) for key in ids), token="")
 
     def _large(self) -> Write:
         """Around 400 KB, the limit of an item; it does not stay for long, it makes all slow."""

@@ -4,17 +4,22 @@ The items that a request could have changed are read from both afterwards; what 
 then, and the next requests can be made to fit.
 """
 
+import uuid
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from dynamomq.drivers.base import Driver
 from dynamomq.errors import DynamoMQError, RequestRejectedError, shorten
 from dynamomq.requests import (
+    MAX_TRANSACTION,
+    Cancelled,
+    Committed,
     Failed,
     GetMany,
     Refused,
     Request,
+    Transact,
     Write,
     WriteBatch,
     Written,
@@ -84,10 +89,13 @@ class RequestLockstep:
         _same("the table, and the items as known", left, exact(self.known))
 
     def _ask(self, request: Request[Any]) -> None:
+        if isinstance(request, Transact):
+            # DynamoDB must not take it for a repetition, also when the steps are taken once more.
+            request = evolve(request, token=str(uuid.uuid4()))
         left, right = (_outcome(driver, request) for driver in self.drivers)
         _same("outcomes", _comparable(left), _comparable(right))
         self.tally.count(request, left)
-        if isinstance(request, Write | WriteBatch):
+        if isinstance(request, Write | WriteBatch | Transact):
             self.writes += 1
             self._compare_touched(request)
 
@@ -109,9 +117,10 @@ class RequestLockstep:
         self.tally.count(walk.first, page)
         self.tally.count_page(stage)
 
-    def _compare_touched(self, request: Write | WriteBatch) -> None:
-        writes = request.writes if isinstance(request, WriteBatch) else (request,)
-        ids = tuple({one.id: None for one in writes if 0 < len(one.id.encode()) <= MAX_KEY_BYTES})
+    def _compare_touched(self, request: Request[Any]) -> None:
+        touched = dict.fromkeys(write.id for write in writes_of(request))
+        ids = tuple(id for id in touched if 0 < len(id.encode()) <= MAX_KEY_BYTES)
+        ids = ids[:MAX_TRANSACTION]  # a larger one is refused before anything is tried
         if not ids:
             return
         left, right = (driver.execute(GetMany(ids)) for driver in self.drivers)
@@ -119,6 +128,18 @@ class RequestLockstep:
         for key in ids:
             self.known.pop(key, None)
         self.known.update(left)
+
+
+def writes_of(request: Request[Any]) -> tuple[Write, ...]:
+    """Return the writes that a request consists of."""
+    match request:
+        case Write():
+            return (request,)
+        case WriteBatch(writes):
+            return writes
+        case Transact(actions):
+            return tuple(action for action in actions if isinstance(action, Write))
+    return ()
 
 
 def _outcome(driver: Driver, request: Request[Any]) -> object:
@@ -151,6 +172,10 @@ def _comparable(outcome: object) -> object:
             return ("written", exact(as_stored(outcome).item))
         case Refused(item, repeated, shown):
             return ("refused", repeated, shown, exact(item))
+        case None | Committed():
+            return outcome
+        case Cancelled(reasons, repeated):
+            return ("cancelled", repeated, [_comparable(reason) for reason in reasons])
         case (single,):
             return [_comparable(single)]
         case tuple():

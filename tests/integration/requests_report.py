@@ -4,8 +4,13 @@ from collections.abc import Callable, Iterable
 
 from dynamomq.drivers import wire
 from dynamomq.errors import shorten
-from dynamomq.requests import Get, GetMany, Write, WriteBatch
-from tests.integration.requests_lockstep import DifferenceError, RequestLockstep, Step
+from dynamomq.requests import Get, GetMany, Transact, Write, WriteBatch
+from tests.integration.requests_lockstep import (
+    DifferenceError,
+    RequestLockstep,
+    Step,
+    writes_of,
+)
 from tests.integration.walks import Walk
 from tests.support.shrinking import shrunk
 
@@ -42,20 +47,20 @@ def _differs(lockstep: RequestLockstep, steps: Iterable[Step]) -> bool:
 
 
 def _writes(steps: Iterable[Step], ids: set[str]) -> list[Step]:
-    """The writes of these items, or of all if none is named; out of their batches."""
-    writes: list[Step] = []
+    """What writes these items, or any if none is named; writes out of their batches."""
+    parts: list[Step] = []
     for step in steps:
-        parts = step.writes if isinstance(step, WriteBatch) else (step,)
-        writes += [one for one in parts if isinstance(one, Write) and (not ids or one.id in ids)]
-    return writes
+        parts += step.writes if isinstance(step, WriteBatch) else (step,)
+    written = [one for one in parts if isinstance(one, Write | Transact)]
+    return [one for one in written if not ids or ids & _ids(one)]
 
 
 def _ids(step: Step) -> set[str]:
     match step:
-        case Write() | Get():
+        case Write() | WriteBatch() | Transact():
+            return {write.id for write in writes_of(step)}
+        case Get():
             return {step.id}
-        case WriteBatch(writes):
-            return {write.id for write in writes}
         case GetMany(ids):
             return set(ids)
     return set()
@@ -65,8 +70,9 @@ def _described(step: Step) -> str:
     match step:
         case Walk(first):
             return f"- the next page of {first}"
-        case WriteBatch(writes):
-            return "\n".join(["- a batch of", *(f"  {_described(write)}" for write in writes)])
+        case WriteBatch() | Transact():
+            kind = "batch" if isinstance(step, WriteBatch) else "transaction"
+            return "\n".join([f"- a {kind} of", *(f"  {_described(w)}" for w in writes_of(step))])
         case Write():
             return _described_write(step)
     return f"- {step}"

@@ -10,6 +10,7 @@ from dynamomq.effects import Set
 from dynamomq.errors import DynamoMQError, MalformedItemError
 from dynamomq.expressions import AllOf, AnyOf, Comparison, Condition, Not
 from dynamomq.requests import (
+    Committed,
     Failed,
     Get,
     GetMany,
@@ -18,6 +19,7 @@ from dynamomq.requests import (
     Refused,
     Request,
     Scan,
+    Transact,
     Write,
     WriteBatch,
     Written,
@@ -52,6 +54,11 @@ class Tally:
                 if isinstance(outcome, tuple):
                     for write, reply in zip(writes, outcome, strict=True):
                         self._count_write(write, reply, f"{write.rule.kind} in a batch")
+            case Transact(actions):
+                self._add("transaction", _end(outcome))
+                for action in actions:
+                    if isinstance(action, Write):
+                        self._count_parts(action)
             case Get():
                 self._add("get", _became(outcome, "found" if outcome else "nothing"))
             case GetMany():
@@ -80,6 +87,9 @@ class Tally:
 
     def _count_write(self, write: Write, outcome: object, kind: str) -> None:
         self._add(kind, _verdict(outcome))
+        self._count_parts(write)
+
+    def _count_parts(self, write: Write) -> None:
         for state, transition in write.rule.alternatives:
             for part in _parts([state.predicate]):
                 self._add(CONDITIONS, _name(part))
@@ -102,6 +112,18 @@ def _verdict(outcome: object) -> str:
         case MalformedItemError():
             return "malformed"
     return "rejected"
+
+
+def _end(outcome: object) -> str:
+    """One word for what became of a transaction."""
+    match outcome:
+        case Committed():
+            return "committed"
+        case MalformedItemError():
+            return "malformed"
+        case DynamoMQError():
+            return "rejected"
+    return "cancelled"
 
 
 def _parts(conditions: Iterable[Condition]) -> Iterator[Condition]:

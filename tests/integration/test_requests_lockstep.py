@@ -10,12 +10,23 @@ from typing import Any, Final
 
 import pytest
 
+from dynamomq.drivers.base import Driver
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.drivers.local import LocalEngine
-from dynamomq.requests import CreateTable, Get, Request, Write, Written
+from dynamomq.requests import (
+    Cancelled,
+    Committed,
+    CreateTable,
+    Get,
+    Refused,
+    Request,
+    Transact,
+    Write,
+    Written,
+)
 from dynamomq.table import TableDefinition
 from tests.integration.random_requests import Requests
-from tests.integration.requests_lockstep import DifferenceError, RequestLockstep
+from tests.integration.requests_lockstep import DifferenceError, RequestLockstep, writes_of
 from tests.integration.requests_report import report
 from tests.integration.requests_tally import CONDITIONS, EFFECTS, EMBEDDED_ONLY, PAGES, Tally
 from tests.integration.scene import Between
@@ -38,6 +49,7 @@ LEAST_SHARES: Final = {
     "update in a batch": {"written": 0.15, "refused": 0.3, "malformed": 0.03, "rejected": 0.03},
     "delete in a batch": {"written": 0.3, "refused": 0.2},
     "batch": {"carried out": 0.5, "rejected": 0.02},
+    "transaction": {"committed": 0.3, "cancelled": 0.15, "malformed": 0.02, "rejected": 0.08},
     "get": {"found": 0.3, "nothing": 0.2},
     "get many": {"found": 0.3, "nothing": 0.2},
     "query": {"page with a cursor": 0.2, "last page": 0.3, "rejected": 0.01},
@@ -132,22 +144,49 @@ class Lazy(Between):
         return self.inner.store(request)
 
 
-@pytest.mark.engine("local-memory")
-def test_a_difference_is_found_and_explained() -> None:
-    """An engine that does not delete is found out; few steps show it, and a command replays it."""
+class Piecemeal(Between):
+    """A driver that carries out a transaction's writes one by one, however the others end."""
+
+    def store(self, request: Request[Any]) -> Any:
+        """Pass on all else."""
+        if not isinstance(request, Transact):
+            return self.inner.store(request)
+        replies = [self.inner.store(write) for write in writes_of(request)]
+        refusals = [reply if isinstance(reply, Refused) else None for reply in replies]
+        return Cancelled(tuple(refusals)) if any(refusals) else Committed()
+
+
+def explained(front: Callable[[Driver], Driver]) -> str:
+    """What is printed about the difference between the embedded engine and itself with a fault."""
     numbers = count()
     with LocalEngine() as engine:
 
         def make() -> RequestLockstep:
             left, right = (TableDefinition(f"table-{next(numbers)}") for _ in range(2))
-            return created(RequestLockstep(engine.open(left), Lazy(engine.open(right))))
+            return created(RequestLockstep(engine.open(left), front(engine.open(right))))
 
         with pytest.raises(pytest.fail.Exception) as caught:
             play(1, make)
-    message = str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.engine("local-memory")
+def test_a_difference_is_found_and_explained() -> None:
+    """An engine that does not delete is found out; few steps show it, and a command replays it."""
+    message = explained(Lazy)
     assert "items differ" in message
     assert f"replay: {SEED_VARIABLE}=1 python -m pytest" in message
     assert "these steps are enough" in message
     steps = [line for line in message.splitlines() if line.startswith("- ")]
     assert 2 <= len(steps) <= 4
     assert steps[-1].startswith("- delete")
+
+
+@pytest.mark.engine("local-memory")
+def test_half_a_transaction_is_found_and_explained() -> None:
+    """An engine that does what it can of a cancelled transaction is found out, and shown."""
+    message = explained(Piecemeal)
+    assert "these steps are enough" in message
+    steps = [line for line in message.splitlines() if line.startswith("- ")]
+    assert 1 <= len(steps) <= 4
+    assert steps[-1] == "- a transaction of"
