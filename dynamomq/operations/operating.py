@@ -13,12 +13,13 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
-from dynamomq.attributes import QUEUE_TYPE
+from dynamomq.attributes import DATA, ERRORS, HEADERS, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, RECEIPT
 from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
 from dynamomq.message import MAX_FAILURES, Message
 from dynamomq.operations.groups import PLANS, joining, leaving, tail_of
 from dynamomq.operations.holding import planned_by
+from dynamomq.operations.sending import check_size
 from dynamomq.operations.writing import (
     Settings,
     at,
@@ -61,6 +62,9 @@ _BURY, _UPDATE, _ANNOTATE, _RESCHEDULE, _CANCEL = (
 )
 REDRIVE = MESSAGE.rule("redrive")
 PURGE = MESSAGE.rule("purge")
+_COMES_AND_GOES = frozenset(one.name for one in (ERRORS, RECEIPT, NEXT_ID, PREVIOUS_ID))
+"""What a message has room for beside its content."""
+
 _LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _MOST_AHEAD = 3600 * SECOND
 """How far ahead of an operator's clock a message's time may be and still be followed.
@@ -166,13 +170,14 @@ def update(
     Raises:
         MessageNotFoundError: there is no such message.
         IllegalTransitionError: somebody holds it.
+        PayloadError: it would be too large.
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    changes: dict[str, Value] = {"data": data}
+    changes: dict[str, Value] = {DATA.name: data}
     if headers is not None:
-        changes["headers"] = dict(headers)
-    return (yield from _edit(settings, _UPDATE, id, lambda _seen, _now: changes))
+        changes[HEADERS.name] = dict(headers)
+    return (yield from _edit(settings, _UPDATE, id, _changed(changes)))
 
 
 def annotate(settings: Settings, id: str, headers: Mapping[str, str]) -> Operation[Message[Any]]:
@@ -181,12 +186,23 @@ def annotate(settings: Settings, id: str, headers: Mapping[str, str]) -> Operati
     Raises:
         MessageNotFoundError: there is no such message.
         IllegalTransitionError: somebody holds it.
+        PayloadError: it would be too large.
         ConflictError: others kept changing it.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
-    return (
-        yield from _edit(settings, _ANNOTATE, id, lambda _seen, _now: {"headers": dict(headers)})
-    )
+    changes: dict[str, Value] = {HEADERS.name: dict(headers)}
+    return (yield from _edit(settings, _ANNOTATE, id, _changed(changes)))
+
+
+def _changed(changes: dict[str, Value]) -> Extra:
+    """Return the arguments of what changes a message's content; it has to fit like a new one."""
+
+    def extra(seen: Message[Any], _: int) -> dict[str, Value]:
+        kept = {name: value for name, value in seen.item.items() if name not in _COMES_AND_GOES}
+        check_size({**kept, **changes})
+        return changes
+
+    return extra
 
 
 def reschedule(settings: Settings, id: str, due: Callable[[int], int]) -> Operation[Message[Any]]:

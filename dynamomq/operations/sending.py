@@ -46,7 +46,7 @@ from dynamomq.requests import (
     ask,
 )
 from dynamomq.timestamps import format_instant
-from dynamomq.values import MAX_ITEM_BYTES, MAX_KEY_BYTES, Value, item_size
+from dynamomq.values import MAX_ITEM_BYTES, MAX_KEY_BYTES, Item, Value, item_size
 
 __all__ = [
     "IN_DOUBT",
@@ -55,6 +55,7 @@ __all__ = [
     "ROOM_FOR_LIFE",
     "Outgoing",
     "append",
+    "check_size",
     "draft_of",
     "judged",
     "put_of",
@@ -162,7 +163,7 @@ def draft_of(
         arguments["headers"] = dict(outgoing.headers)
     if outgoing.group is not None:
         arguments["group"] = outgoing.group
-    _check_size(put_of(settings, arguments))
+    check_size(put_of(settings, arguments).whole_item)
     return arguments
 
 
@@ -300,8 +301,12 @@ def _unknown(id: str) -> OutcomeUnknownError:
     )
 
 
-def _check_size(request: Write) -> None:
-    item = request.whole_item
+def check_size(item: Item) -> None:
+    """Refuse a message that would have no room for its life.
+
+    Raises:
+        PayloadError: it is too large.
+    """
     large = {name: item[name] for name in _LARGE if name in item}
     if item_size(large) <= MAX_MESSAGE_BYTES - _REST:
         return  # whatever the rest has exactly

@@ -83,8 +83,7 @@ class ForOperators(QueueBase[T]):
         Raises:
             MessageNotFoundError: there is no such message.
             IllegalTransitionError: somebody holds it, or it is deleted.
-            PayloadError: the payload can't be stored exactly.
-            RequestRejectedError: the message would be too large; nothing was changed.
+            PayloadError: the payload can't be stored exactly, or the message would be too large.
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
@@ -102,11 +101,18 @@ class ForOperators(QueueBase[T]):
         Raises:
             MessageNotFoundError: there is no such message.
             IllegalTransitionError: somebody holds it, or it is deleted.
-            RequestRejectedError: the message would be too large; nothing was changed.
+            PayloadError: the message would be too large.
             InvalidArgumentError: the headers are no texts.
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
+        if headers is None:
+            raise InvalidArgumentError(
+                "headers",
+                headers,
+                "they are not a mapping",
+                remedy="Pass a dict of str to str; an empty one takes all headers away.",
+            )
         return self.run(
             operations.annotate(self.settings, check_id(id), check_headers(headers) or {})
         )
