@@ -16,6 +16,7 @@ from dynamomq.queue import Queue
 from dynamomq.requests import CreateTable
 from dynamomq.table import TableDefinition
 from tests.contract.engines import ALL, OpenQueue, Table
+from tests.contract.rows import Rows, dynamodb_rows, embedded_rows
 from tests.support.clock import ManualClock
 from tests.support.fixtures import REGION, make_client
 
@@ -80,6 +81,15 @@ def table(storage: Engine, table_name: str) -> Table:
     # sure, and test_table.py has that.
     driver.execute(CreateTable())
     return Table(driver)
+
+
+@pytest.fixture
+def rows(storage: Engine, table_name: str, request: pytest.FixtureRequest) -> Rows:
+    """A table of the user's own, new and empty, on the same engine."""
+    name = f"rows-{table_name}"
+    if isinstance(storage, LocalEngine):
+        return embedded_rows(storage, name)
+    return dynamodb_rows(request.getfixturevalue("aws_client"), name)
 
 
 @pytest.fixture
