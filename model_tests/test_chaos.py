@@ -12,7 +12,7 @@ import pytest
 from dynamomq import DynamoDBEngine, Queue
 from model_tests.chaos.__main__ import main
 from model_tests.chaos.experiment import Left, experiment
-from model_tests.chaos.plan import Course, Disturbance, Plan
+from model_tests.chaos.plan import EXPERIMENTS, Course, Disturbance, Plan
 from model_tests.chaos.proxy import Count
 from model_tests.chaos.run import Tally
 from model_tests.history.checker import describe
@@ -22,7 +22,6 @@ from model_tests.history.stories import ID, ready, sent, tombstone
 from tests.support.figures import figures
 
 SHORT = Plan(seed=1, messages=1200, seconds=24.0, deadly=1)
-FULL = Plan(seed=1)
 
 
 def test_consumers_keep_their_promises_in_chaos(
@@ -64,7 +63,7 @@ def test_consumers_keep_their_promises_in_chaos(
 # --- plans -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("plan", [SHORT, FULL], ids=["short", "full"])
+@pytest.mark.parametrize("plan", [SHORT, *EXPERIMENTS.values()], ids=["short", *EXPERIMENTS])
 def test_a_plan_has_a_bit_of_everything(plan: Plan) -> None:
     """The seed decides which messages there are, how handlers end and how long they take."""
     payloads = plan.payloads()
@@ -121,6 +120,13 @@ def test_a_run_can_be_judged_again(
     assert "writes that failed  3 swallowed, 0 dropped, 0 late" in printed
     assert ("Violations: 0, of NO-LOSS" in printed) is good
     assert ("PROGRESS: it is still there" in printed) is not good
+
+
+def test_an_unknown_experiment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command says which ones there are."""
+    with pytest.raises(SystemExit):
+        main(["gruops"])
+    assert "'gruops' is none of consumers, groups" in capsys.readouterr().err
 
 
 def test_without_a_run_there_is_nothing_to_judge(

@@ -109,7 +109,7 @@ def test_a_call_without_an_outcome_is_uncertain() -> None:
 @pytest.mark.parametrize(
     ("item", "status", "text"),
     [
-        (tombstone(3, 1), 0, "No violation of NO-LOSS, DEDUP, NO-DOUBLE"),
+        (tombstone(3, 1), 0, "Violations: 0, of NO-LOSS, DEDUP, NO-DOUBLE"),
         (ready(2, 1), 1, "  PROGRESS: it is still there"),
     ],
     ids=["good", "bad"],

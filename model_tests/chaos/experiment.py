@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from cattrs.preconf.json import make_converter
 
 from dynamomq.values import Item
 from model_tests.chaos import checker as consumers
+from model_tests.chaos import order as groups
+from model_tests.chaos.lists import GROUP_PREFIX
 from model_tests.chaos.plan import Plan
 from model_tests.chaos.proxy import ChaosProxy, Count, Weather
 from model_tests.chaos.report import Figures, figures
@@ -21,9 +23,6 @@ from model_tests.history.experiment import scan
 from model_tests.history.log import read_logs
 from model_tests.history.plan import Place
 from model_tests.history.records import History, assemble
-
-PROPERTIES = (*queues.PROPERTIES, *consumers.PROPERTIES)
-"""The ids of all properties that are checked."""
 
 _FILE = "chaos.json"
 _CONVERTER = make_converter()
@@ -38,12 +37,14 @@ class Left:
         tally: what was done to processes.
         count: what became of requests.
         table: the messages, by id, as they are in the end.
+        groups: the items of message groups that are left, by id.
     """
 
     plan: Plan
     tally: Tally
     count: Count
     table: Mapping[str, dict[str, Any]]
+    groups: Mapping[str, dict[str, Any]] = field(factory=dict)
 
     def keep(self, folder: Path) -> None:
         """Keep it beside the logs."""
@@ -83,7 +84,8 @@ def experiment(plan: Plan, place: Place) -> Verdict:
         count = proxy.count()
     table = scan(place.client, place.table)  # by now, what was late has been executed
     messages = {id: dict(item) for id, item in table.items() if not id.startswith("$")}
-    Left(plan, tally, count, messages).keep(place.folder)
+    lists = {id: dict(item) for id, item in table.items() if id.startswith(GROUP_PREFIX)}
+    Left(plan, tally, count, messages, lists).keep(place.folder)
     return judge(place.folder)
 
 
@@ -97,12 +99,20 @@ def judge(folder: Path) -> Verdict:
     left = Left.read(folder)
     history = assemble(read_logs(folder))
     rows = figures(history, left.table, left.tally, left.count)
-    return Verdict(left.plan, rows, check(history, left.table, left.plan))
+    return Verdict(left.plan, rows, check(history, left))
 
 
-def check(history: History, table: Mapping[str, Item], plan: Plan) -> list[Violation]:
+def properties_of(plan: Plan) -> tuple[str, ...]:
+    """The ids of the properties that are checked."""
+    of_groups = groups.PROPERTIES if plan.groups else ()
+    return (*queues.PROPERTIES, *consumers.PROPERTIES, *of_groups)
+
+
+def check(history: History, left: Left) -> list[Violation]:
     """Every violation of any property."""
-    limit = plan.max_receives
+    table: Mapping[str, Item] = left.table
+    limit = left.plan.max_receives
     found = queues.check(history, table, max_receives=limit, drained=True)
     found += consumers.check(history, table, max_receives=limit)
+    found += groups.check(history, [*table.values(), *left.groups.values()])
     return sorted(found, key=lambda violation: violation.id)

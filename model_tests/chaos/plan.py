@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from enum import StrEnum
 
 from attrs import frozen
@@ -14,6 +15,7 @@ _LARGEST = 200_000  # bytes of a file that a handler reads
 _AT_ONCE = 0.4  # of the messages are sent at once, and the others bit by bit
 _LOAD = 0.65  # of the workers' time; so the backlog is worked off, and what expires is soon taken
 _DELIVERIES = 1.3  # that a message has, roughly
+_IN_A_ROW = 4  # messages that a producer sends into one group before it goes on to another
 _KILLS_EVERY, _STOPS_EVERY, _RESTARTS_EVERY, _OUTAGES_EVERY = 4.0, 8.0, 15.0, 20.0  # seconds
 
 
@@ -61,6 +63,9 @@ class Plan:
         producers: processes that send.
         workers: processes with a consumer, at any time.
         threads: of each.
+        followers: processes that work through one message group after the other, without a
+            consumer.
+        groups: over how many message groups the messages are spread; 0: they have none.
         visibility_timeout: seconds; handlers take up to twice as long.
         max_receives: deliveries before the dead-letter queue.
         skew: clocks are at most so wrong, either way; seconds.
@@ -68,6 +73,7 @@ class Plan:
         rejected: of so many messages one is rejected.
         deadly: so many messages kill whoever handles them.
         grace: seconds that a worker gets to end.
+        steal_after: seconds for which a consumer leaves another one's share to it, be that dead.
     """
 
     seed: int
@@ -76,6 +82,8 @@ class Plan:
     producers: int = 2
     workers: int = 4
     threads: int = 4
+    followers: int = 0
+    groups: int = 0
     visibility_timeout: float = 2.0
     max_receives: int = 4
     skew: float = 0.3
@@ -83,6 +91,7 @@ class Plan:
     rejected: int = 150
     deadly: int = 2
     grace: float = 30.0
+    steal_after: float = 1.0
 
     def payloads(self) -> dict[str, FileRecord]:
         """Real records, by message id: of installed files, none of them large.
@@ -101,6 +110,28 @@ class Plan:
         at_once = _AT_ONCE * self.messages
         return max(0.0, (number - at_once) / (self.messages - at_once) * self.seconds)
 
+    def group_of(self, number: int) -> str | None:
+        """The group of a message, by its place among all; ``None`` where there are no groups.
+
+        Every producer sends a few messages in a row into one group, and in the end into all of
+        them; so several producers send into each.
+        """
+        if not self.groups:
+            return None
+        turn, producer = divmod(number, self.producers)
+        chance = random.Random(f"{self.seed} group {producer} {turn // _IN_A_ROW}")
+        return f"group-{chance.randrange(self.groups) + 1}"
+
+    @property
+    def name(self) -> str:
+        """The name of the experiment."""
+        return "groups" if self.groups else "consumers"
+
+    @property
+    def crew(self) -> Mapping[str, int]:
+        """How many processes there are at any time of those that consume, by role."""
+        return {"worker": self.workers, "follower": self.followers}
+
     def deadly_ids(self, ids: list[str]) -> frozenset[str]:
         """The messages that kill whoever handles them."""
         return frozenset(random.Random(f"{self.seed} deadly").sample(ids, self.deadly))
@@ -109,7 +140,8 @@ class Plan:
     def long_share(self) -> float:
         """How many of the handlers take long, so that the workers have enough to do."""
         short = self._short / 2
-        available = self.seconds * self.workers * self.threads * _LOAD
+        handlers = self.workers * self.threads + self.followers
+        available = self.seconds * handlers * _LOAD
         mean = available / (self.messages * _DELIVERIES)
         return min(1.0, max(0.02, (mean - short) / (self.visibility_timeout - short)))
 
@@ -156,6 +188,22 @@ class Plan:
         """How wrong a process's clock is, in nanoseconds: one is ahead, the next one behind."""
         share = random.Random(f"{self.seed} clock of {process}").uniform(0.5, 1)
         return round(share * self.skew * SECOND) * (-1 if number % 2 else 1)
+
+
+EXPERIMENTS = {
+    "consumers": Plan(seed=1),
+    "groups": Plan(
+        seed=1,
+        messages=5000,
+        seconds=240.0,
+        producers=8,
+        workers=7,
+        followers=1,
+        groups=50,
+        steal_after=0.2,
+    ),
+}
+"""What there is to run, in its full form, by name."""
 
 
 def _is_small(record: FileRecord) -> bool:

@@ -38,7 +38,14 @@ from tests.support.http_messages import FramingError, HttpMessage, read_message
 from tests.support.proxy import TARGET_HEADER, TIMEOUT
 
 WRITES = frozenset(
-    {"BatchExecuteStatement", "BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}
+    {
+        "BatchExecuteStatement",
+        "BatchWriteItem",
+        "DeleteItem",
+        "PutItem",
+        "TransactWriteItems",
+        "UpdateItem",
+    }
 )
 """The operations of DynamoDB that change something."""
 

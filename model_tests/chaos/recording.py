@@ -7,10 +7,13 @@ ends: its result, or its error.
 Beside the events that the history's log describes there are
 
 ``claim begun``
-    id, receipt (the digest of the one that a claim asks for), told with the moment at which the
-    operation began. Claims that nobody was told of may have taken place all the same.
-``exhaust begun``, ``exhaust done``
+    id, receipt (the digest of the one that a claim asks for), by (``receive``; or ``advance``, with
+    the deletion of its predecessor), told with the moment at which the operation began. Claims that
+    nobody was told of may have taken place all the same.
+``exhaust begun``, ``exhaust done``, ``exhaust refused``
     id: a message whose deliveries are used up is dead-lettered by whoever finds it.
+``transaction cancelled``
+    trigger: a change of a group's list, which will be planned anew if it still makes sense.
 """
 
 from __future__ import annotations
@@ -23,7 +26,16 @@ from attrs import define, field
 from dynamomq import DynamoMQError, Message, StaleReceiptError
 from dynamomq.drivers.base import Driver, Engine
 from dynamomq.operations import BatchResult
-from dynamomq.requests import Operation, Request, Write, WriteBatch, Written
+from dynamomq.requests import (
+    Cancelled,
+    Committed,
+    Operation,
+    Request,
+    Transact,
+    Write,
+    WriteBatch,
+    Written,
+)
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import parse_instant
 from model_tests.history.log import Detail, Log, Moment, digest
@@ -125,10 +137,11 @@ class _Notes:
         """Note what the storage is about to be asked for."""
         for write in _writes(request):
             trigger = write.rule.trigger
-            if trigger == "receive":
+            if trigger in _CLAIMS:
                 receipt = digest(str(write.arguments["token"]))
                 self.claimed.add(receipt)
-                self.log.write_at(self.begun, "claim begun", id=write.id, receipt=receipt)
+                noted: dict[str, Detail] = {"receipt": receipt, "by": trigger}
+                self.log.write_at(self.begun, "claim begun", id=write.id, **noted)
             elif trigger == "exhaust":
                 self.log.write("exhaust begun", id=write.id)
             elif trigger in HOLDERS_CALLS and write.id not in self.calls:
@@ -145,9 +158,15 @@ class _Notes:
 
     def answered(self, request: Request[Any], reply: Any) -> None:
         """Note an answer that is an outcome by itself."""
-        if isinstance(request, Write) and request.rule.trigger == "exhaust":
-            told = "done" if isinstance(reply, Written) else "refused"
-            self.log.write(f"exhaust {told}", id=request.id)
+        if not isinstance(request, Write | Transact):
+            return
+        first = _writes(request)[0]
+        trigger = first.rule.trigger
+        if trigger == "exhaust":
+            told = "done" if isinstance(reply, Written | Committed) else "refused"
+            self.log.write(f"exhaust {told}", id=first.id)
+        if isinstance(reply, Cancelled):
+            self.log.write("transaction cancelled", trigger=trigger)
 
     def returned(self, result: object) -> None:
         """Note the result: holder's calls have outcomes, or messages were received."""
@@ -181,12 +200,15 @@ class _Notes:
         self.log.write(f"{name} {told}", call=call, **details)
 
 
+_CLAIMS = ("receive", "advance")
 _DURATIONS = {"extend": "timeout", "retry": "delay"}
 
 
 def _writes(request: Request[Any]) -> Sequence[Write]:
     if isinstance(request, WriteBatch):
         return request.writes
+    if isinstance(request, Transact):
+        return [action for action in request.actions if isinstance(action, Write)]
     return (request,) if isinstance(request, Write) else ()
 
 

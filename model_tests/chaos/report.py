@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from dynamomq.values import Item
+from model_tests.chaos.chain import groups_of
 from model_tests.chaos.proxy import FAILURES, Count
 from model_tests.chaos.run import Tally
 from model_tests.history import report as queues
@@ -28,6 +29,7 @@ def figures(history: History, table: Mapping[str, Item], tally: Tally, count: Co
     calls = [call for message in messages for call in message.calls(*HOLDERS_CALLS)]
     return {
         "messages": {"sent": len(messages)},
+        **_group_figures(history, events),
         "processes": {
             "started": tally.started,
             "killed": tally.killed,
@@ -54,6 +56,45 @@ def figures(history: History, table: Mapping[str, Item], tally: Tally, count: Co
         "dead letters": {
             "dead letters": sum(item.get("queue_type") == DLQ for item in table.values()),
             "exhausted": events["exhaust done"],
+        },
+    }
+
+
+def _group_figures(history: History, events: Mapping[str, int]) -> Figures:
+    """Rows about message groups; none where there are none."""
+    groups = groups_of(history)
+    if not groups:
+        return {}
+    members = [member for group in groups.values() for member in group.members.values()]
+    advanced = {
+        event.details["receipt"]
+        for event in history.events
+        if event.name == "claim begun" and event.details["by"] == "advance"
+    }
+    delivered = {one.receipt for member in members for one in member.message.deliveries}
+    looks = [event for event in history.events if event.name == "lists seen"]
+    return {
+        "groups": {
+            "groups": len(groups),
+            "messages in the accepted order": sum(len(one.order) for one in groups.values()),
+            "times begun": sum(one.chains for one in groups.values()),
+        },
+        "sends": {
+            "accepted": sum(any(s.is_done for s in one.message.sends) for one in members),
+            "found by reading only": sum(
+                one.was_there and not any(send.is_done for send in one.message.sends)
+                for one in members
+            ),
+        },
+        "lists": {
+            "looks": len(looks),
+            "whole": sum(int(event.details["intact"]) for event in looks),
+            "messages in them": sum(int(event.details["messages"]) for event in looks),
+            "broken": events["list broken"],
+        },
+        "changes of lists": {
+            "planned anew": events["transaction cancelled"],
+            "deliveries with the predecessor's deletion": len(advanced & delivered),
         },
     }
 

@@ -17,9 +17,9 @@ from typing import Any
 from attrs import define, frozen
 
 from dynamomq import DynamoDBEngine, Queue
+from model_tests.chaos.assignment import Assignment, queue_of
 from model_tests.chaos.plan import Disturbance, Plan
 from model_tests.chaos.proxy import ChaosProxy
-from model_tests.chaos.worker import Assignment, queue_of
 from model_tests.history.log import SkewedClock, epoch_of_this_machine
 from model_tests.history.plan import Place
 from model_tests.history.process import Process
@@ -113,16 +113,22 @@ class _Run:
 
     def run(self) -> Tally:
         began = time.monotonic()
-        for _ in range(self._plan.workers):
-            self._start("worker")
+        if self._plan.groups:
+            self._start("watcher")
+        self._fill_up()
         for number in range(self._plan.producers):
             self._start("producer", share=(number, self._plan.producers))
         self._wait_until(self._is_drained, "the queue is drained")
         self.tally.seconds = round(time.monotonic() - began)
-        for worker in self._of("worker"):
-            worker.terminate()
-        self._wait_until(lambda: not self._of("worker"), "the workers end")
+        self._end(*self._plan.crew)
+        self._end("watcher")
         return self.tally
+
+    def _end(self, *roles: str) -> None:
+        """Tell those in these roles to end, be they only about to begin, and wait for them."""
+        for process in self._of(*roles):
+            process.finish()
+        self._wait_until(lambda: not self._of(*roles), f"these have ended: {', '.join(roles)}")
 
     # --- processes ---------------------------------------------------------------------------
 
@@ -133,7 +139,9 @@ class _Run:
             role=role,
             name=name,
             plan=self._plan,
-            endpoint_url=self._proxy.endpoint_url,
+            endpoint_url=(
+                self._place.endpoint_url if role == "watcher" else self._proxy.endpoint_url
+            ),
             table=self._place.table,
             folder=self._place.folder,
             clock=SkewedClock(self._epoch, self._plan.offset(name, number)),
@@ -143,9 +151,15 @@ class _Run:
         self.members.append(Process(_MODULE, assignment))
         self.tally.started += 1
 
-    def _of(self, role: str) -> list[Member]:
-        """Those in a role that have not ended."""
-        return [one for one in self.members if one.assignment.role == role and not one.has_ended]
+    def _fill_up(self) -> None:
+        """Start who is missing of those that consume."""
+        for role, number in self._plan.crew.items():
+            for _ in range(number - len(self._of(role))):
+                self._start(role)
+
+    def _of(self, *roles: str) -> list[Member]:
+        """Those in these roles that have not ended."""
+        return [one for one in self.members if one.assignment.role in roles and not one.has_ended]
 
     def _wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Keep the run going until a condition holds."""
@@ -163,9 +177,7 @@ class _Run:
 
     def _is_drained(self) -> bool:
         """Whether nothing is left to do; if there is, see to workers and disturbances."""
-        missing = self._plan.workers - len(self._of("worker"))
-        for _ in range(missing):
-            self._start("worker")
+        self._fill_up()
         if self._disturbances:
             self._disturb()
         if self._of("producer") or self._stops or time.monotonic() < self._next_count:
@@ -182,7 +194,7 @@ class _Run:
             self._proxy.black_out(self._random.uniform(*_OUTAGES))
             self.tally.outages += 1
         else:
-            victims = [one for one in self._of("worker") if self._is_at_work(one)]
+            victims = [one for one in self._of(*self._plan.crew) if self._is_at_work(one)]
             if not victims:
                 return
             self._hit(self._random.choice(victims), self._disturbances[0])

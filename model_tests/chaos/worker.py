@@ -1,16 +1,12 @@
-"""A producer or a worker, as a process of its own: ``python -m model_tests.chaos.worker JSON``.
+"""One process of a run: ``python -m model_tests.chaos.worker JSON``.
 
-It ends when its standard input does, so it does not outlive whoever started it; a worker also ends
-by SIGTERM, as the consumer promises.
+It ends when its standard input does, so it does not outlive whoever started it; all but producers
+also end by SIGTERM. Roles are ``producer``, ``worker`` (a consumer), ``follower`` and ``watcher``.
 
-A worker adds these events to the log, with id and receipt of the delivery:
+A worker adds this event to the log, besides its handlers':
 
-``handler begun``
-    receive_count
-``handler ended``
-    course: how, as the plan has it; or ``heeded`` if it gave up because its lease was lost
 ``lease lost``
-    the consumer told so
+    id, receipt: the consumer told so
 """
 
 from __future__ import annotations
@@ -23,145 +19,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import attrs
-from cattrs.preconf.json import make_converter
-
-from dynamomq import (
-    Consumer,
-    Delivery,
-    DynamoDBEngine,
-    Entry,
-    FullJitter,
-    Hooks,
-    Queue,
-    Reject,
-    RetryAfter,
-)
+from dynamomq import Consumer, Delivery, Entry, Hooks, Queue
 from dynamomq.bench.endpoint import Endpoint
-from dynamomq.demo.files import FileRecord, MissingHashError, verify
-from dynamomq.drivers.base import Engine, Surroundings
 from dynamomq.requests import MAX_BATCH
-from model_tests.chaos.plan import Course, Plan
+from model_tests.chaos.assignment import Assignment, queue_of
+from model_tests.chaos.follower import follow
+from model_tests.chaos.handling import BACKOFF, Handler, payload_of
 from model_tests.chaos.recording import RecordingEngine
-from model_tests.history.log import Log, SkewedClock, digest
+from model_tests.chaos.watcher import watch
+from model_tests.history.log import Log, digest
 from model_tests.history.recorded import RecordedQueue
 
-HEEDED = "heeded"
-
-_CONVERTER = make_converter()
-
-_DEDUPLICATION_WINDOW = 86_400  # seconds; longer than any run, so that tombstones stay
-_BACKOFF = FullJitter(base=0.2, cap=2.0)
 _POLL_INTERVAL = (0.05, 0.5)  # seconds
 _LONGEST_DELAY = 2.0
-_SHARE_THAT_HEEDS = 0.5
-
-
-@attrs.frozen
-class Assignment:
-    """What a process is to do.
-
-    Attributes:
-        role: ``producer`` or ``worker``.
-        name: the process's, which no other has.
-        plan: of the run.
-        endpoint_url: DynamoDB's, as far as the process knows.
-        table: the queue's table.
-        folder: where its log goes.
-        clock: its clock.
-        deadly: the messages that kill whoever handles them.
-        share: of the messages, which ones to send: from this one on, every so many-th.
-    """
-
-    role: str
-    name: str
-    plan: Plan
-    endpoint_url: str
-    table: str
-    folder: Path
-    clock: SkewedClock
-    deadly: frozenset[str] = frozenset()
-    share: tuple[int, int] = (0, 1)
-
-    def to_json(self) -> str:
-        """As an argument of a command line."""
-        return _CONVERTER.dumps(self)
-
-    @classmethod
-    def from_json(cls, text: str) -> Assignment:
-        """What :meth:`to_json` wrote."""
-        return _CONVERTER.loads(text, cls)
-
-
-def queue_of(plan: Plan, table: str, engine: Engine) -> Queue[Any]:
-    """The queue that all processes of a run share."""
-    return Queue(
-        table,
-        engine=engine,
-        visibility_timeout=plan.visibility_timeout,
-        max_receives=plan.max_receives,
-        deduplication_window=_DEDUPLICATION_WINDOW,
-    )
-
-
-def payload_of(record: FileRecord) -> dict[str, Any]:
-    """A record as JSON-like data, so that what is delivered can be compared with what is stored."""
-    return {**attrs.asdict(record), "location": str(record.location)}
-
-
-class HandledError(Exception):
-    """A handler failed, as the plan has it."""
-
-
-class Handler:
-    """Verifies the file that a message names, in the way and the time that the plan has for it."""
-
-    def __init__(self, assignment: Assignment, log: Log) -> None:
-        self._plan = assignment.plan
-        self._deadly = assignment.deadly
-        self._log = log
-
-    def __call__(self, delivery: Delivery[Any]) -> None:
-        """Handle one delivery, between two lines in the log."""
-        noted = {"id": delivery.id, "receipt": digest(delivery.receipt or "")}
-        count = delivery.receive_count
-        self._log.write("handler begun", receive_count=count, **noted)
-        run = self._plan.run_of(delivery.id, count, deadly=delivery.id in self._deadly)
-        _verify(delivery.data)
-        lost = self._spend(delivery, run.seconds)
-        self._log.write("handler ended", course=HEEDED if lost else run.course, **noted)
-        if lost:
-            raise HandledError("its lease was lost")
-        _end(run.course)
-
-    def _spend(self, delivery: Delivery[Any], seconds: float) -> bool:
-        """Take so long; tell whether the handler heeded that its lease was lost."""
-        key = f"{self._plan.seed} {delivery.id} heeds"
-        if random.Random(key).random() < _SHARE_THAT_HEEDS:
-            return delivery.lease.lost.wait(seconds)
-        time.sleep(seconds)  # work: how long it takes against its deadline is the point
-        return False
-
-
-def _verify(payload: dict[str, Any]) -> None:
-    record = FileRecord(**{**payload, "location": Path(payload["location"])})
-    with suppress(MissingHashError):  # compiled files have none, and that is no failure here
-        verify(record)
-
-
-def _end(course: Course) -> None:
-    if course is Course.DIE:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if course is Course.FAIL:
-        raise HandledError("as planned")
-    if course is Course.RETRY_AFTER:
-        raise RetryAfter(0.5)
-    if course is Course.REJECT:
-        raise Reject("as planned")
+_SHARE_IN_BATCHES = 0.5  # of what is behind, in groups
 
 
 class NotedLosses(Hooks):
@@ -179,7 +52,8 @@ class NotedLosses(Hooks):
 def produce(assignment: Assignment, queue: Queue[Any], log: Log) -> int:
     """Send a share of the messages, each until it is certain that it is there; some once more.
 
-    What is due goes in batches as long as the producer is behind, and one by one when it is not.
+    What is due goes in batches as long as the producer is behind, and one by one when it is not. In
+    groups half of the batches are sent one by one as well.
     """
     plan = assignment.plan
     recorded = RecordedQueue(queue, log, timeout=plan.visibility_timeout)
@@ -191,15 +65,29 @@ def produce(assignment: Assignment, queue: Queue[Any], log: Log) -> int:
         time.sleep(max(0.0, began + plan.due(left[0][0]) - time.monotonic()))  # the plan's pace
         batch: list[Entry[Any]] = []
         while left and len(batch) < MAX_BATCH and began + plan.due(left[0][0]) <= time.monotonic():
-            _, (id, record) = left.popleft()
+            number, (id, record) = left.popleft()
             delay = chance.uniform(0, _LONGEST_DELAY) if chance.random() < 0.05 else 0.0
-            batch.append(Entry(payload_of(record), id=id, delay=delay))
-        uncertain: Sequence[Entry[Any]] = batch
-        while uncertain:
-            uncertain = recorded.send_batch(uncertain)
+            group = plan.group_of(number)
+            batch.append(Entry(payload_of(record), id=id, delay=delay, group=group))
+        if plan.groups and chance.random() >= _SHARE_IN_BATCHES:
+            _send_each(recorded, batch)
+        else:
+            _send_together(recorded, batch)
         if batch and chance.random() < 0.1:
-            recorded.send(str(batch[0].id), batch[0].data)
+            recorded.send(str(batch[0].id), batch[0].data, group=batch[0].group)
     return 0
+
+
+def _send_together(recorded: RecordedQueue, batch: Sequence[Entry[Any]]) -> None:
+    while batch:
+        batch = recorded.send_batch(batch)
+
+
+def _send_each(recorded: RecordedQueue, batch: Sequence[Entry[Any]]) -> None:
+    for entry in batch:
+        delay = float(entry.delay) if isinstance(entry.delay, int | float) else 0.0
+        while not recorded.send(str(entry.id), entry.data, delay=delay, group=entry.group):
+            pass
 
 
 def work(assignment: Assignment, queue: Queue[Any], log: Log) -> int:
@@ -209,9 +97,10 @@ def work(assignment: Assignment, queue: Queue[Any], log: Log) -> int:
         queue,
         Handler(assignment, log),
         concurrency=plan.threads,
-        backoff=_BACKOFF,
+        backoff=BACKOFF,
         grace=plan.grace,
         poll_interval=_POLL_INTERVAL,
+        steal_after=plan.steal_after,
         hooks=[NotedLosses(log)],
     )
     _at_the_end_of_input(consumer.stop)
@@ -230,26 +119,41 @@ def _at_the_end_of_input(action: Callable[[], object]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def _told_to_end() -> threading.Event:
+    """What is set by SIGTERM, or at the end of standard input."""
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    _at_the_end_of_input(told.set)
+    return told
+
+
+def _play(assignment: Assignment, log: Log) -> int:
+    """Play the assigned role to its end; return the exit status."""
+    plan, table = assignment.plan, assignment.table
+    if assignment.role == "watcher":
+        client = Endpoint(assignment.endpoint_url).client()
+        watch(client, table, log, _told_to_end())
+        client.close()
+        return 0
+    inner = assignment.engine()
+    queue = queue_of(plan, table, RecordingEngine(inner, log, timeout=plan.visibility_timeout))
+    try:
+        if assignment.role == "producer":
+            return produce(assignment, queue, log)
+        if assignment.role == "worker":
+            return work(assignment, queue, log)
+        follow(plan, queue, Handler(assignment, log), _told_to_end())
+        return 0
+    finally:
+        inner.close()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Do what the assignment in the argument says; return the exit status."""
     assignment = Assignment.from_json(arguments[0])
-    endpoint = Endpoint(assignment.endpoint_url)
-    inner = DynamoDBEngine(
-        session=endpoint.session,
-        endpoint_url=endpoint.url,
-        surroundings=Surroundings(clock=assignment.clock),
-    )
-    plan = assignment.plan
     with Log(assignment.folder, assignment.name, assignment.clock) as log:
         log.write("started", role=assignment.role, offset=assignment.clock.offset)
-        try:
-            if assignment.role == "producer":
-                status = produce(assignment, queue_of(plan, assignment.table, inner), log)
-            else:
-                engine = RecordingEngine(inner, log, timeout=plan.visibility_timeout)
-                status = work(assignment, queue_of(plan, assignment.table, engine), log)
-        finally:
-            inner.close()
+        status = _play(assignment, log)
         log.write("finished", status=status)
     return status
 

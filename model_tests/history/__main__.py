@@ -4,41 +4,38 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from time import monotonic
 
-from dynamomq import DynamoDBEngine, DynamoMQError, Queue
-from dynamomq.bench.endpoint import Endpoint
 from dynamomq.bench.options import positive
-from model_tests.history.checker import PROPERTIES, describe
+from model_tests.history import command
+from model_tests.history.checker import PROPERTIES
 from model_tests.history.experiment import Verdict, experiment, judge
-from model_tests.history.log import LogError
-from model_tests.history.plan import Place, Plan
-from model_tests.history.process import WorkerError
-from model_tests.history.report import table_of
-from model_tests.history.runner import RunError
-from tests.support import dynamodb_local
+from model_tests.history.plan import Plan
 
-_SHOWN = 10
 _PER_DISTURBANCE = 150  # messages
 _PER_FAULTS = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run processes, or judge an earlier run; return the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        if options.check:
-            return _report(judge(options.check), options.check)
-        given = options.endpoint_url
-        with nullcontext(given) if given else dynamodb_local.running() as url:
-            return _run(_plan(options), url, options.logs)
-    except (DynamoMQError, LogError, OSError, RunError, WorkerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return command.status_of(partial(_main, _parser().parse_args(arguments)))
+
+
+def _main(options: argparse.Namespace) -> int:
+    if options.check:
+        return _report(judge(options.check), options.check)
+    plan, folder = _plan(options), command.new_folder(options.logs, "history")
+    with command.dynamodb_at(options.endpoint_url) as url:
+        print(
+            f"Seed {plan.seed}: {plan.messages:,} messages, {plan.producers} producers, "
+            f"{plan.consumers} consumers, at {url}\nLogs: {folder}\n",
+            flush=True,
+        )
+        with command.place_at(url, folder) as place:
+            verdict = experiment(plan, place)
+    return _report(verdict, folder)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,42 +46,24 @@ def _parser() -> argparse.ArgumentParser:
         "clocks that differ, kill and pause some of them, drain the queue, and check the "
         f"properties {', '.join(PROPERTIES)} over what every process wrote down and what the "
         "table holds.",
-        epilog="Exit status: 0 if every property holds, 1 if not, 2 if there is no run to judge.",
+        epilog=command.EPILOG,
     )
     for name, default, what in (
         ("messages", usual.messages, "how many to send"),
         ("producers", usual.producers, "processes that send"),
         ("consumers", usual.consumers, "processes that receive, at any time"),
-        ("seed", usual.seed, "of everything that is chosen; the timing is the machine's"),
         ("kills", None, "consumers to kill, wherever they are"),
         ("pauses", None, "consumers to pause, wherever they are"),
     ):
         shown = f"1 for every {_PER_DISTURBANCE} messages" if default is None else default
         parser.add_argument(
             f"--{name}",
-            type=int if name in ("seed", "kills", "pauses") else positive,
+            type=int if name in ("kills", "pauses") else positive,
             default=default,
             metavar="N",
             help=f"{what} (default: {shown})",
         )
-    parser.add_argument(
-        "--endpoint-url",
-        metavar="URL",
-        help="a DynamoDB to use, in a table that is deleted afterwards (default: a DynamoDB Local "
-        "is started)",
-    )
-    parser.add_argument(
-        "--logs",
-        type=Path,
-        metavar="FOLDER",
-        help="an empty folder to write to (default: a new temporary one)",
-    )
-    parser.add_argument(
-        "--check",
-        type=Path,
-        metavar="FOLDER",
-        help="run nothing; judge the run whose logs are in the folder",
-    )
+    command.add_options(parser)
     return parser
 
 
@@ -101,42 +80,9 @@ def _plan(options: argparse.Namespace) -> Plan:
     )
 
 
-def _run(plan: Plan, url: str, logs: Path | None) -> int:
-    folder = (logs or Path(tempfile.mkdtemp(prefix="dynamomq-history-"))).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise OSError(f"{folder} is not empty")
-    print(
-        f"Seed {plan.seed}: {plan.messages:,} messages, {plan.producers} producers, "
-        f"{plan.consumers} consumers, at {url}\nLogs: {folder}\n",
-        flush=True,
-    )
-    endpoint = Endpoint(url)
-    client = endpoint.client()
-    began = monotonic()
-    try:
-        with endpoint.empty_table() as table:
-            Queue(table, engine=DynamoDBEngine(client=client)).create_table()
-            verdict = experiment(plan, Place(url, client, table, folder))
-    finally:
-        client.close()
-    print(f"The run took {monotonic() - began:.0f} s.\n")
-    return _report(verdict, folder)
-
-
 def _report(verdict: Verdict, folder: Path) -> int:
-    print(table_of(verdict.figures))
-    if not verdict.violations:
-        print(f"\nNo violation of {', '.join(PROPERTIES)} in {verdict.messages:,} messages.")
-        return 0
-    ids = sorted({violation.id for violation in verdict.violations})
-    shown = [violation for violation in verdict.violations if violation.id in ids[:_SHOWN]]
-    print(f"\nVIOLATIONS: {len(verdict.violations):,}, in {len(ids):,} messages.\n")
-    print(describe(shown))
-    if len(ids) > _SHOWN:
-        print(f"and {len(ids) - _SHOWN:,} more messages")
-    print(f"\nJudge again with:\n  python -m model_tests.history --check {folder}")
-    return 1
+    again = [f"python -m model_tests.history --check {folder}"]
+    return command.report(verdict.figures, verdict.violations, properties=PROPERTIES, again=again)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ reader leaves out a last line that is torn.
 The events, and their details beside process and times:
 
 ``send begun``
-    call, id, payload (its digest), delay (nanoseconds)
+    call, id, payload (its digest), delay (nanoseconds); in a message group also group
 ``send accepted``, ``send refused``, ``send unknown``
-    call; refused: as a duplicate
+    call; refused: as a duplicate; accepted in a group: previous (the id of its predecessor there,
+    empty for the first)
 ``delivered``
     id, receipt (its digest), queue, version, receive_count, payload (its digest), timeout (that was
     asked for, in nanoseconds), claimed (when, by the claimer's clock) and deadline (both in
-    nanoseconds since the epoch)
+    nanoseconds since the epoch); in a message group also group, previous and next (the ids of its
+    neighbours, empty where there is none)
 ``extend begun``, ``retry begun``, ``release begun``, ``delete begun``, ``move_to_dlq begun``
     call, id, receipt; retry: delay; extend: timeout
 ``… done``, ``… stale``, ``… unknown``

@@ -45,13 +45,12 @@ class RecordedQueue:
         self.timeout = timeout
         self.on_answer: Callable[[], object] = _nothing
 
-    def send(self, id: str, data: Any, *, delay: float = 0) -> bool:
+    def send(self, id: str, data: Any, *, delay: float = 0, group: str | None = None) -> bool:
         """Send; tell whether it was accepted or is there already."""
         call = self.log.new_call()
-        payload, due = payload_digest(data), round(delay * SECOND)
-        self.log.write("send begun", call=call, id=id, payload=payload, delay=due)
+        self._begin_send(call, Entry(data, id=id, delay=delay, group=group))
         try:
-            self.queue.send(data, id=id, delay=delay)
+            message = self.queue.send(data, id=id, delay=delay, group=group)
             self.on_answer()
         except DuplicateMessageError:
             self.log.write("send refused", call=call)
@@ -59,26 +58,40 @@ class RecordedQueue:
             self.log.write("send unknown", call=call, error=type(error).__name__)
             return False
         else:
-            self.log.write("send accepted", call=call)
+            self._note_accepted(call, message)
         return True
 
     def send_batch(self, entries: Sequence[Entry[Any]]) -> list[Entry[Any]]:
         """Send several, each with an id; return those that are perhaps not there."""
         calls = [self.log.new_call() for _ in entries]
         for call, entry in zip(calls, entries, strict=True):
-            payload = payload_digest(entry.data)
-            due = check_duration("delay", entry.delay, at_most=MAX_DELAY)
-            self.log.write("send begun", call=call, id=str(entry.id), payload=payload, delay=due)
+            self._begin_send(call, entry)
         results = self.queue.send_batch(entries)
         self.on_answer()
         uncertain = []
         for call, entry, result in zip(calls, entries, results, strict=True):
-            if result.ok or result.is_duplicate:
-                self.log.write("send accepted" if result.ok else "send refused", call=call)
+            if result.message is not None:
+                self._note_accepted(call, result.message)
+            elif result.is_duplicate:
+                self.log.write("send refused", call=call)
             else:
                 self.log.write("send unknown", call=call, error=type(result.error).__name__)
                 uncertain.append(entry)
         return uncertain
+
+    def _begin_send(self, call: int, entry: Entry[Any]) -> None:
+        self.log.write(
+            "send begun",
+            call=call,
+            id=str(entry.id),
+            payload=payload_digest(entry.data),
+            delay=check_duration("delay", entry.delay, at_most=MAX_DELAY),
+            **({} if entry.group is None else {"group": entry.group}),
+        )
+
+    def _note_accepted(self, call: int, message: Message[Any]) -> None:
+        place = {} if message.group is None else {"previous": message.previous_id or ""}
+        self.log.write("send accepted", call=call, **place)
 
     def receive(self, max_messages: int, *, wait: float = 0) -> list[Message[Any]]:
         """Receive; none where the storage fails."""
@@ -152,6 +165,9 @@ class RecordedQueue:
 
 def note_delivery(log: Log, message: Message[Any], *, timeout: float) -> None:
     """Write down that a message was received, with the visibility timeout that was asked for."""
+    place: dict[str, Detail] = {}
+    if message.group is not None:
+        place = {"group": message.group, **links_of(message)}
     log.write(
         "delivered",
         id=message.id,
@@ -163,7 +179,13 @@ def note_delivery(log: Log, message: Message[Any], *, timeout: float) -> None:
         timeout=round(timeout * SECOND),
         claimed=instant(message, "queue_peek_timestamp"),
         deadline=deadline_of(message),
+        **place,
     )
+
+
+def links_of(message: Message[Any]) -> dict[str, Detail]:
+    """The ids of a message's neighbours in its group; empty where there is none."""
+    return {"previous": message.previous_id or "", "next": message.next_id or ""}
 
 
 def instant(message: Message[Any], attribute: str) -> int:

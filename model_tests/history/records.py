@@ -53,6 +53,9 @@ class Call:
         delay: after how long the message is to be due; nanoseconds.
         timeout: how much longer an extension is to let the holder work; nanoseconds.
         deadline: what an extension was told; nanoseconds since the epoch, by the holder's clock.
+        group: the message group that a send was for; empty: none.
+        previous: the predecessor there that an accepted send was told, empty for the first; or
+            ``None``.
     """
 
     operation: str
@@ -66,6 +69,8 @@ class Call:
     delay: int = 0
     timeout: int = 0
     deadline: int | None = None
+    group: str = ""
+    previous: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -100,6 +105,9 @@ class Delivery:
         claimed: when, by the holder's clock; nanoseconds since the epoch.
         first_deadline: until when, by the holder's clock, before any extension.
         calls: what the holder asked for with this receipt, in order.
+        group: its message group; empty: none.
+        previous: its predecessor there, at that time; empty: none.
+        next: its successor there, at that time; empty: none.
     """
 
     process: str
@@ -114,6 +122,9 @@ class Delivery:
     claimed: int
     first_deadline: int
     calls: list[Call] = field(factory=list)
+    group: str = ""
+    previous: str = ""
+    next: str = ""
 
     @property
     def deadline(self) -> int:
@@ -141,6 +152,11 @@ class MessageHistory:
     sends: list[Call] = field(factory=list)
     deliveries: list[Delivery] = field(factory=list)
     events: list[Event] = field(factory=list)
+
+    @property
+    def group(self) -> str:
+        """The message group that it was sent to; empty: none."""
+        return next((send.group for send in self.sends), "")
 
     def calls(self, *operations: str) -> list[Call]:
         """What any of its holders asked for, out of these."""
@@ -219,6 +235,9 @@ class _Assembly:
             timeout=_number(event, "timeout"),
             claimed=_number(event, "claimed"),
             first_deadline=_number(event, "deadline"),
+            group=str(event.details.get("group", "")),
+            previous=str(event.details.get("previous", "")),
+            next=str(event.details.get("next", "")),
         )
         self._deliveries[event.process, delivery.receipt] = delivery
         self._message(event, delivery.id).deliveries.append(delivery)
@@ -229,6 +248,7 @@ class _Assembly:
         if operation == "send":
             call.payload = _text(event, "payload")
             call.delay = _number(event, "delay")
+            call.group = str(event.details.get("group", ""))
             message.sends.append(call)
         else:
             call.receipt = _text(event, "receipt")
@@ -243,6 +263,8 @@ class _Assembly:
         call.outcome = outcome
         if call.operation == "extend" and call.is_done:
             call.deadline = _number(event, "deadline")
+        if "previous" in event.details:
+            call.previous = _text(event, "previous")
         self._message(event, call.id)
 
 

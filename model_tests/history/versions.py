@@ -8,6 +8,10 @@ between two points of a message's life
 whatever number of claims nobody wrote down, because their processes died. A release counts twice on
 the right: it writes, and takes a delivery back. The writes other than claims are the holder's, and
 those whose outcome is not known may be among them or not.
+
+In a message group there are writes of its upkeep, too: one when the message gets a successor,
+unless they were sent together, and one when it becomes its group's head, unless that was part of a
+claim.
 """
 
 from __future__ import annotations
@@ -54,6 +58,8 @@ class _Point:
     queue: str
     calls: Sequence[Call] = ()
     deadline: int = 0
+    upkeep: frozenset[int] = frozenset({0})
+    """How many writes of its group's upkeep there can have been since the point before."""
 
 
 def mismatches(
@@ -72,39 +78,61 @@ def mismatches(
         also: calls to be taken for possible, whatever their outcome.
     """
     points = [_sent()] if any(send.is_possible for send in message.sends) else []
-    points += map(_delivered, message.deliveries)
+    before: Delivery | None = None
+    for delivery in message.deliveries:
+        points.append(_delivered(delivery, before))
+        before = delivery
     for earlier, later in pairwise(points):
         if later.version <= earlier.version:
             yield Mismatch(earlier.version, later.version, 0, frozenset())
         elif later.queue == earlier.queue:
             yield from _compare(earlier, later, _sums(earlier, also))
     if points and item is not None:
-        yield from _to_the_end(points[-1], item, max_receives, also)
+        upkeep = _upkeep_at_the_end(message, before)
+        yield from _to_the_end(points[-1], item, max_receives, also, upkeep)
 
 
 def _sent() -> _Point:
     return _Point(version=1, receive_count=0, queue="STANDARD")
 
 
-def _delivered(delivery: Delivery) -> _Point:
+def _delivered(delivery: Delivery, before: Delivery | None) -> _Point:
     return _Point(
         delivery.version,
         delivery.receive_count,
         delivery.queue,
         delivery.calls,
         delivery.first_deadline,
+        _upkeep(delivery, before),
     )
 
 
+def _upkeep(delivery: Delivery, before: Delivery | None) -> frozenset[int]:
+    if before is None:  # since it was sent
+        return frozenset(range(1 + bool(delivery.previous) + bool(delivery.next)))
+    return frozenset({int(delivery.next != before.next)})
+
+
+def _upkeep_at_the_end(message: MessageHistory, last: Delivery | None) -> frozenset[int]:
+    if not message.group or (last is not None and last.next):
+        return frozenset({0})
+    return frozenset({0, 1} if last is not None else {0, 1, 2})
+
+
 def _to_the_end(
-    last: _Point, item: Item, max_receives: int | None, also: Sequence[Call]
+    last: _Point,
+    item: Item,
+    max_receives: int | None,
+    also: Sequence[Call],
+    upkeep: frozenset[int],
 ) -> Iterator[Mismatch]:
     version, count = item.get("version"), item.get("receive_count")
     if not isinstance(version, int) or not isinstance(count, int):
         return
     queue = str(item.get("queue_type", last.queue))  # a tombstone is in none
     if queue == last.queue:
-        yield from _compare(last, _Point(version, count, queue), _sums(last, also))
+        end = _Point(version, count, queue, upkeep=upkeep)
+        yield from _compare(last, end, _sums(last, also))
         return
     # The way into the dead-letter queue has set the count to 0. It was moved there, by its last
     # holder; or it was exhausted, by one more write, after all deliveries that it might have.
@@ -115,6 +143,7 @@ def _to_the_end(
     if max_receives is not None:
         accounted |= {writes + 1 + max_receives - last.receive_count for writes in calls}
     grown = version - last.version
+    accounted = {writes + more for writes in accounted for more in upkeep}
     if grown not in accounted:
         yield Mismatch(last.version, version, grown, frozenset(accounted))
 
@@ -122,6 +151,7 @@ def _to_the_end(
 def _compare(earlier: _Point, later: _Point, accounted: frozenset[int]) -> Iterator[Mismatch]:
     grown = later.version - earlier.version
     found = grown - (later.receive_count - earlier.receive_count)
+    accounted = frozenset(writes + more for writes in accounted for more in later.upkeep)
     if found not in accounted:
         yield Mismatch(earlier.version, later.version, found, accounted)
 
