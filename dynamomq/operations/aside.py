@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE, TOKEN
-from dynamomq.errors import RequestRejectedError
+from dynamomq.errors import DamagedGroupError, RequestRejectedError
 from dynamomq.machine import MESSAGE, QueueType, beside, faults
 from dynamomq.message import Failure, Message
 from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
@@ -92,6 +92,8 @@ def put_aside(
     arguments = {**at(settings, moment.now), "token": moment.tokens[0], **own}
     try:
         return (yield from _out_of_queue(settings, item, rule, arguments))
+    except DamagedGroupError:
+        raise
     except RequestRejectedError:
         return (yield from _out_of_queue(settings, item, rule, {**arguments, reason: []}))
 
@@ -109,7 +111,13 @@ def _out_of_queue(
     for attempt in range(1, PLANS + 1):
         request = planned_by(Write(str(item[ID.name]), rule, arguments), item)
         upkeep = leaving(settings, parse_instant(str(arguments["now"])), item)
-        reply = yield from together(request, upkeep)
+        try:
+            reply = yield from together(request, upkeep, leaving=item)
+        except DamagedGroupError:
+            if rule is not _QUARANTINE:
+                raise
+            # Nobody keeps the links of an item like that: what they name is nobody's successor.
+            reply = yield from together(request, ())
         if isinstance(reply, Written) or reply.item is None:
             return reply
         item = reply.item

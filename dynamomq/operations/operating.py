@@ -292,7 +292,8 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         plan = yield from plan_of(settings, edit, seen, moment.now)
         if plan is None:
             continue
-        reply = yield from together(plan.request, plan.upkeep)
+        leaves = None if edit.rule.destinations & _LISTED else seen.item
+        reply = yield from together(plan.request, plan.upkeep, leaving=leaves)
         if isinstance(reply, Written):
             return _edited(settings, plan, seen)
         found = message_of(settings, reply.item, plan.now)
@@ -322,6 +323,8 @@ def plan_of(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> Ope
     """
     if seen.state in NO_MESSAGE:
         raise missing(edit.id)
+    if edit.rule.trigger not in MESSAGE.legal_triggers(seen.state):
+        raise illegal(edit.rule.trigger, seen, seen.state)
     now = seen.not_before(now, most_ahead=_MOST_AHEAD)
     first = Write(edit.id, edit.rule, _arguments(settings, edit, seen, now))
     plan = yield from _in_its_place(settings, first, seen, now)
