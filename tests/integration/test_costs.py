@@ -51,7 +51,16 @@ def metered(dynamodb_client: Any, table_name: str) -> Metered:
     engine = DynamoDBEngine(client=dynamodb_client, surroundings=script.surroundings())
     queue: Queue[Any] = Queue(table_name, engine=engine)
     queue.create_table()
+    assert queue.settings.shards == 1  # the first look at what is agreed on, once a minute
     return Metered(queue, engine, script)
+
+
+def test_what_is_agreed_on_is_read_once_a_minute(metered: Metered) -> None:
+    """Whatever a client does, it reads the item ``$queue`` once a minute, for one read unit."""
+    usages = [metered.usage(metered.queue.receive) for _ in range(150)]  # one each second
+    reads = [usage.capacity.table_reads for usage in usages if usage.requests.get("GetItem")]
+    assert reads == [1, 1]
+    assert sum(usage.capacity.table_reads for usage in usages) == 2
 
 
 def life(metered: Metered, payload: str) -> list[Usage]:
