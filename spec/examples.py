@@ -248,21 +248,7 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
     holder: Arguments = {"receipt": item.get("receipt", "receipt-of-nobody")}
     until: Arguments = {"expires_at": parse_instant(now) // SECOND + 2 * RETRY_HORIZON}
     errors: Arguments = {"errors": [_FAILURE]}
-    load: Arguments = {
-        "due": at(60, since=now),
-        "expires_at": parse_instant(now) // SECOND + 3660,
-        "in_flight": 0,
-        "rate": 0,
-    }
     standard, dead = _into(QueueType.STANDARD, item), _into(QueueType.DLQ, item)
-    agreed: Arguments = {
-        "shards": 8,
-        "previous_shards": item.get("shards", 1),
-        "shards_since": at(150, since=now),
-        "max_receives": 5,
-        "visibility_timeout": 30_000,
-        "deduplication_window": 300_000,
-    }
     builders: dict[str, Callable[[], Arguments]] = {
         "send": lambda: {
             "id": "order-1",
@@ -300,17 +286,39 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "promote": lambda: standard,
         "link": lambda: {"next_id": "order-3"},
         "unlink": dict,
-        "open": lambda: {"id": GROUP_ITEM, "new_tail_id": "order-2"},
-        "append": lambda: {"tail_id": "order-2", "new_tail_id": "order-3"},
-        "close": lambda: {"tail_id": "order-2"},
-        "register": lambda: {**load, "id": CONSUMER_ITEM, "host": "worker-7", "pid": 4711},
-        "renew": lambda: load,
-        "fill": lambda: load,
-        "withdraw": dict,
-        "agree": lambda: {**agreed, "id": AGREEMENT_ITEM},
-        "revise": lambda: {**agreed, "seen_version": item.get("version", 0)},
     }
-    return builders[trigger]() if trigger in builders else _anything(item, now)
+    if trigger in builders:
+        return builders[trigger]()
+    return _of_other_items(item, now).get(trigger) or _anything(item, now)
+
+
+def _of_other_items(item: Item, now: str) -> dict[str, Arguments]:
+    """What is passed to the triggers of the items whose ids are reserved."""
+    load: Arguments = {
+        "due": at(60, since=now),
+        "expires_at": parse_instant(now) // SECOND + 3660,
+        "in_flight": 0,
+        "rate": 0,
+    }
+    agreed: Arguments = {
+        "shards": 8,
+        "previous_shards": item.get("shards", 1),
+        "shards_since": at(150, since=now),
+        "max_receives": 5,
+        "visibility_timeout": 30_000,
+        "deduplication_window": 300_000,
+    }
+    return {
+        "open": {"id": GROUP_ITEM, "new_tail_id": "order-2"},
+        "append": {"tail_id": "order-2", "new_tail_id": "order-3"},
+        "close": {"tail_id": "order-2"},
+        "register": {**load, "id": CONSUMER_ITEM, "host": "worker-7", "pid": 4711},
+        "renew": load,
+        "fill": load,
+        "withdraw": {},
+        "agree": {**agreed, "id": AGREEMENT_ITEM},
+        "revise": {**agreed, "seen_version": item.get("version", 0)},
+    }
 
 
 def _anything(item: Item, now: str) -> Arguments:

@@ -39,8 +39,6 @@ from dynamomq.requests import (
 
 __all__ = [
     "BatchResult",
-    "Outgoing",
-    "SendResult",
     "delete_batch",
     "extend_batch",
     "release_batch",
