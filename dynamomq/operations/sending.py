@@ -198,6 +198,7 @@ def append(
     done: dict[str, tuple[Write, BatchReply]] = {}
     left = {str(draft["id"]): draft for draft in drafts}
     puts: list[Write] = []
+    repeated = False
     for attempt in range(1, PLANS + 1):
         tail = yield from tail_of(group)
         moment = yield from ask(Tick(tokens=1))
@@ -206,7 +207,10 @@ def append(
             put_of(settings, draft, place)
             for draft, place in zip(left.values(), plan.places, strict=True)
         ]
-        replies = yield from _joined(puts, plan.upkeep, tail, moment.tokens[0])
+        replies, again = yield from _joined(puts, plan.upkeep, tail, moment.tokens[0])
+        repeated = repeated or again  # an attempt of an earlier plan may arrive yet
+        if repeated:
+            replies = {id: _repeated(reply) for id, reply in replies.items()}
         done |= {put.id: (put, replies[put.id]) for put in puts if put.id in replies}
         left = {id: draft for id, draft in left.items() if id not in replies}
         if not left:
@@ -221,19 +225,25 @@ def append(
 
 def _joined(
     puts: Sequence[Write], upkeep: Sequence[Write], tail: str | None, token: str
-) -> Operation[dict[str, WriteReply]]:
-    """Carry out one plan; the replies are those of all puts, or of those that were refused."""
+) -> Operation[tuple[dict[str, WriteReply], bool]]:
+    """Carry out one plan.
+
+    Returns:
+        The replies to all puts, or to those that were refused; and whether the request was
+        repeated.
+    """
     if tail in [put.id for put in puts]:  # it is there already; and no item may be in it twice
         item = yield from persistently(Get(str(tail)))
-        return {} if item is None else {str(tail): Refused(item)}
+        return ({} if item is None else {str(tail): Refused(item)}), False
     reply = yield from transact(Transact((*puts, *upkeep), token))
     if isinstance(reply, Committed):
-        return {put.id: Written(None) for put in puts}
-    return {
-        put.id: evolve(reason, repeated=reason.repeated or reply.repeated)
-        for put, reason in zip(puts, reply.reasons[: len(puts)], strict=True)
-        if reason is not None
-    }
+        return {put.id: Written(None) for put in puts}, False
+    own = zip(puts, reply.reasons[: len(puts)], strict=True)
+    return {put.id: reason for put, reason in own if reason is not None}, reply.repeated
+
+
+def _repeated(reply: WriteReply) -> WriteReply:
+    return evolve(reply, repeated=True) if isinstance(reply, Refused) else reply
 
 
 def with_remedy(error: DynamoMQError, id: str) -> DynamoMQError:
