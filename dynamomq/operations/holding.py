@@ -171,8 +171,10 @@ def given_back(message: Message[T], delay: int, error: BaseException | str | Non
 
 def dead_lettered(message: Message[T], error: BaseException | str | None) -> Extra:
     """Return the arguments of move_to_dlq."""
-    partition = beside(str(message.item.get(QUEUE_TYPE.name)), QueueType.DLQ)
-    return lambda now: {"partition": partition, **_errors(message, error, now)}
+    return lambda now: {
+        "partition": beside(str(message.item.get(QUEUE_TYPE.name)), QueueType.DLQ),
+        **_errors(message, error, now),
+    }
 
 
 def entombed(settings: Settings) -> Extra:
