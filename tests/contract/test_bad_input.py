@@ -1,7 +1,7 @@
 """A wrong call is told the value, the reason and the remedy at once, and nothing is written."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,14 @@ from tests.contract.engines import OpenQueue, Table
 
 DAY = 24 * 3600
 BAD_IDS = ("", "$", "$consumer#1", "x" * 2049, "é" * 1025, "\ud800", 17, b"m", ["m"])
+BAD_GROUPS = ("", "$", "$group#g", "x" * 2042, "é" * 1021, "\ud800", 17, b"g", ["g"])
+BAD_MOMENTS = (
+    datetime(2050, 1, 1),  # noqa: DTZ001 - naive: just that is refused
+    datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))),
+    "2050-01-01T00:00:00Z",
+    date(2050, 1, 1),
+    2_524_608_000,
+)
 NO_DURATIONS = (float("nan"), float("inf"), 10**400, 10**5000, "5", b"", True, Decimal(5), [5])
 BAD_DELAYS = (-1, -1e-9, timedelta(seconds=-1), 36_525 * DAY + 1, None, *NO_DURATIONS)
 BAD_TIMEOUTS = (0, -1, 0.0009, timedelta(0), timedelta(days=7, seconds=1), *NO_DURATIONS)
@@ -49,6 +57,13 @@ ARGUMENTS = (
     Argument("id", lambda queue, _, bad: queue.bury(bad), (*BAD_IDS, None)),
     Argument("id", lambda queue, _, bad: queue.redrive(bad), (*BAD_IDS, None)),
     Argument("delay", lambda queue, _, bad: queue.send(1, delay=bad), BAD_DELAYS),
+    Argument("group", lambda queue, _, bad: queue.send(1, group=bad), BAD_GROUPS),
+    Argument("due_at", lambda queue, _, bad: queue.send(1, due_at=bad), BAD_MOMENTS),
+    Argument(
+        "delay",
+        lambda queue, _, bad: queue.send(1, delay=bad, due_at=datetime.now(UTC)),
+        (1, 0.5, timedelta(seconds=1)),
+    ),
     Argument(
         "headers",
         lambda queue, _, bad: queue.send(1, headers=bad),
