@@ -14,7 +14,7 @@ HEAD
     through all the others to the one that the group's item names.
 ONE-AT-A-TIME
     Deliveries of a group do not overlap: the next message is delivered when the holder of the one
-    before has asked to give it up, or after its deadline.
+    before has asked to give it up, or when somebody has found that delivery to be over.
 
 As elsewhere, what is not known is allowed, and instants are those between which something must have
 happened. Nobody may withdraw messages from the middle of a group in such a history.
@@ -30,9 +30,9 @@ from attrs import frozen
 from dynamomq.values import Item
 from model_tests.chaos.chain import Group, Member, Sight, groups_of
 from model_tests.chaos.lists import lists_of, problems_of, unlinked
-from model_tests.history.checker import STANDARD, Violation, too_early
-from model_tests.history.log import Event
-from model_tests.history.records import History, Outcome
+from model_tests.history.checker import Violation
+from model_tests.history.log import Event, Moment
+from model_tests.history.records import GIVING_UP, Delivery, History, Outcome
 from model_tests.history.timeline import Timeline
 
 _LEAVING = ("delete", "move_to_dlq")
@@ -154,19 +154,23 @@ def _fifo(case: _Case) -> Problems:
     yield from _in_turn(case, only_deliveries=True)
     for earlier, later in _deliveries_in_turn(case):
         first = later.message.deliveries[0]
-        if not any(begun <= first.seen.monotonic for begun in _leavings(earlier)):
+        if not any(_leavings(earlier, by=first.seen.monotonic)):
             problem = f"nobody can have finished its predecessor {earlier.id!r} by then"
             yield later.id, f"{case.timeline.delivery(first)}, although {problem}"
 
 
-def _leavings(member: Member) -> Iterator[int]:
-    """When somebody began what may have taken a message out of its group's list."""
+def _leavings(member: Member, *, by: int) -> Iterator[Moment]:
+    """When somebody began what may have taken a message out of its group's list by an instant."""
     for call in member.message.calls(*_LEAVING):
-        if call.is_possible:
-            yield call.begun.monotonic
+        if call.is_possible and call.begun.monotonic <= by:
+            yield call.begun
+    yield from _exhausts(member, by=by)
+
+
+def _exhausts(member: Member, *, by: int) -> Iterator[Moment]:
     for event in member.message.events:
-        if event.name == "exhaust begun":
-            yield event.moment.monotonic
+        if event.name == "exhaust begun" and event.moment.monotonic <= by:
+            yield event.moment
 
 
 def _deliveries_in_turn(case: _Case) -> Iterator[tuple[Member, Member]]:
@@ -208,23 +212,33 @@ def _seen(sight: Sight, timeline: Timeline) -> str:
 
 
 def _one_at_a_time(case: _Case) -> Problems:
-    """The next message is delivered when its predecessor's last delivery was given up or over."""
+    """A predecessor's last delivery was given up, or was over when the message was exhausted.
+
+    It is over by the clock of whoever exhausts the message; so deliveries may overlap by as much as
+    clocks differ.
+    """
     for earlier, later in _deliveries_in_turn(case):
-        standard = [one for one in earlier.message.deliveries if one.queue == STANDARD]
-        if not standard:
-            continue
-        last, first = standard[-1], later.message.deliveries[0]
-        given_up = [call for call in last.called(*_LEAVING) if call.is_possible]
+        first = later.message.deliveries[0]
+        last = _last_before(earlier, first.seen.monotonic)
+        if last is None or not any(_leavings(earlier, by=first.seen.monotonic)):
+            continue  # that is FIFO's
+        given_up = [call for call in last.called(*GIVING_UP) if call.is_possible]
         if any(call.begun.monotonic <= first.seen.monotonic for call in given_up):
             continue
-        early = too_early(first, last.deadline, last.seen.skew)
-        if early:
+        exhausts = _exhausts(earlier, by=first.seen.monotonic)
+        if not any(moment.clock >= last.deadline for moment in exhausts):
+            deadline = case.timeline.clock(last.deadline)
             problem = (
-                f"of its predecessor {earlier.id!r}, {case.timeline.delivery(last)}, with the "
-                f"deadline {case.timeline.clock(last.deadline)}; {case.timeline.delivery(first)}, "
-                f"claimed at {case.timeline.clock(first.claimed)}: {early}"
+                f"of its predecessor {earlier.id!r}, {case.timeline.delivery(last)}; by then "
+                f"nobody can have found that over, whose deadline is {deadline}"
             )
-            yield later.id, problem
+            yield later.id, f"{case.timeline.delivery(first)}; {problem}"
+
+
+def _last_before(member: Member, monotonic: int) -> Delivery | None:
+    """A message's last delivery, of those that may have begun before an instant."""
+    deliveries = [one.delivery for one in member.sights if one.delivery and one.since <= monotonic]
+    return max(deliveries, key=lambda delivery: delivery.version, default=None)
 
 
 # --- HEAD: the lists as the table has them ---------------------------------------------------

@@ -209,7 +209,7 @@ def _no_double(case: _Case) -> Problems:
             continue
         if any(call.is_done for call in given_up):
             continue  # then the new due time counts (NOT-EARLY), or the call was not fenced
-        problem = too_early(later, earlier.deadline, earlier.seen.skew)
+        problem = _too_early(later, earlier.deadline, earlier.seen.skew)
         if problem:
             yield (
                 f"{case.timeline.delivery(earlier)}, with the deadline "
@@ -246,7 +246,7 @@ def _wrong_deadlines(delivery: Delivery, timeline: Timeline) -> Problems:
 
 def _explains(given_up: Call, later: Delivery) -> bool:
     """Whether a later delivery may be what became of a message that was given up."""
-    return given_up.begun.monotonic < later.seen.monotonic and not too_early(
+    return given_up.begun.monotonic < later.seen.monotonic and not _too_early(
         later, given_up.earliest_due, given_up.begun.skew
     )
 
@@ -266,7 +266,7 @@ def _not_early(case: _Case) -> Problems:
 
 
 def _early_after(call: Call, delivery: Delivery, timeline: Timeline) -> Problems:
-    problem = too_early(delivery, call.earliest_due, call.begun.skew)
+    problem = _too_early(delivery, call.earliest_due, call.begun.skew)
     if problem:
         yield (
             f"{timeline.call(call)}, so it was due at {timeline.clock(call.earliest_due)} or "
@@ -275,7 +275,7 @@ def _early_after(call: Call, delivery: Delivery, timeline: Timeline) -> Problems
         )
 
 
-def too_early(delivery: Delivery, instant: int, skew: int) -> str:
+def _too_early(delivery: Delivery, instant: int, skew: int) -> str:
     """Why a delivery comes before an instant on another process's clock; empty if it does not.
 
     By the claimer's clock it must not come earlier at all; in real time it may, by as much as the

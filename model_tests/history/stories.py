@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item, Value
@@ -26,16 +26,41 @@ class Held:
 
 @define
 class Actor:
-    """A process in a story; its clock is ahead by ``skew`` seconds."""
+    """A process in a story; its clock is ahead by ``skew`` seconds.
+
+    What it does is about the message ``id``, which is in a message group unless ``group`` is empty.
+    """
 
     story: Story
     name: str
     skew: float
+    id: str = ID
+    group: str = ""
 
-    def send(self, told: str = "accepted", *, payload: object = SENT, delay: float = 0) -> None:
-        """Send the message; ``told`` is what came of it, empty if the process died."""
-        due = round(delay * SECOND)
-        self._ask("send", told, {"payload": payload_digest(payload), "delay": due})
+    def about(self, id: str, group: str) -> Actor:
+        """The same process, with another message in mind."""
+        return evolve(self, id=id, group=group)
+
+    def send(
+        self,
+        told: str = "accepted",
+        *,
+        payload: object = SENT,
+        delay: float = 0,
+        previous: str | None = None,
+    ) -> None:
+        """Send the message; ``told`` is what came of it, empty if the process died.
+
+        In a group, ``previous`` is the predecessor that the sender is told.
+        """
+        details: dict[str, Detail] = {
+            "payload": payload_digest(payload),
+            "delay": round(delay * SECOND),
+        }
+        if self.group:
+            details["group"] = self.group
+        learned: dict[str, Detail] = {} if previous is None else {"previous": previous}
+        self._ask("send", told, details, learned)
 
     def receive(
         self,
@@ -48,17 +73,23 @@ class Actor:
         queue: str = "STANDARD",
         payload: object = SENT,
         receipt: str = "",
+        previous: str = "",
+        following: str = "",
     ) -> Held:
         """Note a delivery.
 
         It lasts ``timeout``, and that was ``asked`` for if nothing else was; it was ``claimed``
-        just now, by the actor's clock, if nothing else is said.
+        just now, by the actor's clock, if nothing else is said. In a group, ``previous`` and
+        ``following`` are its neighbours.
         """
         began = self.story.now + self.skew if claimed is None else claimed
-        held = Held(receipt or digest(f"{self.name} {version}"), began + timeout)
+        held = Held(receipt or digest(f"{self.name} {self.id} {version}"), began + timeout)
+        place: dict[str, Detail] = {}
+        if self.group:
+            place = {"group": self.group, "previous": previous, "next": following}
         self.note(
             "delivered",
-            id=ID,
+            id=self.id,
             receipt=held.receipt,
             queue=queue,
             version=version,
@@ -67,6 +98,7 @@ class Actor:
             timeout=round((timeout if asked is None else asked) * SECOND),
             claimed=instant(began),
             deadline=instant(held.deadline),
+            **place,
         )
         return held
 
@@ -102,7 +134,7 @@ class Actor:
         learned: dict[str, Detail] | None = None,
     ) -> None:
         call = len(self.story.events)
-        self.note(f"{operation} begun", call=call, id=ID, **details)
+        self.note(f"{operation} begun", call=call, id=self.id, **details)
         if told:
             self.story.now += 0.001
             self.note(f"{operation} {told}", call=call, **learned or {})
