@@ -301,14 +301,14 @@ def _agreement_of(table: str, item: Item | None) -> Agreement:
         return Agreement(
             shards=shards,
             previous_shards=_number(item, PREVIOUS_SHARDS, at_least=1, at_most=shards),
-            shards_since=parse_instant(str(item.get(SHARDS_SINCE.name))),
+            shards_since=_instant(item, SHARDS_SINCE),
             max_receives=_number(item, MAX_RECEIVES) or None,
             visibility_timeout=_number(item, VISIBILITY_TIMEOUT, at_least=1) * _MILLISECOND,
             deduplication_window=_number(item, DEDUPLICATION_WINDOW) * _MILLISECOND,
             version=_number(item, VERSION, at_least=1),
         )
     except ValueError as error:
-        difference = f"its item {AGREEMENT_ID!r} can't be read: {error}"
+        difference = f"its item {AGREEMENT_ID!r} is not to be understood ({error}): repair it"
         raise TableMismatchError(table, (difference,)) from None
 
 
@@ -317,3 +317,11 @@ def _number(item: Item, attribute: Attr, *, at_least: int = 0, at_most: int = 10
     if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= at_most:
         raise ValueError(f"{attribute.name} is {shorten(value)}")
     return value
+
+
+def _instant(item: Item, attribute: Attr) -> int:
+    value = item.get(attribute.name)
+    try:
+        return parse_instant(str(value))
+    except ValueError:
+        raise ValueError(f"{attribute.name} is {shorten(value)}") from None

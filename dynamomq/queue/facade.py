@@ -309,9 +309,9 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
                 day.
             source: the queue to receive from.
 
-        Where the queue has shards, one look is a request for each partition in which there was
-        something of late, and one for another in turn. Before it returns an empty list, it has
-        looked everywhere (spec: SHARD-4).
+        Where the queue has shards, each of them gives its oldest first. One look is a request for
+        each shard in which there was something of late, and one for another in turn; before it
+        returns an empty list, it has looked everywhere (spec: SHARD-4).
 
         Returns:
             Up to ``max_messages`` messages; an empty list if none could be claimed in time.
