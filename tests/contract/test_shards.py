@@ -93,6 +93,7 @@ def test_the_dead_letter_queue_has_the_same_shards(
         spread.move_to_dlq(held[id])
     spread.release(held[ids[2]])
     spread.bury(ids[2])
+    clock.advance(1)
     assert table.item(ids[0])["queue_type"] == place("DLQ", ids[0])
     assert table.item(ids[2])["queue_type"] == place("DLQ", ids[2])
     assert sorted(message.id for message in spread.receive(25, source="DLQ")) == ids[:3]
