@@ -140,9 +140,9 @@ class Spread:
         return sum(self.engine.read().requests.values())
 
 
-def record(property: Callable[[str, object], None], way: str, requests: int, polls: int) -> None:
+def record(note: Callable[[str, object], None], way: str, requests: int, polls: int) -> None:
     """Have the figures shown at the end of the tests."""
-    property("figures", figures("idle polling", {way: {"requests": requests, "polls": polls}}))
+    note("figures", figures("idle polling", {way: {"requests": requests, "polls": polls}}))
 
 
 def test_an_idle_wait_costs_little_more_than_a_request_a_poll(
