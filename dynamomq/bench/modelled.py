@@ -6,7 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dynamomq.bench.capacity import get_capacity, page_capacity, scan_capacity, write_capacity
+from dynamomq.capacity import (
+    get_capacity,
+    in_transaction,
+    page_capacity,
+    scan_capacity,
+    write_capacity,
+)
 from dynamomq.drivers.base import Driver, Surroundings
 from dynamomq.drivers.local import Change, LocalEngine
 from dynamomq.drivers.meter import Capacity, Meter, Usage
@@ -17,6 +23,7 @@ from dynamomq.requests import (
     Refused,
     Request,
     Scan,
+    Transact,
     Write,
     WriteBatch,
 )
@@ -29,6 +36,7 @@ _NAMES: Final[Mapping[type, str]] = {
     GetMany: "BatchGetItem",
     Query: "Query",
     Scan: "Scan",
+    Transact: "TransactWriteItems",
     WriteBatch: "BatchExecuteStatement",
 }
 _WRITES: Final = {"put": "PutItem", "update": "UpdateItem", "delete": "DeleteItem"}
@@ -47,11 +55,12 @@ class ModelledEngine:
         self._meter = Meter()
         self._written = Capacity()
         self._lock = threading.Lock()
+        self._transacting = threading.local()
         self._engine.subscribe(self._note)
 
     def open(self, table: TableDefinition) -> Driver:
         """Return a driver for one of the tables."""
-        return _Metered(self._engine.open(table), self._meter)
+        return _Metered(self._engine.open(table), self._meter, self._transacting)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -65,6 +74,8 @@ class ModelledEngine:
 
     def _note(self, change: Change) -> None:
         units = write_capacity(change.old, change.new)
+        if getattr(self._transacting, "is_so", False):
+            units = in_transaction(units)
         with self._lock:
             self._written += units
 
@@ -72,13 +83,15 @@ class ModelledEngine:
 class _Metered(Driver):
     """A driver in front of the embedded engine's own, which counts what goes through."""
 
-    def __init__(self, inner: Driver, meter: Meter) -> None:
+    def __init__(self, inner: Driver, meter: Meter, transacting: threading.local) -> None:
         super().__init__(inner.table, inner.surroundings)
         self._inner = inner
         self._meter = meter
+        self._transacting = transacting
 
     def store(self, request: Request[Any]) -> Any:
         """Carry out a request, and count it where DynamoDB would charge for it."""
+        self._transacting.is_so = isinstance(request, Transact)
         reply = self._inner.store(request)
         name = _name(request)
         if name is not None:

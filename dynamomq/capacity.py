@@ -6,6 +6,7 @@ at all. What they would have cost follows from the items before and after:
 - A write costs the table one unit per KB of the larger of the two items.
 - It costs the index one unit per KB where an entry comes, goes or shows another projected
   attribute, the sum of both where the entry's key changes, and nothing where the entry stays.
+- In a transaction the table's units count twice, the index's do not.
 - A strongly consistent read costs one unit per 4 KB, an eventually consistent one half of that; a
   page of a query is rounded up as a whole.
 
@@ -17,11 +18,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from dynamomq.attributes import DUE, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
 from dynamomq.drivers.meter import Capacity
 from dynamomq.values import Item, item_size
 
-__all__ = ["get_capacity", "page_capacity", "scan_capacity", "write_capacity"]
+__all__ = [
+    "get_capacity",
+    "in_transaction",
+    "page_capacity",
+    "scan_capacity",
+    "write_capacity",
+]
 
 _WRITE_BLOCK = 1024
 _READ_BLOCK = 4096
@@ -38,6 +47,11 @@ def write_capacity(old: Item | None, new: Item | None) -> Capacity:
     """
     table = max(_blocks(old or {}), _blocks(new or {}))
     return Capacity(table_writes=table, index_writes=_index_units(_entry(old), _entry(new)))
+
+
+def in_transaction(alone: Capacity) -> Capacity:
+    """Return the units of a write that is part of a transaction, by those that it had alone."""
+    return evolve(alone, table_writes=2 * alone.table_writes)
 
 
 def get_capacity(items: Iterable[Item | None]) -> Capacity:
