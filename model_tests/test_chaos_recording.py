@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from attrs import define
 
-from dynamomq import LocalEngine, Message, Queue, StaleReceiptError, UnavailableError
+from dynamomq import Entry, LocalEngine, Message, Queue, StaleReceiptError, UnavailableError
 from dynamomq.testing import Clock, FaultyEngine
 from model_tests.chaos.recording import RecordingEngine
 from model_tests.history.log import Log, SkewedClock, digest, payload_digest, read_logs
+from model_tests.history.recorded import RecordedQueue
 from model_tests.history.records import MessageHistory, Outcome, assemble
 
 DATA = {"number": 7}
@@ -175,3 +176,78 @@ def test_an_exhausted_message_is_recorded(recording: Recording) -> None:
         recording.clock.advance(60)
     assert not recording.queue.receive()
     assert recording.names() == ["exhaust begun", "exhaust done"]
+
+
+# --- message groups --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def grouped(recording: Recording) -> Recording:
+    """The same with the first message gone, and with ``a``, ``b`` and ``c`` in a group."""
+    recording.other.delete(recording.receive(recording.other))
+    for id in ("a", "b", "c"):
+        recording.other.send(DATA, id=id, group="g")
+    return recording
+
+
+def messages(recording: Recording) -> dict[str, MessageHistory]:
+    """What is known of each message by now."""
+    return assemble(read_logs(recording.folder)).messages
+
+
+def test_a_place_in_a_group_is_recorded(grouped: Recording) -> None:
+    """Who receives a message reads there who its neighbours are."""
+    grouped.other.delete(grouped.receive(grouped.other))
+    grouped.receive()
+    (delivery,) = messages(grouped)["b"].deliveries
+    assert (delivery.group, delivery.previous, delivery.next) == ("g", "a", "c")
+
+
+def test_a_deletion_that_receives_the_next_is_recorded(grouped: Recording) -> None:
+    """It is a call about the one message and a delivery of the other."""
+    grouped.queue.delete(grouped.receive(), receive_next=True)
+    known = messages(grouped)
+    (call,) = known["a"].deliveries[0].calls
+    assert (call.operation, call.outcome) == ("delete", Outcome.DONE)
+    claim, delivered = known["b"].events
+    assert (claim.name, claim.details["by"]) == ("claim begun", "advance")
+    assert delivered.name == "delivered"
+    assert claim.details["receipt"] == known["b"].deliveries[0].receipt
+
+
+def test_an_exhausted_head_is_recorded(grouped: Recording) -> None:
+    """It leaves its group by a transaction, planned anew when the first one shows its links."""
+    for _ in range(2):
+        grouped.receive(grouped.other)
+        grouped.clock.advance(60)
+    (next_one,) = [*grouped.queue.receive(), *grouped.queue.receive()]
+    assert next_one.id == "b"
+    names = [event.name for event in messages(grouped)["a"].events]
+    assert names == ["exhaust begun", "exhaust refused", "exhaust begun", "exhaust done"]
+
+
+def test_a_plan_that_has_to_be_made_anew_is_recorded(grouped: Recording) -> None:
+    """A successor has joined since the last message was received; its deletion did not know."""
+    for _ in range(2):
+        grouped.other.delete(grouped.receive(grouped.other))
+    last = grouped.receive()
+    grouped.other.send(DATA, id="d", group="g")
+    grouped.queue.delete(last)
+    events = [event for event in read_logs(grouped.folder) if event.name == "transaction cancelled"]
+    assert [event.details["trigger"] for event in events] == ["delete"]
+    assert messages(grouped)["c"].deliveries[0].calls[0].outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in a batch", "alone"])
+def test_sends_into_a_group_are_recorded(grouped: Recording, together: bool) -> None:
+    """Which group a message was meant for, and the place that its sender was told."""
+    with Log(grouped.folder, "dora", SkewedClock(0)) as log:
+        sender = RecordedQueue(grouped.other, log, timeout=30)
+        if together:
+            assert not sender.send_batch([Entry(DATA, id=id, group="g") for id in ("d", "a")])
+        else:
+            assert all(sender.send(id, DATA, group="g") for id in ("d", "a"))
+    known = messages(grouped)
+    (accepted,), (refused,) = known["d"].sends, known["a"].sends
+    assert (accepted.group, accepted.previous, accepted.outcome) == ("g", "c", Outcome.DONE)
+    assert (refused.group, refused.previous, refused.outcome) == ("g", None, Outcome.REFUSED)
