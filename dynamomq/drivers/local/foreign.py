@@ -72,6 +72,8 @@ class OwnAction:
             return self.attributes
         if self.verb == "Delete":
             return None
+        if changed := sorted(self.update.attributes & self.attributes.keys()):
+            raise rejected(f"The {self} would change the item's key ({changed[0]}).")
         try:
             return self.update.apply(self.attributes if old is None else old)
         except EffectError as error:
@@ -105,8 +107,6 @@ def read_action(transaction: Transaction, action: Foreign) -> OwnAction:
     elif len(attributes) > len(key):
         raise rejected(f"{verb} in table {table!r}: the key is {', '.join(key)} and no more.")
     condition, update = _expressions(verb, table, parameters)
-    if changed := sorted(update.attributes & key.keys()):
-        raise rejected(f"{verb} in table {table!r} would change the item's key ({changed[0]}).")
     return OwnAction(
         verb,
         table,
