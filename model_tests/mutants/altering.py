@@ -104,10 +104,11 @@ def rules(
         return state, evolve(step, guard=guard, effects=(*kept, *effects))
 
     def altered(rule: Rule) -> Rule:
-        latest, step = rule.alternatives[-1]
-        queue, _, _ = latest.name.partition(".")
-        names = [f"{queue}.{status}" for status in also_from]
-        more = [(state, step) for state in MESSAGE.states if state.name in names]
+        latest = {state.name.partition(".")[0]: step for state, step in rule.alternatives}
+        names = {
+            f"{queue}.{status}": step for queue, step in latest.items() for status in also_from
+        }
+        more = [(state, names[state.name]) for state in MESSAGE.states if state.name in names]
         changed = [alternative(*one) for one in (*rule.alternatives, *more)]
         return Rule(rule.trigger, kind or rule.kind, tuple(changed))
 

@@ -19,7 +19,7 @@ from dynamomq.attributes import (
 )
 from dynamomq.effects import Remove, Set
 from dynamomq.expressions import Arg, Constant, IfNotExists, Plus
-from dynamomq.operations import claims, holding, operating, sending
+from dynamomq.operations import claims, holding, operating, sending, writing
 from model_tests.mutants import defects
 from model_tests.mutants.altering import (
     Mutant,
@@ -32,8 +32,8 @@ from model_tests.mutants.altering import (
 from model_tests.mutants.batches import BATCHES
 from model_tests.mutants.clocks import CLOCKS
 from model_tests.mutants.consumers import CONSUMERS
+from model_tests.mutants.groups import GROUPS
 from model_tests.mutants.promises import PROMISES
-from model_tests.simulator import calls
 
 _UNCOUNTED = Set(RECEIVE_COUNT, Constant(0))
 _DUE_AT_ONCE = Set(DUE, Arg("now"))
@@ -62,10 +62,12 @@ def _fenced() -> Iterable[Mutant]:
         "A delivery has the receipt of the one before, if there was one.",
         Place(claims, "_RECEIVE", rules(instead=[Set(RECEIPT, IfNotExists(RECEIPT, _TOKEN))])),
     )
-    yield mutant(
+    yield Mutant(
         "update-keeps-receipt",
         "An edit of a message whose delivery has expired leaves the receipt.",
-        Place(calls, "_UPDATE", rules(unchanged=[RECEIPT])),
+        "FENCED",
+        (Place(operating, "_UPDATE", rules(unchanged=[RECEIPT])),),
+        scope="e",
     )
     yield mutant(
         "holder-believes-refusals",
@@ -122,10 +124,15 @@ def _no_double() -> Iterable[Mutant]:
         "receive takes the message that refused its claim for its own, whoever holds it.",
         Place(claims.Claim, "_second_look", defects.takes_all_for_its_own),
     )
-    yield mutant(
+    yield Mutant(
         "cancel-what-is-held",
         "cancel withdraws a message that somebody holds.",
-        Place(calls, "_CANCEL", rules(also_from=["PROCESSING"])),
+        "NO-DOUBLE",
+        (
+            Place(operating, "_CANCEL", rules(also_from=["PROCESSING"])),
+            Place(operating, "MESSAGE", replaced_by(defects.Lawless())),
+        ),
+        scope="e",
     )
 
 
@@ -146,6 +153,11 @@ def _not_early() -> Iterable[Mutant]:
         Place(holding, "RETRY", rules(instead=[_DUE_AT_ONCE])),
     )
     yield mutant(
+        "reschedule-at-once",
+        "reschedule makes the message due now, whatever it was asked for.",
+        Place(operating, "_RESCHEDULE", rules(instead=[_DUE_AT_ONCE])),
+    )
+    yield mutant(
         "send-at-once",
         "send forgets the delay.",
         Place(sending, "_SEND", rules(instead=[_DUE_AT_ONCE])),
@@ -162,6 +174,11 @@ def _max_receives() -> Iterable[Mutant]:
         "receive-beyond-the-limit",
         "receive leaves it to the index whether deliveries are left.",
         Place(claims, "_RECEIVE", rules(unasked=[RECEIVE_COUNT])),
+    )
+    yield mutant(
+        "exhaust-before-the-limit",
+        "exhaust leaves it to the index whether deliveries are left.",
+        Place(claims, "_EXHAUST", rules(unasked=[RECEIVE_COUNT])),
     )
     for trigger in ("retry", "extend"):
         yield mutant(
@@ -270,7 +287,7 @@ def _repeatable() -> Iterable[Mutant]:
     yield mutant(
         "update-unseen",
         "update does not ask for the token that the operator saw.",
-        Place(calls, "_UPDATE", rules(unasked=[_SEEN])),
+        Place(operating, "_UPDATE", rules(unasked=[_SEEN])),
     )
     yield mutant(
         "receive-believes-refusals",
@@ -326,7 +343,7 @@ def _others() -> Iterable[Mutant]:
 
 
 _TOKEN = Arg("token")
-_WRITING = (sending, claims, holding, operating)
+_WRITING = (sending, claims, holding, writing)
 
 MUTANTS: tuple[Mutant, ...] = (
     *_no_loss(),
@@ -341,5 +358,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLOCKS,
     *CONSUMERS,
     *BATCHES,
+    *GROUPS,
 )
 """All of them."""

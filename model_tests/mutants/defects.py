@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from dynamomq.attributes import ID, RECEIPT
 from dynamomq.drivers.skew import ClockOffset, Offset
 from dynamomq.errors import UnavailableError
 from dynamomq.expressions import Attr
-from dynamomq.machine import NO_MESSAGE
+from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations import RETRY_HORIZON, Settings, send
 from dynamomq.operations.operating import missing
@@ -154,8 +154,11 @@ def ahead(at: Callable[[Settings, int], Any]) -> Callable[[Settings, int], Any]:
 def puts_aside_ahead(put_aside: Callable[..., Any]) -> Callable[..., Any]:
     """Put messages aside at a time that is a minute ahead."""
 
-    def changed(self: Any, id: str, rule: Rule, moment: Moment, *own: Any, **reason: str) -> Any:
-        return put_aside(self, id, rule, evolve(moment, now=moment.now + _MINUTE), *own, **reason)
+    def changed(
+        settings: Settings, item: Item, rule: Rule, moment: Moment, *own: Any, **reason: str
+    ) -> Any:
+        later = evolve(moment, now=moment.now + _MINUTE)
+        return put_aside(settings, item, rule, later, *own, **reason)
 
     return changed
 
@@ -182,6 +185,15 @@ def given(option: str, change: Callable[[int], int]) -> Alter:
         )
 
     return alter
+
+
+@frozen
+class Lawless:
+    """A machine that says that everything is legal everywhere."""
+
+    def legal_triggers(self, _state: str) -> tuple[str, ...]:
+        """Return all triggers."""
+        return MESSAGE.triggers
 
 
 def edits_nothing(

@@ -23,7 +23,7 @@ from model_tests.simulator.worlds import RANDOM, WORKERS, WORLDS
 SEEDS = range(300)
 """The runs with which mutants are hunted, and which the library itself passes."""
 
-SEEDS_OF_WORKERS = range(100)
+SEEDS_OF_WORKERS = range(150)
 """The same where runs are long, because each consumer has many threads."""
 
 SHRINKING = 400

@@ -32,10 +32,7 @@ def _told() -> Iterable[Mutant]:
         "operators-do-nothing",
         "An edit is reported as done, but nothing is written.",
         "FENCED",
-        tuple(
-            Place(module, "edit", replaced_by(defects.edits_nothing))
-            for module in (operating, calls)
-        ),
+        (Place(operating, "_edit", replaced_by(defects.edits_nothing)),),
     )
     for trigger in ("extend", "delete"):
         yield Mutant(
@@ -90,7 +87,7 @@ def _times() -> Iterable[Mutant]:
         "exhaust-ahead",
         "A message is put aside by a clock that is a minute ahead.",
         "NOT-EARLY",
-        (Place(claims.Claim, "_put_aside", defects.puts_aside_ahead),),
+        (Place(claims, "put_aside", defects.puts_aside_ahead),),
     )
     yield Mutant(
         "holders-turn-back-time",
@@ -111,7 +108,7 @@ def _times() -> Iterable[Mutant]:
         "DEDUP",
         tuple(
             Place(module, "expiry", replaced_by(defects.expires_with_its_window))
-            for module in (holding, calls)
+            for module in (holding, operating)
         ),
     )
 
@@ -154,13 +151,14 @@ def _items() -> Iterable[Mutant]:
         "redrive-keeps-count",
         "redrive keeps the number of deliveries.",
         "MAX-RECEIVES",
-        Place(operating, "_REDRIVE", rules(unchanged=[RECEIVE_COUNT])),
+        Place(operating, "REDRIVE", rules(unchanged=[RECEIVE_COUNT])),
+        scope="r",
     )
     yield mutant(
         "redrive-keeps-receipt",
         "redrive leaves the receipt of a delivery that has expired.",
         "TRACE",
-        Place(operating, "_REDRIVE", rules(unchanged=[RECEIPT])),
+        Place(operating, "REDRIVE", rules(unchanged=[RECEIPT])),
     )
     yield mutant(
         "retry-keeps-token",

@@ -19,7 +19,7 @@ RECEIVERS = ("receive", "claim")
 HINTS = ("attend", "leave", "pretend", "remove")
 """Operations that are about consumers, not about messages."""
 
-OPERATORS = ("bury", "redrive", "update", "reschedule", "cancel", "purge")
+OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
 REMOVERS = ("delete", "cancel", "purge")
 
 _LONGER = {"send": "delay", "retry": "delay", "extend": "timeout", "reschedule": "delay"}
@@ -145,7 +145,7 @@ def check_due(call: Caller, old: Item | None, new: Item) -> None:
     due = new.get("queue_add_timestamp")
     if due is None:
         fail("PROGRESS", f"{call} left the message without a due time")
-    if call.plan.operation == "update" and old is not None:
+    if call.plan.operation in ("update", "annotate") and old is not None:
         latest = instant(old["queue_add_timestamp"])
     else:
         latest = instant(new["last_updated_timestamp"]) + longer(call.plan)

@@ -180,6 +180,10 @@ def _update(settings: Settings, id: str, data: str) -> Operation[Any]:
     return operations.update(settings, id, data)
 
 
+def _annotate(settings: Settings, id: str) -> Operation[Any]:
+    return operations.annotate(settings, id, {"note": "simulated"})
+
+
 def _reschedule(settings: Settings, id: str, delay: int) -> Operation[Any]:
     return operations.reschedule(settings, id, lambda now: now + delay)
 
@@ -232,6 +236,7 @@ OPERATIONS: Mapping[str, Callable[..., Operation[Any]]] = {
     "bury": _bury,
     "redrive": operations.redrive,
     "update": _update,
+    "annotate": _annotate,
     "reschedule": _reschedule,
     "cancel": operations.cancel,
     "purge": operations.purge_one,

@@ -15,7 +15,7 @@ from attrs import define, field
 from model_tests.simulator.asked import Caller, Item, fail, is_message, queue_of
 
 _PREFIX = "$group#"
-_UPKEEP = {"version", "next_id", "previous_id", "queue_type"}
+_UPKEEP = {"version", "last_updated_timestamp", "next_id", "previous_id", "queue_type"}
 
 
 def is_group(item: Item | None) -> bool:
@@ -65,12 +65,17 @@ class Lists:
         """The item of a group has changed."""
         item = old or new or {}
         self._touched.add(str(item["id"]).removeprefix(_PREFIX))
+        if old is not None and new is not None and new["version"] == 1:
+            fail("HEAD", f"{call} opened a group that has messages")
         before = 0 if old is None else old["version"]
         if new is not None and new["version"] != before + 1:
             fail("VERSION", f"{call} made version {new['version']} of a group's {before}")
 
     def changed(self, call: Caller, old: Item | None, new: Item | None) -> None:
         """A message has changed."""
+        is_gone = old is not None and new is not None and not is_message(old)
+        if is_gone and not is_message(new) and "message_group_id" in (old or {}):
+            fail("HEAD", f"{call} changed {(old or {})['id']}, which has left the list")
         before, after = group_of(old), group_of(new)
         self._touched.update(filter(None, (before, after)))
         if after is None and new is not None and ("next_id" in new or "previous_id" in new):

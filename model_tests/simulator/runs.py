@@ -31,8 +31,9 @@ STEPS_TO_THE_END = 60  # a message
 LONGEST = 10 * SECOND  # of all delays and timeouts that anyone asks for
 LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
 _EDITS = (
-    *("bury", "bury", "redrive", "redrive", "redrive"),
-    *("update", "reschedule", "cancel", "purge"),
+    *("bury",) * 4,
+    *("redrive",) * 7,
+    *("update", "annotate", "reschedule", "cancel", "purge"),
 )
 """Few messages are in the dead-letter queue: what can be done to those is tried more often."""
 _CLOCK_DIFFERENCE = max(OFFSETS) - min(OFFSETS)
@@ -49,7 +50,7 @@ def world(chooser: Chooser, *, timeline: bool = False, corrected: bool = False) 
         "consumer-1": Consumer(),
         "consumer-2": Consumer(),
         "consumer-3": Consumer(sources=(QueueType.STANDARD, QueueType.DLQ)),
-        "operator": Operator(IDS, _EDITS, calls=10),
+        "operator": Operator(IDS, _EDITS, calls=14),
     }
     most = MAX_RECEIVES[chooser.pick((4, 1, 2, 2))]
     window = WINDOWS[chooser.pick((1, 1, 1))]

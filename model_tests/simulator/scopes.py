@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import Settings
 from dynamomq.payload import codec_for
@@ -59,11 +60,13 @@ class Worker:
         calls: how many calls it makes at most.
         ways: how it may finish a message.
         batch: how many messages it asks for at once.
+        source: from which queue.
     """
 
     calls: int
     ways: tuple[str, ...] = ("delete",)
     batch: int = 1
+    source: QueueType = QueueType.STANDARD
 
     def choices(self, actor: Actor) -> Sequence[Choice]:
         """Finish what it holds, or receive."""
@@ -71,7 +74,8 @@ class Worker:
             return ()
         for message in actor.held:
             return [(1, _finishing(message, way)) for way in self.ways]
-        return [(1, Plan("receive", options=(("max_messages", self.batch),)))]
+        most, source = ("max_messages", self.batch), ("source", self.source)
+        return [(1, Plan("receive", options=(most, source)))]
 
 
 _OPTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
@@ -241,14 +245,16 @@ def _redriver_and_sender() -> Simulation:
         "operator": Editor(("a",), triggers=("redrive",)),
         "consumer": Worker(2),
     }
-    rules = Rules(faults=1, kinds=REPEATED)
-    return world(roles, rules, sent=("a",), group=GROUP, buried=("a",), lag=Lag.NONE)
+    rules, offsets = Rules(faults=1, kinds=REPEATED), {"consumer": AHEAD}
+    return world(
+        roles, rules, sent=("a",), group=GROUP, buried=("a",), lag=Lag.NONE, offsets=offsets
+    )
 
 
 def _middle_and_head() -> Simulation:
     roles: dict[str, Role] = {
-        "holder": Worker(2, ("delete", "move_to_dlq")),
-        "operator": Editor(("b", "c"), triggers=("cancel", "bury")),
+        "holder": Worker(2, ("delete", ADVANCES)),
+        "operator": Editor(("b", "c"), triggers=("cancel", "bury", "update")),
     }
     rules = Rules(faults=1)
     return world(roles, rules, sent=("a", "b", "c"), group=GROUP, lag=Lag.NONE)
@@ -257,20 +263,30 @@ def _middle_and_head() -> Simulation:
 def _round_the_list() -> Simulation:
     roles: dict[str, Role] = {
         "holder": Worker(2, ("move_to_dlq", "delete")),
-        "redriver": Editor(("a",), triggers=("redrive",)),
+        "redriver": Editor(("a", "b"), triggers=("redrive",)),
         "remover": Editor(("b", "c"), triggers=("cancel", "bury", "purge")),
     }
     return world(roles, Rules(faults=0), sent=("a", "b", "c"), group=GROUP, lag=Lag.NONE)
 
 
-def _upkeep_by_another_clock() -> Simulation:
+def _upkeep_by_others() -> Simulation:
     roles: dict[str, Role] = {
         "consumer": Worker(2, ("retry",)),
         "producer": Sender(("b",), 1, GROUP),
         "operator": Editor(("a",), triggers=("reschedule",)),
     }
-    rules = Rules(faults=2, kinds=frozenset({fates.REPLY_LOST, fates.LATE}))
+    rules = Rules(faults=1, kinds=REPEATED)
     offsets = {"consumer": AHEAD}
+    return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE, offsets=offsets)
+
+
+def _to_and_fro() -> Simulation:
+    roles: dict[str, Role] = {
+        "operator": Editor(("a",), 3, ("bury", "redrive")),
+        "consumer": Worker(2, ("retry",), source=QueueType.DLQ),
+    }
+    rules = Rules(faults=1, kinds=REPEATED)
+    offsets = {"consumer": AHEAD}  # what has been edited is due a nanosecond later
     return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE, offsets=offsets)
 
 
@@ -291,7 +307,6 @@ SCOPES = (
     Scope("n", "producer, redriver, consumer, 1 group, one repetition", _redriver_and_sender),
     Scope("o", "holder of the head, operator, 1 group of 3, any one fault", _middle_and_head),
     Scope("p", "holder of the head, 2 operators, 1 group of 3, no faults", _round_the_list),
-    Scope(
-        "q", "consumer ahead, producer, operator, 1 group, 2 repetitions", _upkeep_by_another_clock
-    ),
+    Scope("q", "consumer ahead, producer, operator, 1 group, one repetition", _upkeep_by_others),
+    Scope("r", "operator, consumer of dead letters, 1 group of 1, one repetition", _to_and_fro),
 )

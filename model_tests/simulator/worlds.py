@@ -151,7 +151,10 @@ _WAYS: tuple[tuple[int, str | None], ...] = (
     (2, "move_to_dlq"),
     (2, None),
 )
-_EDITS = ("bury", "bury", "redrive", "redrive", "update", "reschedule", "cancel", "purge")
+_EDITS = (
+    *("bury", "bury", "redrive", "redrive"),
+    *("update", "annotate", "reschedule", "cancel", "purge"),
+)
 
 
 def groups(chooser: Chooser, *, timeline: bool = False) -> Simulation:

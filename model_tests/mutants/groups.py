@@ -1,0 +1,284 @@
+"""Mutants of message groups, hunted where producers, consumers and operators change their lists.
+
+Some guards stand in for each other: whoever leaves as the last one asks both that nobody has joined
+behind it and that it is the tail. Such a pair is taken away together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from dynamomq.attributes import ID, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, RECEIPT, UPDATED, VERSION
+from dynamomq.effects import Set
+from dynamomq.expressions import Arg
+from dynamomq.machine import MESSAGE
+from dynamomq.operations import (
+    aside,
+    following,
+    grouping,
+    groups,
+    holding,
+    operating,
+    sending,
+    writing,
+)
+from dynamomq.operations.writing import persistently, write
+from dynamomq.requests import (
+    Cancelled,
+    Committed,
+    Get,
+    Operation,
+    Refused,
+    Tick,
+    Transact,
+    Write,
+    ask,
+)
+from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
+from model_tests.simulator.worlds import GROUPED
+
+# --- what is wrong ---------------------------------------------------------------------------
+
+
+def _one_by_one(request: Transact) -> Operation[Committed | Cancelled]:
+    """Carry out the actions of a transaction one after the other, until one is refused."""
+    replies: list[Refused | None] = []
+    for action in request.actions:
+        assert isinstance(action, Write), "messages and groups only"
+        reply = yield from write(action)
+        replies.append(reply if isinstance(reply, Refused) else None)
+        if replies[-1] is not None:
+            left = len(request.actions) - len(replies)
+            return Cancelled((*replies, *[None] * left))
+    return Committed()
+
+
+def _without(trigger: str) -> Alter:
+    """Whoever leaves a list does not see to one kind of upkeep."""
+
+    def alter(leaving: Callable[..., list[Write]]) -> Callable[..., list[Write]]:
+        return lambda *seen: [one for one in leaving(*seen) if one.rule.trigger != trigger]
+
+    return alter
+
+
+def _nothing_else(*_seen: object) -> list[Write]:
+    """Return no upkeep at all."""
+    return []
+
+
+def _behind_the_head(in_its_place: Callable[..., Any]) -> Callable[..., Any]:
+    """A message that is redriven gets in behind the head, in front of all that wait."""
+    link = MESSAGE.rule("link")
+
+    def altered(settings: Any, request: Write, seen: Any, now: int) -> Operation[Any]:
+        plan = yield from in_its_place(settings, request, seen, now)
+        own = plan.request.arguments if plan is not None else {}
+        if request.rule is not operating.REDRIVE or "previous_id" not in own:
+            return plan
+        head = yield from persistently(Get(str(own["previous_id"])))
+        while head is not None and QUEUE_TYPE.name not in head:
+            head = yield from persistently(Get(str(head[PREVIOUS_ID.name])))
+        if head is None or NEXT_ID.name not in head:
+            return plan
+        before, after = str(head[ID.name]), str(head[NEXT_ID.name])
+        arguments = {**own, "previous_id": before, "next_id": after}
+        upkeep = [
+            Write(before, link, {"now": own["now"], "next_id": seen.id}),
+            Write(after, link, {"now": own["now"], "previous_id": seen.id}),
+        ]
+        return evolve(plan, request=evolve(plan.request, arguments=arguments), upkeep=upkeep)
+
+    return altered
+
+
+def _last_first(chunks: Callable[..., Any]) -> Callable[..., Any]:
+    """The messages of a batch join their group in the opposite order."""
+
+    def altered(drafts: Mapping[int, Any]) -> Any:
+        for chunk in chunks(drafts):
+            yield dict(reversed(chunk.items()))
+
+    return altered
+
+
+def _knows_nothing(*_seen: object) -> Operation[None]:
+    """Do not look for a claim whose reply was lost."""
+    yield from ask(Tick())
+
+
+# --- what finds it ---------------------------------------------------------------------------
+
+
+def _mutant(
+    name: str, change: str, breaks: str, *places: Place, scope: str | None = None
+) -> Mutant:
+    return Mutant(name, change, breaks, places, scope=scope, world=GROUPED)
+
+
+_LEAVING_NEXT = rules(unasked=["next_id"])
+_NO_TAIL = rules(unasked=["tail_id"])
+_HOLDERS = (
+    Place(holding, "DELETE", _LEAVING_NEXT),
+    Place(holding, "MOVE_TO_DLQ", _LEAVING_NEXT),
+)
+_IN_SPITE_OF_OTHERS = rules(unasked=["previous_id"])
+
+GROUPS: tuple[Mutant, ...] = (
+    _mutant(
+        "append-unguarded",
+        "append does not ask whether the tail is still the one that was read.",
+        "HEAD",
+        Place(groups, "_APPEND", _NO_TAIL),
+    ),
+    _mutant(
+        "open-unguarded",
+        "open does not ask whether the group has messages by now.",
+        "HEAD",
+        Place(groups, "_OPEN", rules(any_state=True)),
+    ),
+    _mutant(
+        "leave-without-next",
+        "delete and move_to_dlq do not ask who the next one is.",
+        "HEAD",
+        *_HOLDERS,
+        scope="p",
+    ),
+    _mutant(
+        "leave-blindly",
+        "delete and move_to_dlq ask neither who is next nor, closing the group, who is last.",
+        "HEAD",
+        *_HOLDERS,
+        Place(groups, "_CLOSE", _NO_TAIL),
+    ),
+    _mutant(
+        "promote-whatever-was-next",
+        "delete and move_to_dlq do not ask who is next, and promote what is gone.",
+        "HEAD",
+        *_HOLDERS,
+        Place(groups, "_PROMOTE", rules(any_state=True)),
+        scope="o",
+    ),
+    _mutant(
+        "withdraw-by-an-old-plan",
+        "cancel and bury do not ask for the predecessor, nor whether the message still waits.",
+        "HEAD",
+        Place(operating, "_CANCEL", _IN_SPITE_OF_OTHERS),
+        Place(operating, "_BURY", _IN_SPITE_OF_OTHERS),
+        scope="p",
+    ),
+    _mutant(
+        "link-what-is-gone",
+        "cancel and bury do not ask for the neighbours, and link what is gone.",
+        "HEAD",
+        Place(operating, "_CANCEL", rules(unasked=["previous_id", "next_id"])),
+        Place(operating, "_BURY", rules(unasked=["previous_id", "next_id"])),
+        Place(groups, "_LINK", rules(any_state=True)),
+    ),
+    _mutant(
+        "delete-promotes-nobody",
+        "delete and move_to_dlq do not promote the next one.",
+        "HEAD",
+        Place(holding, "leaving", _without("promote")),
+    ),
+    _mutant(
+        "delete-leaves-the-group-open",
+        "The last message of a group leaves, and the group's item stays.",
+        "HEAD",
+        Place(holding, "leaving", _without("close")),
+    ),
+    _mutant(
+        "exhaust-without-its-list",
+        "A head that has used up its deliveries is put aside, and nobody is promoted.",
+        "HEAD",
+        Place(aside, "leaving", replaced_by(_nothing_else)),
+    ),
+    _mutant(
+        "withdraw-without-its-list",
+        "cancel, bury and purge do not link the neighbours.",
+        "HEAD",
+        Place(operating, "leaving", replaced_by(_nothing_else)),
+    ),
+    _mutant(
+        "transactions-piecemeal",
+        "What belongs together is written one by one.",
+        "HEAD",
+        Place(sending, "transact", replaced_by(_one_by_one)),
+        Place(writing, "transact", replaced_by(_one_by_one)),
+    ),
+    _mutant(
+        "redrive-behind-the-head",
+        "redrive puts a message behind the head, in front of all that wait.",
+        "FIFO",
+        Place(operating, "_in_its_place", _behind_the_head),
+        Place(
+            operating,
+            "REDRIVE",
+            rules(instead=[Set(NEXT_ID, Arg("next_id"), optional=True)]),
+        ),
+        scope="p",
+    ),
+    _mutant(
+        "send-batch-backward",
+        "The messages of a batch join their group in the opposite order.",
+        "FIFO",
+        Place(grouping, "_chunks", _last_first),
+    ),
+    _mutant(
+        "advance-unseen",
+        "delete claims the next message as it was read, whatever has become of it.",
+        "NO-LOSS",
+        Place(following, "_ADVANCE", rules(unasked=["seen_version"])),
+        scope="o",
+    ),
+    _mutant(
+        "advance-unnoticed",
+        "delete does not find out that it has claimed the next message when the reply was lost.",
+        "REPEATABLE",
+        Place(following, "_claimed_before", replaced_by(_knows_nothing)),
+        scope="o",
+    ),
+    _mutant(
+        "link-keeps-version",
+        "link does not raise the version.",
+        "VERSION",
+        Place(groups, "_LINK", rules(unchanged=[VERSION])),
+    ),
+    _mutant(
+        "link-turns-back-time",
+        "link sets the message's time, which may be later.",
+        "REPEATABLE",
+        Place(groups, "_LINK", rules(instead=[Set(UPDATED, Arg("now"))])),
+        scope="q",
+    ),
+    _mutant(
+        "purge-without-tombstone",
+        "purge removes the item.",
+        "DEDUP",
+        Place(operating, "PURGE", rules(kind="delete")),
+    ),
+    _mutant(
+        "purge-keeps-receipt",
+        "purge leaves the receipt to whoever held the message.",
+        "FENCED",
+        Place(operating, "PURGE", rules(unchanged=[RECEIPT])),
+    ),
+    _mutant(
+        "bury-unseen",
+        "bury does not ask for the token that the operator saw.",
+        "REPEATABLE",
+        Place(operating, "_BURY", rules(unasked=["seen_token", "seen_version"])),
+        scope="r",
+    ),
+    _mutant(
+        "redrive-unseen",
+        "redrive does not ask for the token that the operator saw.",
+        "REPEATABLE",
+        Place(operating, "REDRIVE", rules(unasked=["seen_token", "seen_version"])),
+        scope="r",
+    ),
+)
+"""All of them."""
