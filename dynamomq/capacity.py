@@ -27,6 +27,7 @@ from dynamomq.values import Item, item_size
 __all__ = [
     "get_capacity",
     "in_transaction",
+    "index_entry",
     "page_capacity",
     "scan_capacity",
     "write_capacity",
@@ -46,7 +47,9 @@ def write_capacity(old: Item | None, new: Item | None) -> Capacity:
         new: the item after; ``None`` where it was removed.
     """
     table = max(_blocks(old or {}), _blocks(new or {}))
-    return Capacity(table_writes=table, index_writes=_index_units(_entry(old), _entry(new)))
+    return Capacity(
+        table_writes=table, index_writes=_index_units(index_entry(old), index_entry(new))
+    )
 
 
 def in_transaction(alone: Capacity) -> Capacity:
@@ -80,7 +83,7 @@ def _index_units(old: Item | None, new: Item | None) -> int:
     return max(_blocks(old), _blocks(new))
 
 
-def _entry(item: Item | None) -> Item | None:
+def index_entry(item: Item | None) -> Item | None:
     """Return an item's entry in the index; ``None`` where it has none."""
     if item is None or not all(name in item for name in _INDEX_KEY):
         return None

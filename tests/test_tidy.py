@@ -29,16 +29,18 @@ LAYERS = (
     "requests",
     "operations",
     "drivers",
+    "capacity",
     "queue",
     "testing",
     "consumer",
     "worker",
+    "planning",
     "bench",
     "demo",
     "cli",
 )
 # Programs: they use the library as a user does, measure time, and need not be imported by anyone.
-PROGRAMS = ("worker", "bench", "demo", "cli")
+PROGRAMS = ("worker", "planning", "bench", "demo", "cli")
 # Where users come in, by importing it or by naming it to pytest.
 FRONT_DOORS = (PACKAGE, f"{PACKAGE}.testing.plugin")
 # What each engine's driver must do without.

@@ -19,7 +19,7 @@ from dynamomq.bench.traffic import fill
 from dynamomq.drivers.base import Surroundings
 from dynamomq.machine import QueueType
 from dynamomq.operations import Claimer, Load
-from dynamomq.operations.claiming import SETTLING
+from dynamomq.operations.fellows import SETTLING
 from dynamomq.timestamps import SECOND
 
 __all__ = ["CONSUMERS", "contention"]

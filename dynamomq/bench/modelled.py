@@ -17,6 +17,7 @@ from dynamomq.drivers.base import Driver, Surroundings
 from dynamomq.drivers.local import Change, LocalEngine
 from dynamomq.drivers.meter import Capacity, Meter, Usage
 from dynamomq.requests import (
+    Cancelled,
     Get,
     GetMany,
     Query,
@@ -107,7 +108,7 @@ def _name(request: Request[Any]) -> str | None:
 
 def _refusals(reply: Any) -> int:
     replies = reply if isinstance(reply, tuple) else (reply,)
-    return sum(isinstance(one, Refused) for one in replies)
+    return sum(isinstance(one, Refused | Cancelled) for one in replies)
 
 
 def _read(request: Request[Any], reply: Any) -> Capacity:

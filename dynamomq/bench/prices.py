@@ -9,14 +9,9 @@ from dynamomq.bench.metered import Place, Spent
 from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import way
+from dynamomq.planning import READ_UNIT, WRITE_UNIT
 
-__all__ = ["READ_UNIT", "WRITE_UNIT", "prices", "queue_service"]
-
-# us-east-1, 2026, on demand; dollars for a million.
-WRITE_UNIT = 0.625
-"""Dollars for a million write units."""
-READ_UNIT = 0.125
-"""Dollars for a million read units."""
+__all__ = ["prices", "queue_service"]
 
 _STANDARD, _FIFO = 0.40, 0.50
 _MOST_AT_ONCE = 10

@@ -36,6 +36,15 @@ class Capacity:
             self.index_writes + other.index_writes,
         )
 
+    def times(self, factor: float) -> Capacity:
+        """Multiply, field by field."""
+        return Capacity(
+            self.table_reads * factor,
+            self.table_writes * factor,
+            self.index_reads * factor,
+            self.index_writes * factor,
+        )
+
 
 @frozen
 class Usage:

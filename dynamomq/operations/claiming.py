@@ -20,7 +20,7 @@ from dynamomq.errors import DynamoMQError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations.claims import Claim, id_of
-from dynamomq.operations.fellows import RENEWAL, SETTLING, Fellows
+from dynamomq.operations.fellows import Fellows
 from dynamomq.operations.membership import Load, Member
 from dynamomq.operations.receiving import distinct
 from dynamomq.operations.traffic import Traffic
@@ -29,7 +29,7 @@ from dynamomq.requests import MAX_BATCH, Operation, Query, Tick, ask
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item
 
-__all__ = ["RENEWAL", "SETTLING", "Claimer"]
+__all__ = ["Claimer", "candidates"]
 
 _REST = 10 * SECOND  # how long a candidate that was tried for is left alone
 _SPARE = 1.25  # candidates to read for each one wanted, times the number of consumers
@@ -188,8 +188,8 @@ class _Partition:
 
     def _windows(self, wanted: int) -> list[int]:
         """Return how many candidates to read, wider each time; at first about what was enough."""
-        first = max(wanted, _FEW) * (1 + len(self.fellows.others)) * _SPARE
-        start = min(max(round(first), self._reach // 2, _LEAST), _MOST)
+        first = candidates(wanted, 1 + len(self.fellows.others))
+        start = min(max(first, self._reach // 2), _MOST)
         return sorted({start, min(_WIDER * start, _MOST), _MOST})
 
     def _look(self, limit: int) -> Operation[bool]:
@@ -286,6 +286,11 @@ class _Partition:
         if id not in self._ranks:
             self._ranks[id] = self.fellows.before_us(id)
         return self._ranks[id]
+
+
+def candidates(wanted: int, consumers: int) -> int:
+    """Return how many candidates one of so many consumers reads for so many messages, at first."""
+    return min(max(round(max(wanted, _FEW) * consumers * _SPARE), _LEAST), _MOST)
 
 
 def _key(entry: Item) -> _Key:
