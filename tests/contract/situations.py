@@ -46,6 +46,12 @@ def _dead_expired(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
     clock.advance(TIMEOUT)
 
 
+def _waiting(queue: Queue[Any], _table: Table, clock: ManualClock) -> None:
+    queue.send(0, id="head", group="g")
+    queue.send({"n": 1}, id="m", group="g")
+    clock.advance(1)
+
+
 def _deleted(queue: Queue[Any], table: Table, clock: ManualClock) -> None:
     _ready(queue, table, clock)
     queue.delete(queue.receive()[0])
@@ -73,6 +79,7 @@ _SITUATIONS: dict[str, Arrange] = {
     "DLQ.READY": _dead,
     "DLQ.PROCESSING": _dead_processing,
     "DLQ.EXPIRED": _dead_expired,
+    "WAITING": _waiting,
     "DELETED": _deleted,
     "MALFORMED": _malformed,
     "FOREIGN": _foreign,
@@ -80,8 +87,8 @@ _SITUATIONS: dict[str, Arrange] = {
     "forgotten": _forgotten,
 }
 
-OCCUPIED = tuple(state for state in _SITUATIONS if state not in ("ABSENT", "forgotten"))
-"""The states in which an id is taken."""
+OCCUPIED = tuple(state for state in _SITUATIONS if state not in ("ABSENT", "WAITING", "forgotten"))
+"""The states in which an id is taken, and there is nothing else in the table."""
 
 
 def arrange(state: str, queue: Queue[Any], table: Table, clock: ManualClock) -> None:

@@ -1,4 +1,7 @@
-"""What an operator does to a message that nobody holds: bury and redrive."""
+"""What an operator does to a message that nobody holds: bury and redrive; and what is refused.
+
+What update, annotate, reschedule and cancel do is in test_edits.py and test_schedules.py.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +20,21 @@ Edit = Callable[[Queue[Any]], Message[Any]]
 EDITS: dict[str, Edit] = {
     "bury": lambda queue: queue.bury("m", reason="unwanted"),
     "redrive": lambda queue: queue.redrive("m"),
+    "update": lambda queue: queue.update("m", "another"),
+    "annotate": lambda queue: queue.annotate("m", {"a": "b"}),
+    "reschedule": lambda queue: queue.reschedule("m", delay=60),
+    "cancel": lambda queue: queue.cancel("m"),
 }
+_STANDARD = {"STANDARD.READY", "STANDARD.EXPIRED"}
+_DLQ = {"DLQ.READY", "DLQ.EXPIRED"}
+_FREE = {*_STANDARD, *_DLQ, "WAITING"}
 LEGAL = {
-    "bury": {"STANDARD.READY", "STANDARD.EXPIRED"},
-    "redrive": {"DLQ.READY", "DLQ.EXPIRED"},
+    "bury": {*_STANDARD, "WAITING"},
+    "redrive": _DLQ,
+    "update": _FREE,
+    "annotate": _FREE,
+    "reschedule": _FREE,
+    "cancel": _FREE,
 }
 EVERY_EDIT = pytest.mark.parametrize("trigger", EDITS)
 
@@ -38,13 +52,14 @@ ALLOWED = {
         *(*_EDITING, "receive", "redrive"),
         *("delete", "extend", "release", "retry"),
     },
+    "WAITING": {*_EDITING, "bury"},
     "DELETED": set(),
     "MALFORMED": {"quarantine"},
 }
 """What a refusal names as legal from each state: the design's table, read from the other side."""
 
 
-@pytest.mark.parametrize("state", sorted(LEGAL["bury"]))
+@pytest.mark.parametrize("state", sorted(_STANDARD))
 def test_bury_dead_letters_what_nobody_holds(
     queue: Queue[Any], table: Table, clock: ManualClock, state: str
 ) -> None:
@@ -119,7 +134,12 @@ def test_redrive_starts_a_message_anew(
 
 @pytest.mark.parametrize(
     ("trigger", "state"),
-    [(trigger, state) for trigger in EDITS for state in OCCUPIED if state not in LEGAL[trigger]],
+    [
+        (trigger, state)
+        for trigger in EDITS
+        for state in (*OCCUPIED, "WAITING")
+        if state not in LEGAL[trigger]
+    ],
 )
 def test_an_edit_out_of_place_is_refused(
     queue: Queue[Any], table: Table, clock: ManualClock, trigger: str, state: str
