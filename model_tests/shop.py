@@ -1,4 +1,4 @@
-"""A shop whose orders and messages belong together: users' transactions under all that can go wrong.
+"""A shop whose orders and messages belong together: users' transactions where all goes wrong.
 
 Clerks take an order and send its message in one transaction; workers write an order's result and
 delete its message in another, or pass it on. What runs are the library's own operations, one
@@ -10,21 +10,48 @@ written exactly as often as its message was deleted, which is once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from attrs import define, frozen
+from attrs import define, evolve, field, frozen
 
+from dynamomq.drivers.base import Driver
+from dynamomq.drivers.local import LocalEngine
+from dynamomq.errors import (
+    ConflictError,
+    DynamoMQError,
+    InternalError,
+    ThrottledError,
+    UnavailableError,
+)
 from dynamomq.message import Message
-from dynamomq.operations.parts import Part
+from dynamomq.operations import Outgoing, Settings, carry_out, receive
+from dynamomq.operations.entries import entry_of
+from dynamomq.operations.holding import DELETE, RETRY, entombed, given_back
+from dynamomq.operations.parts import Finishing, OwnPart, Part, Sending
+from dynamomq.payload import codec_for
 from dynamomq.requests import (
+    Cancelled,
+    CreateTable,
+    Moment,
     Operation,
+    Refused,
     Request,
+    Scan,
+    Sleep,
+    Tick,
     Transact,
     Write,
     WriteBatch,
 )
+from dynamomq.table import TableDefinition
 from dynamomq.timestamps import SECOND
+from dynamomq.values import Item
+from model_tests.simulator.asked import ViolationError
+from tests.support.clock import ManualClock
+from tests.support.lists import orders as lists_of
 
 ORDERS, RESULTS = "orders", "results"
 TIMEOUT = 10 * SECOND
@@ -56,57 +83,376 @@ _FATES: Final = {
 }
 
 
+_WRITING: Final = (Write, WriteBatch, Transact)
+
+
 @frozen(eq=False)
 class Late:
     """An attempt that the network still holds."""
 
-    request: Write | Transact | WriteBatch
+    request: Request[Any]
     since: int
 
 
 @frozen(eq=False)
 class Call:
-    """One transaction of somebody's.
+    """A transaction of somebody's.
 
     Attributes:
         what: for messages.
-        marks: what it marks messages with, and which it is about: by id.
-        parts: what it is to do.
+        parts: what it does.
     """
 
     what: str
-    marks: dict[str, str]
-    parts: list[Part]
+    parts: tuple[Part, ...]
+
+    def marks(self) -> Iterator[tuple[str, str, str]]:
+        """Id, attribute and value of what a message that it has sent or deleted bears for good."""
+        for part in self.parts:
+            if isinstance(part, Sending):
+                yield part.id, "send_token", part.token
+            elif isinstance(part, Finishing) and part.rules is DELETE:
+                yield part.id, "token", part.token
 
 
 @define(eq=False)
 class Actor:
-    """A clerk or a worker: makes one call after the other.
+    """A clerk or a worker, who makes one call after the other.
 
     Attributes:
         name: who.
-        acts: what it does next; nothing: it has no more to do.
+        orders: the orders that a clerk still has to take; a worker has none.
         operation: what is under way.
         request: what that waits for.
-        call: the transaction that it is.
+        call: the transaction that it is; ``None``: it is no transaction.
         attempts: of the SDK to have the request carried out.
-        held: the message that it has received.
-        doubt_since: since when an attempt of the present request may be executed unseen.
+        held: the message that a worker has received.
+        doubt_since: since when an attempt of the call may be executed unseen.
     """
 
     name: str
-    acts: Callable[[Shop, Actor], bool]
+    orders: list[int] = field(factory=list)
     operation: Operation[Any] | None = None
     request: Request[Any] | None = None
     call: Call | None = None
     attempts: int = 0
     held: Message[Any] | None = None
     doubt_since: int | None = None
-    calls: int = 0
+
+    @property
+    def is_clerk(self) -> bool:
+        """Whether it takes orders."""
+        return self.name.startswith("clerk")
 
     def crash(self) -> None:
-        """Forget everything."""
+        """Forget what is under way; a clerk's orders are on paper."""
         if self.operation is not None:
             self.operation.close()
         self.operation = self.request = self.call = self.held = self.doubt_since = None
         self.attempts = 0
+
+
+@define(eq=False)
+class Shop:
+    """A shop, and all that happens in it.
+
+    Attributes:
+        chance: who decides.
+        number: how many orders there are.
+        timeline: what has happened.
+        counts: how often what has.
+    """
+
+    chance: random.Random
+    number: int = 4
+    timeline: list[str] = field(factory=list)
+    counts: Counter[str] = field(factory=Counter)
+    actors: list[Actor] = field(init=False)
+    _clock: ManualClock = field(factory=ManualClock, init=False)
+    _engine: LocalEngine = field(init=False)
+    _driver: Driver = field(init=False)
+    _settings: Settings = field(init=False)
+    _late: list[Late] = field(factory=list, init=False)
+    _fresh: int = field(default=0, init=False)
+    _is_peaceful: bool = field(default=False, init=False)
+    _refused: list[Call] = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._engine = LocalEngine(surroundings=self._clock.surroundings())
+        for table in (ORDERS, RESULTS):
+            self._engine.create_table(table)
+        self._driver = self._engine.open(TableDefinition("queue"))
+        self._driver.execute(CreateTable())
+        self._settings = Settings("queue", codec_for(None), TIMEOUT, None, 300 * SECOND)
+        numbers = range(self.number)
+        self.actors = [Actor(f"clerk-{n}", [*numbers[n:], *numbers[:n]]) for n in (0, 1)]
+        self.actors += [Actor(f"worker-{n}") for n in range(3)]
+
+    # --- what happens ------------------------------------------------------------------------
+
+    def run(self, steps: int) -> None:
+        """Let chance decide so many steps, and then let everything come to a good end.
+
+        Raises:
+            ViolationError: a row and its message do not agree, or something does not end.
+        """
+        for _ in range(steps):
+            self._step()
+        self._come_to_an_end()
+
+    def _step(self) -> None:
+        self._clock.advance(0.001)
+        kind = self.chance.choices(("actor", "late", "time"), (20, 3 if self._late else 0, 1))[0]
+        if kind == "late":
+            self._execute_late(self.chance.randrange(len(self._late)))
+        elif kind == "time":
+            self._leap()
+        else:
+            self._move(self.chance.choice(self.actors))
+        self._check()
+
+    def _leap(self) -> None:
+        doubts = [late.since for late in self._late]
+        doubts += [one.doubt_since for one in self.actors if one.doubt_since is not None]
+        seconds = self.chance.choice((1, 4, 11))
+        if all(self._clock() + seconds * SECOND - since < LATE_WITHIN for since in doubts):
+            self._clock.advance(seconds)
+            self._note("time", f"leaps by {seconds} s")
+
+    def _execute_late(self, place: int) -> None:
+        request = self._late.pop(place).request
+        if not self._is_peaceful and self.chance.random() < 0.2:
+            self._note("late", "is lost")
+            return
+        self._note("late", f"is executed: {self._execute(request, repeated=True)}")
+
+    def _move(self, actor: Actor) -> None:
+        if actor.operation is None:
+            self._begin(actor)
+        elif isinstance(actor.request, Tick):
+            self._answer(actor, self._moment(actor.request))
+        elif isinstance(actor.request, Sleep):
+            self._clock.advance(actor.request.seconds)
+            self._answer(actor, None)
+        elif isinstance(actor.request, _WRITING):
+            self._write(actor, actor.request, self._fate())
+        elif actor.request is not None:
+            self._answer(actor, self._driver.execute(actor.request))
+
+    def _fate(self) -> str:
+        if self._is_peaceful:
+            return "answered"
+        (fate,) = self.chance.choices(list(_FATES), list(_FATES.values()))
+        self.counts[f"fate: {fate}"] += 1
+        return fate
+
+    def _write(self, actor: Actor, request: Request[Any], fate: str) -> None:
+        """One attempt of the SDK to have something written."""
+        reply: Any = None
+        if fate == "answered" or fate == "reply lost" or fate.endswith("executed"):
+            reply = self._execute(request, repeated=actor.attempts > 0)
+        if fate == "held up":
+            self._late.append(Late(request, self._clock()))
+        self._note(actor.name, f"{_shown(request)} {fate}: {reply}")
+        if fate == "answered":
+            self._answer(actor, reply)
+            return
+        if actor.doubt_since is None:
+            actor.doubt_since = self._clock()
+        if fate.startswith("crash"):
+            actor.crash()
+        elif fate in ("reply lost", "request lost", "held up"):
+            actor.attempts += 1
+            if actor.attempts == SDK_ATTEMPTS:
+                self._fail(actor, UnavailableError("simulated"))
+        else:
+            self._fail(actor, _ERRORS[fate]("simulated"))
+
+    def _execute(self, request: Request[Any], *, repeated: bool) -> Any:
+        try:
+            reply = self._driver.execute(request)
+        except DynamoMQError as error:
+            raise ViolationError("TRACE", f"{_shown(request)} is invalid: {error}") from error
+        if not repeated:
+            return reply
+        if isinstance(reply, Cancelled):
+            return evolve(reply, repeated=True)
+        return evolve(reply, repeated=True) if isinstance(reply, Refused) else reply
+
+    def _moment(self, tick: Tick) -> Moment:
+        self._fresh += 1
+        tokens = tuple(f"t{self._fresh}.{n}" for n in range(tick.tokens))
+        ids = tuple(f"i{self._fresh}.{n}" for n in range(tick.ids))
+        return Moment(self._clock(), tokens, f"i{self._fresh}", self.chance.random(), ids=ids)
+
+    # --- operations --------------------------------------------------------------------------
+
+    def _begin(self, actor: Actor) -> None:
+        if actor.is_clerk:
+            if not actor.orders:
+                return
+            call = self._taking(actor.orders[0])
+        elif actor.held is None:
+            actor.operation = receive(self._settings)
+            self._advance(actor, lambda operation: next(operation))
+            return
+        elif (chosen := self._finishing(actor.held)) is None:
+            actor.held = None
+            return
+        else:
+            call = chosen
+        actor.call = call
+        actor.operation = carry_out(self._settings.table, call.parts)
+        self._note(actor.name, f"begins to {call.what}")
+        self._advance(actor, lambda operation: next(operation))
+
+    def _taking(self, order: int) -> Call:
+        id = f"m{order}"
+        outgoing = Outgoing({"order": order}, id, group=GROUPS[order % len(GROUPS)])
+        row = entry_of("Put", ORDERS, {"id": f"o{order}"}, condition=NEW)
+        return Call(
+            f"take order {order}",
+            (OwnPart(row), Sending(self._settings, outgoing, id, self._token())),
+        )
+
+    def _finishing(self, message: Message[Any]) -> Call | None:
+        ways = ("delete", "delete", "pass on", "retry", "forget")
+        way = "delete" if self._is_peaceful else self.chance.choice(ways)
+        if way == "forget":
+            return None
+        rules, extra = DELETE, entombed(self._settings)
+        row, update = message.id, "ADD times :one"
+        parts: list[Part] = []
+        if way == "retry":
+            rules, extra, row = RETRY, given_back(message, 0, "again"), f"retried {message.id}"
+        elif way == "pass on" and message.id.startswith("m"):
+            update += " SET passed = :one"
+            id = f"f{message.id}"
+            outgoing = Outgoing(message.data, id, group=message.group)
+            parts.append(Sending(self._settings, outgoing, id, self._token()))
+        entry = entry_of("Update", RESULTS, {"id": row}, update=update, values={":one": 1})
+        parts += [
+            OwnPart(entry),
+            Finishing(self._settings, message, rules, extra, self._token()),
+        ]
+        self.chance.shuffle(parts)
+        return Call(f"{way} {message.id}", tuple(parts))
+
+    def _token(self) -> str:
+        self._fresh += 1
+        return f"mark{self._fresh}"
+
+    def _answer(self, actor: Actor, reply: Any) -> None:
+        actor.attempts = 0
+        self._advance(actor, lambda operation: operation.send(reply))
+
+    def _fail(self, actor: Actor, error: DynamoMQError) -> None:
+        actor.attempts = 0
+        self._advance(actor, lambda operation: operation.throw(error))
+
+    def _advance(self, actor: Actor, go_on: Callable[[Operation[Any]], Request[Any]]) -> None:
+        assert actor.operation is not None, "only what is under way goes on"
+        try:
+            actor.request = go_on(actor.operation)
+        except StopIteration as stop:
+            self._end(actor, stop.value, None)
+        except DynamoMQError as error:
+            self._end(actor, None, error)
+
+    def _end(self, actor: Actor, result: Any, error: DynamoMQError | None) -> None:
+        call, name = actor.call, type(error).__name__ if error else "done"
+        actor.operation = actor.request = actor.call = actor.doubt_since = None
+        if call is None:
+            actor.held = result[0] if result else None
+            return
+        self._note(actor.name, f"{call.what}: {name}")
+        self.counts[f"{call.what.rpartition(' ')[0]}: {name}"] += 1
+        is_over = error is None or name in CERTAIN
+        if error is None:
+            self._check_took_effect(call)
+        elif is_over:
+            self._refused.append(call)
+        if is_over and actor.is_clerk:
+            actor.orders.pop(0)
+        elif is_over or name == "OutcomeUnknownError":
+            actor.held = None
+
+    # --- judging -----------------------------------------------------------------------------
+
+    def _items(self) -> dict[str, Item]:
+        return {str(item["id"]): item for item in self._driver.execute(Scan(1000)).entries}
+
+    def _check_took_effect(self, call: Call) -> None:
+        items = self._items()
+        for id, name, mark in call.marks():
+            if items.get(id, {}).get(name) != mark:
+                raise ViolationError("TRANSACT", f"{call.what} succeeded, but did not: {id}")
+
+    def _check(self) -> None:
+        """Rows and messages agree, and calls that were refused have done nothing."""
+        items = self._items()
+        lists_of(items)
+        for call in self._refused:
+            for id, name, mark in call.marks():
+                if items.get(id, {}).get(name) == mark:
+                    raise ViolationError("TRANSACT", f"{call.what} was refused, yet did {id}")
+        for order in range(self.number):
+            row, message = self._engine.get_item(ORDERS, {"id": f"o{order}"}), f"m{order}"
+            if (row is not None) != (message in items):
+                raise ViolationError("TRANSACT", f"order {order}: row {row}, message not so")
+        for id, item in items.items():
+            if not id.startswith("$"):
+                self._check_result(id, items, is_deleted="expires_at" in item)
+
+    def _check_result(self, id: str, items: dict[str, Item], *, is_deleted: bool) -> None:
+        result = self._engine.get_item(RESULTS, {"id": id}) or {}
+        if result.get("times", 0) != int(is_deleted):
+            raise ViolationError("TRANSACT", f"{id}: deleted {is_deleted}, and its row {result}")
+        if ("passed" in result) != (f"f{id}" in items):
+            raise ViolationError("TRANSACT", f"{id}: passed on by its row {result}, or not")
+
+    def _come_to_an_end(self) -> None:
+        """End all faults; everybody dies, and others finish what there is to do."""
+        self._is_peaceful = True
+        for actor in self.actors:
+            actor.crash()
+        while self._late:
+            self._execute_late(0)
+            self._check()
+        self._clock.advance(60)
+        for _ in range(2_000):
+            if not any(actor.orders for actor in self.actors) and self._is_finished():
+                return
+            for actor in self.actors:
+                self._clock.advance(0.001)
+                self._move(actor)
+                self._check()
+        raise ViolationError("PROGRESS", "without faults, not everything comes to an end")
+
+    def _is_finished(self) -> bool:
+        messages = [item for id, item in self._items().items() if not id.startswith("$")]
+        return len(messages) >= self.number and all("expires_at" in item for item in messages)
+
+    def close(self) -> None:
+        """Close the engine."""
+        for actor in self.actors:
+            actor.crash()
+        self._engine.close()
+
+    def _note(self, who: str, what: str) -> None:
+        self.timeline.append(f"{self._clock() / SECOND % 10_000:9.3f}  {who}: {what}")
+
+
+_ERRORS: Final[dict[str, type[DynamoMQError]]] = {
+    "timed out, executed": UnavailableError,
+    "timed out": UnavailableError,
+    "conflict": ConflictError,
+    "throttled": ThrottledError,
+    "failed, executed": InternalError,
+}
+
+
+def _shown(request: Request[Any]) -> str:
+    if isinstance(request, Transact):
+        return f"a transaction of {len(request.actions)}"
+    return request.rule.trigger if isinstance(request, Write) else type(request).__name__

@@ -12,14 +12,29 @@ from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from dynamomq.attributes import RECEIPT, TAIL_ID
+from dynamomq.attributes import TAIL_ID
 from dynamomq.message import Message
 from dynamomq.operations.entries import RawEntry
 from dynamomq.operations.groups import group_key, is_listed, joining, leaving
-from dynamomq.operations.holding import Extra, Rules, leaves_list, planned_by, write_of
+from dynamomq.operations.holding import (
+    Extra,
+    Rules,
+    leaves_list,
+    planned_by,
+    to_plan_from,
+    write_of,
+)
 from dynamomq.operations.sending import Outgoing, draft_of, put_of
 from dynamomq.operations.writing import Settings, persistently
-from dynamomq.requests import Action, Elsewhere, Foreign, GetMany, Operation, Write
+from dynamomq.requests import (
+    Action,
+    Elsewhere,
+    Foreign,
+    GetMany,
+    Operation,
+    Refused,
+    Write,
+)
 from dynamomq.values import Item, Value
 
 __all__ = [
@@ -268,7 +283,7 @@ class _Planner:
         Of several deliveries one can be the present one; the writes of the others are refused.
         """
         for place, part in parts.items():
-            item = self._held(part) if isinstance(part, Finishing) else None
+            item = self._held(place, part) if isinstance(part, Finishing) else None
             if item is None or isinstance(part, Sending):
                 continue
             if not leaves_list(part.rules):
@@ -277,9 +292,7 @@ class _Planner:
             return item, None, self.instants[place]
         return None, None, self.now
 
-    def _held(self, part: Finishing) -> Item | None:
-        """Return a message as it was read, if that is still its delivery."""
+    def _held(self, place: int, part: Finishing) -> Item | None:
+        """Return a message as it was read, if its delivery can still be finished."""
         item = self.view.get((part.settings.table, part.id))
-        if item is None or item.get(RECEIPT.name) != part.message.receipt:
-            return None
-        return item if is_listed(item) else None
+        return to_plan_from(self.writes[place], part.message, Refused(item))

@@ -1,0 +1,122 @@
+"""Users' transactions under crashes, lost replies and late attempts: both or neither, and once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from dynamomq.operations import transactions
+from dynamomq.requests import Cancelled, Committed, Operation, Transact, ask
+from model_tests.profiles import chosen, first_seed
+from model_tests.shop import Shop
+from model_tests.simulator.asked import ViolationError
+from tests.support.figures import figures
+
+STEPS = 200
+RUNS = 150
+SEED_VARIABLE = "DYNAMOMQ_SHOP_SEED"
+
+
+def seeds() -> Iterator[int]:
+    """As many seeds as the profile says, or for as long as it says; or the one to be replayed."""
+    if SEED_VARIABLE in os.environ:
+        yield int(os.environ[SEED_VARIABLE])
+        return
+    profile, until = chosen(), time.monotonic() + chosen().minutes * 60
+    for number in itertools.count():
+        if number >= min(profile.runs, RUNS) and time.monotonic() >= until:
+            return
+        yield first_seed() + number
+
+
+def play(seed: int) -> Counter[str]:
+    """Let a run take place; say what happened if a row and its message do not agree."""
+    shop = Shop(random.Random(seed))
+    try:
+        shop.run(STEPS)
+    except ViolationError as error:
+        for line in shop.timeline:
+            error.add_note(line)
+        error.add_note(f"replay: {SEED_VARIABLE}={seed} python -m pytest {__file__}")
+        raise
+    finally:
+        shop.close()
+    return shop.counts
+
+
+def play_all(those: Iterable[int]) -> Counter[str]:
+    """Let several runs take place, and add up what happened."""
+    counts: Counter[str] = Counter()
+    for seed in those:
+        counts.update(play(seed))
+    return counts
+
+
+def test_rows_and_messages_agree(record_property: Callable[[str, object], None]) -> None:
+    """TRANSACT-1, TRANSACT-4: a row and its message appear both or neither; a result once.
+
+    Whatever is lost, repeated, held up or crashes, and however often a message is delivered. What a
+    call says of its outcome is so. And the runs are worth something: all faults happen, and every
+    kind of call succeeds, is refused, and is left in doubt.
+    """
+    counts = play_all(seeds())
+    rows: dict[str, dict[str, int]] = {}
+    for name, number in sorted(counts.items()):
+        kind, _, outcome = name.partition(": ")
+        rows.setdefault(kind, {})[outcome] = number
+    record_property("figures", figures("users' transactions", rows))
+    if SEED_VARIABLE in os.environ:
+        return
+    assert len(rows["fate"]) == 11
+    for kind in ("take order", "delete", "pass on", "retry"):
+        assert rows[kind]["done"], kind
+    assert rows["take order"]["DuplicateMessageError"]
+    assert rows["delete"]["StaleReceiptError"]
+    assert rows["retry"]["OutcomeUnknownError"]
+
+
+# --- must fail -------------------------------------------------------------------------------
+
+
+def _one_by_one(request: Transact) -> Operation[Committed | Cancelled]:
+    """Carry out the actions of a transaction in requests of their own."""
+    replies = []
+    for place, action in enumerate(request.actions):
+        reply = yield from ask(Transact((action,), f"{request.token}-{place}"))
+        replies.append(reply.reasons[0] if isinstance(reply, Cancelled) else None)
+    return Cancelled(tuple(replies)) if any(replies) else Committed()
+
+
+def _never_ours(*_: Any) -> Operation[bool]:
+    """Find no mark of the transaction on any message."""
+    yield from ()
+    return False
+
+
+def _always_ours(*_: Any) -> Operation[bool]:
+    """Take every refusal for the echo of our own success."""
+    yield from ()
+    return True
+
+
+DEFECTS: dict[str, tuple[object, str, object]] = {
+    "one by one": (transactions, "transact", _one_by_one),
+    "an echo is not recognised": (transactions._Judge, "_is_ours", _never_ours),
+    "every refusal is an echo": (transactions._Judge, "_is_ours", _always_ours),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_defects_are_found(name: str) -> None:
+    """With an essential part of transactions broken, the checks find it, within a few runs."""
+    owner, attribute, broken = DEFECTS[name]
+    with mock.patch.object(owner, attribute, broken), pytest.raises(ViolationError):
+        play_all(range(RUNS))
