@@ -72,7 +72,8 @@ def delete_and_receive(
         request = write_of(settings, DELETE, message, entombed(settings), now, moment.tokens[0])
         request = planned_by(request, item)
         upkeep = leaving(settings, now, item) if claim is None else [claim[0]]
-        reply = yield from together(request, upkeep, leaving=item)
+        # The claim is refused by any change of the next one: that is no damage.
+        reply = yield from together(request, upkeep, leaving=item if claim is None else None)
         if isinstance(reply, Written):
             return None if claim is None else claim[1]
         found = to_plan_from(request, message, reply)
