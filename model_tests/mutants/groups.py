@@ -177,6 +177,7 @@ GROUPS: tuple[Mutant, ...] = (
         Place(operating, "_CANCEL", rules(unasked=["previous_id", "next_id"])),
         Place(operating, "_BURY", rules(unasked=["previous_id", "next_id"])),
         Place(groups, "_LINK", rules(any_state=True)),
+        scope="p",
     ),
     _mutant(
         "delete-promotes-nobody",
@@ -195,6 +196,7 @@ GROUPS: tuple[Mutant, ...] = (
         "A head that has used up its deliveries is put aside, and nobody is promoted.",
         "HEAD",
         Place(aside, "leaving", replaced_by(_nothing_else)),
+        scope="s",
     ),
     _mutant(
         "withdraw-without-its-list",

@@ -18,13 +18,15 @@ from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.scopes import SCOPES
 from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.trace import TRACE
-from model_tests.simulator.worlds import RANDOM, WORKERS, WORLDS
+from model_tests.simulator.worlds import GROUPED, RANDOM, WORKERS, WORLDS
 
 SEEDS = range(300)
 """The runs with which mutants are hunted, and which the library itself passes."""
 
-SEEDS_OF_WORKERS = range(150)
-"""The same where runs are long, because each consumer has many threads."""
+SEEDS_OF_LONG_RUNS = range(150)
+"""The same where runs are long: each consumer has many threads, or many act at once."""
+
+_LONG = (WORKERS, GROUPED)
 
 SHRINKING = 400
 """How many runs may be spent on a shorter schedule."""
@@ -112,7 +114,7 @@ class ScopeStory:
 
 def seeds_in(world: str) -> range:
     """Return the seeds of the runs in a world with which mutants are hunted."""
-    return SEEDS_OF_WORKERS if world == WORKERS else SEEDS
+    return SEEDS_OF_LONG_RUNS if world in _LONG else SEEDS
 
 
 def hunt(mutant: Mutant) -> Kill | None:
@@ -134,7 +136,7 @@ def _hunt_in_runs(mutant: Mutant) -> Kill | None:
         if run.error is not None and run.error.property_id == mutant.breaks:
             found = Schedule(tuple(run.chooser.taken), run.steps)
             stage = WORLDS[mutant.world]
-            budget = SHRINKING_LONG if mutant.world == WORKERS else SHRINKING
+            budget = SHRINKING_LONG if mutant.world in _LONG else SHRINKING
             short = shortened(found, mutant.breaks, budget, stage=stage)
             where = f"run {count}" + f" ({mutant.world})" * (mutant.world != RANDOM)
             return Kill(where, steps, RunStory(short, mutant.world))

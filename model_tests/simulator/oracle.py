@@ -191,6 +191,8 @@ class Oracle:
     def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
         """A call ended, at this true time, with a result or with an error of this name."""
         plan = call.plan
+        if error == "DamagedGroupError":
+            fail("HEAD", f"{call} found its group's list damaged, which it is not")
         if error in NOTHING_DONE:
             self._was_refused(call, error)
         elif error is not None or plan.operation in HINTS:

@@ -290,6 +290,14 @@ def _to_and_fro() -> Simulation:
     return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE, offsets=offsets)
 
 
+def _used_up_in_group() -> Simulation:
+    roles: dict[str, Role] = {
+        "consumer": Worker(3, ("retry", "delete")),
+        "producer": Sender(("b",), 1, GROUP),
+    }
+    return world(roles, Rules(faults=1), sent=("a",), group=GROUP, lag=Lag.NONE, max_receives=1)
+
+
 SCOPES = (
     Scope("a", "2 consumers, 1 message, any one fault anywhere", _faults),
     Scope("b", "2 consumers, 2 messages, no faults", _two_messages),
@@ -309,4 +317,7 @@ SCOPES = (
     Scope("p", "holder of the head, 2 operators, 1 group of 3, no faults", _round_the_list),
     Scope("q", "consumer ahead, producer, operator, 1 group, one repetition", _upkeep_by_others),
     Scope("r", "operator, consumer of dead letters, 1 group of 1, one repetition", _to_and_fro),
+    Scope(
+        "s", "producer, consumer, head that may be received once, any one fault", _used_up_in_group
+    ),
 )

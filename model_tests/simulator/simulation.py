@@ -429,6 +429,7 @@ class Simulation:
     def _execute(self, piece: Piece, *, repeated: bool = False) -> Answer:
         """Carry out writes in the base table, all or none of them, for everyone to see."""
         if self.tokens.knows(piece):
+            self.counts["known"] += 1
             return Answer(Committed(), key="known")
         olds = [self.items.get(write.id) for write in piece.writes]
         effects = self.table.carry_out(self.items, piece.writes, inserts=piece.inserts)
