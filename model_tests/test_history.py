@@ -432,6 +432,24 @@ def test_a_stale_call_that_took_place_is_reported(operation: str, item: Item) ->
     assert "unless it did change something" in violations[0].explanation
 
 
+@pytest.mark.parametrize("version", [4, 5, 6])
+def test_a_stale_extension_may_have_been_in_time(version: int) -> None:
+    """FENCED: its reply was lost, and when it was asked for again anna had given up the message."""
+    story, anna, bert = sent()
+    hers = anna.receive(2, 1)
+    anna.note("extend begun", call=-1, id=ID, receipt=hers.receipt, timeout=0)
+    story.now = 2
+    anna.ask("retry", hers)
+    story.now = 6
+    bert.receive(version, 2)
+    anna.note("extend stale", call=-1)
+    expected = [] if version < 6 else ["FENCED", "VERSION"]
+    assert [
+        one for one in properties(story.check(ready(version, 2))) if one in expected
+    ] == expected
+    assert bool(story.check(ready(version, 2))) is bool(expected)
+
+
 def test_a_stale_call_that_changed_nothing_is_in_order() -> None:
     """FENCED: whatever anna asks for too late, bert's delivery and the table know nothing of it."""
     story, anna, hers, bert, his = overtaken()

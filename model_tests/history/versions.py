@@ -7,7 +7,8 @@ between two points of a message's life
 
 whatever number of claims nobody wrote down, because their processes died. A release counts twice on
 the right: it writes, and takes a delivery back. The writes other than claims are the holder's, and
-those whose outcome is not known may be among them or not.
+those whose outcome is not known may be among them or not. Nor is it known of an extension whose
+holder was told that it came too late: an earlier attempt may have been in time, its reply lost.
 
 In a message group there are writes of its upkeep, too: one when the message gets a successor,
 unless they were sent together, and one when it becomes its group's head, unless that was part of a
@@ -58,6 +59,8 @@ class _Point:
     queue: str
     calls: Sequence[Call] = ()
     deadline: int = 0
+    seen: int = 0
+    """When its holder wrote it down, on the shared clock."""
     upkeep: frozenset[int] = frozenset({0})
     """How many writes of its group's upkeep there can have been since the point before."""
 
@@ -86,7 +89,7 @@ def mismatches(
         if later.version <= earlier.version:
             yield Mismatch(earlier.version, later.version, 0, frozenset())
         elif later.queue == earlier.queue:
-            yield from _compare(earlier, later, _sums(earlier, also))
+            yield from _compare(earlier, later, _sums(earlier, also, by=later.seen))
     if points and item is not None:
         upkeep = _upkeep_at_the_end(message, before)
         yield from _to_the_end(points[-1], item, max_receives, also, upkeep)
@@ -103,6 +106,7 @@ def _delivered(delivery: Delivery, before: Delivery | None) -> _Point:
         delivery.queue,
         delivery.calls,
         delivery.first_deadline,
+        delivery.seen.monotonic,
         _upkeep(delivery, before),
     )
 
@@ -156,15 +160,24 @@ def _compare(earlier: _Point, later: _Point, accounted: frozenset[int]) -> Itera
         yield Mismatch(earlier.version, later.version, found, accounted)
 
 
-def _counting(point: _Point, also: Sequence[Call]) -> list[Call]:
-    return [call for call in (*point.calls, *also) if call.is_possible or call in also]
+def _counting(point: _Point, also: Sequence[Call], by: int | None = None) -> list[Call]:
+    """Calls that may have written by an instant, or at any time."""
+    return [
+        call
+        for call in dict.fromkeys((*point.calls, *also))
+        if call.is_possible or call in also or _may_have_been_in_time(call, by)
+    ]
 
 
-def _sums(point: _Point, also: Sequence[Call]) -> frozenset[int]:
+def _may_have_been_in_time(call: Call, by: int | None) -> bool:
+    return call.operation == "extend" and (by is None or call.begun.monotonic < by)
+
+
+def _sums(point: _Point, also: Sequence[Call], by: int | None = None) -> frozenset[int]:
     """How many writes its calls can have made, for every way in which they can have ended."""
     sums = {0}
     deadline = point.deadline
-    for call in _counting(point, also):
+    for call in _counting(point, also, by):
         cost = 2 if call.operation == "release" else 1
         if call.deadline is not None:
             cost = int(call.deadline > deadline)  # what moves no deadline is not written
