@@ -33,6 +33,7 @@ class Endpoint:
     Attributes:
         url: the endpoint's URL; ``None``: AWS's own, for the region.
         session: the boto3 session for it.
+        is_aws: whether AWS answers there, and no stand-in.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -50,7 +51,8 @@ class Endpoint:
             )
         self.url = url
         self.session: Any = boto3.session.Session()
-        if host is not None and not host.endswith(_AWS):
+        self.is_aws = host is None or host.endswith(_AWS)
+        if not self.is_aws:
             self.session = self._completed()
         if self.session.region_name is None or self.session.get_credentials() is None:
             raise CredentialsError(

@@ -107,11 +107,13 @@ class Place:
         name: of the storage, for titles.
         open: opens an empty queue there, for a ``with`` block.
         notes: what has to be known to read its figures.
+        counts_transactions: whether the units of transactions are right there.
     """
 
     name: str
     open: Callable[[], AbstractContextManager[MeteredQueue]]
     notes: tuple[str, ...] = ()
+    counts_transactions: bool = True
 
 
 def embedded() -> Place:
@@ -153,7 +155,7 @@ def on_dynamodb(endpoint: Endpoint, table: str | None = None) -> Place:
         finally:
             engine.close()
 
-    return Place("DynamoDB", opened)
+    return Place("DynamoDB", opened, counts_transactions=endpoint.is_aws)
 
 
 def _begin(queue: Queue[str]) -> None:

@@ -107,8 +107,9 @@ def _name(request: Request[Any]) -> str | None:
 
 
 def _refusals(reply: Any) -> int:
-    replies = reply if isinstance(reply, tuple) else (reply,)
-    return sum(isinstance(one, Refused | Cancelled) for one in replies)
+    replies = reply.reasons if isinstance(reply, Cancelled) else reply
+    several = replies if isinstance(replies, tuple) else (replies,)
+    return sum(isinstance(one, Refused) for one in several)
 
 
 def _read(request: Request[Any], reply: Any) -> Capacity:

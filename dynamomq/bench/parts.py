@@ -11,6 +11,7 @@ from dynamomq.bench.contention import contention
 from dynamomq.bench.counts import costs_by_size, costs_of_steps
 from dynamomq.bench.cpu import cpu_times
 from dynamomq.bench.endpoint import Endpoint
+from dynamomq.bench.groups import costs_of_groups
 from dynamomq.bench.imports import import_times
 from dynamomq.bench.latency import latencies
 from dynamomq.bench.metered import Place, embedded, on_dynamodb
@@ -63,6 +64,11 @@ def _counts(setting: Setting) -> Iterator[Table]:
         yield costs_by_size(place)
 
 
+def _groups(setting: Setting) -> Iterator[Table]:
+    for place in setting.places():
+        yield costs_of_groups(place)
+
+
 def _reads(setting: Setting) -> Iterator[Table]:
     for place in setting.places():
         yield reads_behind_a_backlog(place, setting.backlogs)
@@ -111,6 +117,7 @@ def _contention(setting: Setting) -> Iterator[Table]:
 
 PARTS: Final[Mapping[str, _Part]] = {
     "counts": _counts,
+    "groups": _groups,
     "reads": _reads,
     "prices": _prices,
     "import": _import,

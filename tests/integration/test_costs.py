@@ -182,3 +182,27 @@ def test_payload_is_paid_for_in_the_table_only(metered: Metered) -> None:
     small, large = (units(life(metered, payload)) for payload in (SMALL, LARGE))
     assert (large.index_reads, large.index_writes) == (small.index_reads, small.index_writes)
     assert large.table_writes >= small.table_writes + 2 * len(LARGE) // 1024
+
+
+def test_a_successor_that_came_meanwhile_costs_a_request(metered: Metered) -> None:
+    """A delete is planned from the message as received; others may have joined since: once more."""
+    held: list[Any] = []
+    metered.queue.send(SMALL, group="g")
+    metered.usage(lambda: held.extend(metered.queue.receive()))
+    metered.queue.send(SMALL, group="g")
+    late = metered.usage(lambda: metered.queue.delete(held[0]))
+    assert (late.requests, late.refused) == ({"TransactWriteItems": 2}, 2)
+    metered.queue.send(SMALL, group="g")
+    held[:] = metered.queue.receive()
+    timely = metered.usage(lambda: metered.queue.delete(held[0]))
+    assert (timely.requests, timely.refused) == ({"TransactWriteItems": 1}, 0)
+
+
+def test_groups_share_no_transaction(metered: Metered) -> None:
+    """A batch into two groups takes a look and a transaction for each, whatever their number."""
+    entries = [Entry(SMALL, id=f"{group}{n}", group=group) for group in "ab" for n in range(40)]
+    sent = metered.usage(lambda: metered.queue.send_batch(entries))
+    assert sent.requests == {"GetItem": 2, "TransactWriteItems": 2}
+    many = [Entry(SMALL, id=f"c{n}", group="c") for n in range(250)]
+    sent = metered.usage(lambda: metered.queue.send_batch(many))
+    assert sent.requests == {"GetItem": 3, "TransactWriteItems": 3}
