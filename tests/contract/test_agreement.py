@@ -10,7 +10,7 @@ from dynamomq.timestamps import SECOND
 from tests.contract.engines import OpenQueue, Table
 from tests.support.clock import ManualClock
 
-AGREED = {"visibility_timeout": 7.5, "max_receives": 4, "deduplication_window": 900}
+AGREED: dict[str, Any] = {"visibility_timeout": 7.5, "max_receives": 4, "deduplication_window": 900}
 
 
 def effective(queue: Queue[Any]) -> tuple[float, int | None, float]:
