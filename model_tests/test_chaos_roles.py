@@ -52,7 +52,7 @@ class Scene:
     def follow(self, *courses: str) -> list[str]:
         """Follow until all courses have been taken; return who was handled."""
         handler = Planned(self.log, list(courses), self.told)
-        follow(PLAN, self.queue, handler, self.told)
+        follow(PLAN, self.queue, handler, self.log, self.told)
         return handler.handled
 
     def states(self) -> dict[str, str]:
@@ -96,11 +96,15 @@ def test_a_follower_rejects(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("executed", [True, False])
-def test_a_follower_goes_on_after_an_answer_that_failed(scene: Scene, executed: bool) -> None:
+def test_a_follower_goes_on_after_an_answer_that_failed(
+    scene: Scene, tmp_path: Path, executed: bool
+) -> None:
     """It knows nothing of a delivery then, and receives when that is over, as anyone does."""
     scene.engine.faults.time_out("delete", executed=executed)
     handled = scene.follow(Course.SUCCEED, Course.SUCCEED)
     assert handled == ["a", "b" if executed else "a"]
+    (lost,) = read_logs(tmp_path)
+    assert (lost.name, lost.details["id"]) == ("lease lost", "a")
 
 
 # --- the watcher -----------------------------------------------------------------------------

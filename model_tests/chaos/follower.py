@@ -17,16 +17,19 @@ from dynamomq import (
     Queue,
     ServiceError,
 )
-from model_tests.chaos.handling import RETRY_AFTER, Handler, work_for
+from model_tests.chaos.handling import RETRY_AFTER, Handler, note_loss, work_for
 from model_tests.chaos.plan import Course, Plan
+from model_tests.history.log import Log
 
 _WAIT = 0.5  # seconds that one look for a message goes on
 _EXPECTED = (ContentionError, OutcomeUnknownError, ServiceError)
 
 
-def follow(plan: Plan, queue: Queue[Any], handler: Handler, told: threading.Event) -> None:
+def follow(
+    plan: Plan, queue: Queue[Any], handler: Handler, log: Log, told: threading.Event
+) -> None:
     """Work through one group after the other until told to end."""
-    follower = _Follower(plan, queue, handler, told)
+    follower = _Follower(plan, queue, handler, log, told)
     while not told.is_set():
         message = follower.first()
         while message is not None:
@@ -35,11 +38,12 @@ def follow(plan: Plan, queue: Queue[Any], handler: Handler, told: threading.Even
 
 class _Follower:
     def __init__(
-        self, plan: Plan, queue: Queue[Any], handler: Handler, told: threading.Event
+        self, plan: Plan, queue: Queue[Any], handler: Handler, log: Log, told: threading.Event
     ) -> None:
         self._plan = plan
         self._queue = queue
         self._handler = handler
+        self._log = log
         self._told = told
 
     def first(self) -> Message[Any] | None:
@@ -56,6 +60,7 @@ class _Follower:
         try:
             return self._answer(message, course)
         except _EXPECTED:
+            note_loss(self._log, message)
             return None  # somebody else has it, or will have it when its delivery is over
 
     def _answer(self, message: Message[Any], course: str) -> Message[Any] | None:

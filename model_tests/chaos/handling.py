@@ -5,6 +5,8 @@
 ``handler ended``
     id, receipt, course: how, as the plan has it; or ``heeded`` if it gave up because its lease was
     lost
+``lease lost``
+    id, receipt: the holder knows that its delivery is over, or can't say how it ended
 """
 
 from __future__ import annotations
@@ -86,6 +88,11 @@ class Handler:
         if random.Random(key).random() < _SHARE_THAT_HEEDS:
             return delivery.lease.lost.wait(seconds)
         return work_for(seconds)
+
+
+def note_loss(log: Log, message: Message[Any]) -> None:
+    """Note that its holder has lost a message."""
+    log.write("lease lost", id=message.id, receipt=digest(message.receipt or ""))
 
 
 def work_for(seconds: float) -> bool:

@@ -2,11 +2,6 @@
 
 It ends when its standard input does, so it does not outlive whoever started it; all but producers
 also end by SIGTERM. Roles are ``producer``, ``worker`` (a consumer), ``follower`` and ``watcher``.
-
-A worker adds this event to the log, besides its handlers':
-
-``lease lost``
-    id, receipt: the consumer told so
 """
 
 from __future__ import annotations
@@ -26,10 +21,10 @@ from dynamomq.bench.endpoint import Endpoint
 from dynamomq.requests import MAX_BATCH
 from model_tests.chaos.assignment import Assignment, queue_of
 from model_tests.chaos.follower import follow
-from model_tests.chaos.handling import BACKOFF, Handler, payload_of
+from model_tests.chaos.handling import BACKOFF, Handler, note_loss, payload_of
 from model_tests.chaos.recording import RecordingEngine
 from model_tests.chaos.watcher import watch
-from model_tests.history.log import Log, digest
+from model_tests.history.log import Log
 from model_tests.history.recorded import RecordedQueue
 
 _POLL_INTERVAL = (0.05, 0.5)  # seconds
@@ -45,8 +40,7 @@ class NotedLosses(Hooks):
 
     def lost(self, delivery: Delivery[Any]) -> None:
         """Note one."""
-        receipt = digest(delivery.receipt or "")
-        self._log.write("lease lost", id=delivery.id, receipt=receipt)
+        note_loss(self._log, delivery)
 
 
 def produce(assignment: Assignment, queue: Queue[Any], log: Log) -> int:
@@ -142,7 +136,7 @@ def _play(assignment: Assignment, log: Log) -> int:
             return produce(assignment, queue, log)
         if assignment.role == "worker":
             return work(assignment, queue, log)
-        follow(plan, queue, Handler(assignment, log), _told_to_end())
+        follow(plan, queue, Handler(assignment, log), log, _told_to_end())
         return 0
     finally:
         inner.close()
