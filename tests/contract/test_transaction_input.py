@@ -1,0 +1,302 @@
+"""What can't be part of a transaction is refused where it is added, or before anything is sent."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dynamomq.drivers.base import Engine
+from dynamomq.errors import InvalidArgumentError, PayloadError, RequestRejectedError
+from dynamomq.message import Message
+from dynamomq.queue import Queue, Transaction
+from dynamomq.requests import Committed, Foreign, Transact
+from dynamomq.table import TableDefinition
+from tests.contract.engines import BEYOND_MOTO, Table
+from tests.contract.rows import Rows
+from tests.support.clock import ManualClock
+from tests.support.lists import orders
+
+Fill = Callable[[Transaction[Any]], object]
+
+
+def refused(queue: Queue[Any], fill: Fill) -> InvalidArgumentError:
+    """The refusal of what a block adds; it goes on, and its transaction is carried out."""
+    with queue.transaction() as tx, pytest.raises(InvalidArgumentError) as caught:
+        fill(tx)
+    assert caught.value.remedy
+    return caught.value
+
+
+def refused_at_the_end(queue: Queue[Any], fill: Fill) -> Exception:
+    """The error of a whole transaction."""
+
+    def carry_out() -> None:
+        with queue.transaction() as tx:
+            fill(tx)
+
+    with pytest.raises((InvalidArgumentError, RequestRejectedError)) as caught:
+        carry_out()
+    return caught.value
+
+
+# --- two actions on one item -----------------------------------------------------------------
+
+
+def test_two_actions_on_one_message(queue: Queue[Any], table: Table, held: Message[Any]) -> None:
+    """TRANSACT-2: the second one is refused in its line, and the first one stands."""
+
+    def twice(tx: Transaction[Any]) -> None:
+        tx.delete(held)
+        tx.retry(held)
+
+    error = refused(queue, twice)
+    assert (error.argument, error.value) == ("message", "m")
+    assert "no item can have two" in str(error)
+    assert queue.get("m").state == "DELETED"
+
+    def sends(tx: Transaction[Any]) -> None:
+        tx.send(1, id="n")
+        tx.send(2, id="n")
+
+    assert refused(queue, sends).value == "n"
+    assert table.item("n")["data"] == 1
+
+
+def test_two_actions_on_one_row(queue: Queue[Any], rows: Rows) -> None:
+    """TRANSACT-2: an item is known by its key, and a whole one by what its table's key is."""
+    key = {"pk": "17"}
+    changes: tuple[Fill, ...] = (
+        lambda tx: tx.update(rows.name, key, "SET a = :a", values={":a": 1}),
+        lambda tx: tx.delete_item(rows.name, key),
+        lambda tx: tx.check(rows.name, key, "attribute_exists(pk)"),
+        lambda tx: tx.put(rows.name, {"pk": "17", "a": 1}),
+        lambda tx: tx.add({"Delete": {"TableName": rows.name, "Key": {"pk": {"S": "17"}}}}),
+    )
+    for second in changes:
+
+        def both(tx: Transaction[Any], second: Fill = second) -> None:
+            tx.update(rows.name, key, "SET b = :b", values={":b": 1})
+            second(tx)
+
+        assert refused(queue, both).argument == "item"
+    assert rows.row("17") == {"pk": "17", "b": 1}
+
+
+def test_two_whole_rows_of_one_key(queue: Queue[Any], rows: Rows) -> None:
+    """Where nothing tells what the table's key is, it is storage that finds the two."""
+
+    def both(tx: Transaction[Any]) -> None:
+        tx.put(rows.name, {"pk": "17", "a": 1})
+        tx.put(rows.name, {"pk": "17", "a": 2})
+
+    assert isinstance(refused_at_the_end(queue, both), RequestRejectedError)
+    assert rows.row("17") is None
+
+
+def test_a_message_and_a_row_of_its_id(queue: Queue[Any], table: Table) -> None:
+    """In the queue's own table the ids are known."""
+
+    def both(tx: Transaction[Any]) -> None:
+        tx.send(1, id="m")
+        tx.put(table.name, {"id": "m"})
+
+    assert refused(queue, both).argument == "item"
+    assert table.item("m")["data"] == 1
+
+
+@pytest.mark.parametrize("id", ["$queue", "$group#g", "$consumer#1", "$anything"])
+def test_reserved_ids(id: str, queue: Queue[Any], table: Table) -> None:
+    """The queue's own items are not the user's to write."""
+    error = refused(queue, lambda tx: tx.put(table.name, {"id": id}))
+    assert error.value == id
+    refused(queue, lambda tx: tx.delete_item(table.name, {"id": id}))
+    assert table.items() == {}
+
+
+# --- too much --------------------------------------------------------------------------------
+
+
+def test_too_many_actions(queue: Queue[Any], table: Table, rows: Rows) -> None:
+    """TRANSACT-2: a hundred are the limit, and the error counts."""
+
+    def many(tx: Transaction[Any]) -> None:
+        for number in range(60):
+            tx.send(number)
+        for number in range(41):
+            tx.put(rows.name, {"pk": f"{number}"})
+
+    error = refused_at_the_end(queue, many)
+    assert isinstance(error, InvalidArgumentError)
+    assert error.value == 101
+    assert "it has 101 actions; 100 may be" in str(error)
+    assert table.items() == {}
+    assert rows.row("0") is None
+
+
+def test_too_many_actions_with_groups(queue: Queue[Any], table: Table) -> None:
+    """TRANSACT-3: what keeps the lists counts, and the error says so."""
+    queue.send("first", id="g", group="g")
+
+    def many(tx: Transaction[Any]) -> None:
+        for number in range(99):
+            tx.send(number, group="g")
+
+    error = refused_at_the_end(queue, many)
+    assert isinstance(error, InvalidArgumentError)
+    assert "it has 101 actions, 2 of them for the lists of groups; 100 may be" in str(error)
+    assert orders(table.items()) == {"g": ["g"]}
+
+
+def test_as_many_actions_as_may_be(queue: Queue[Any], table: Table) -> None:
+    """TRANSACT-2: a hundred actions in one request."""
+    with queue.transaction() as tx:
+        sent = [tx.send(number, group="g") for number in range(99)]
+    assert orders(table.items()) == {"g": [one.id for one in sent]}
+
+
+def test_too_large(queue: Queue[Any], table: Table) -> None:
+    """TRANSACT-2: four megabytes are the limit, and the error says how many it would be."""
+
+    def large(tx: Transaction[Any]) -> None:
+        for _ in range(11):
+            tx.send("x" * 390_000)
+
+    error = refused_at_the_end(queue, large)
+    assert isinstance(error, InvalidArgumentError)
+    assert isinstance(error.value, int)
+    assert 4_290_000 < error.value < 4_300_000
+    assert "4,194,304 (4 MB) may be" in str(error)
+    assert table.items() == {}
+
+
+# --- what is no part of a request ------------------------------------------------------------
+
+
+def test_bad_messages(queue: Queue[Any], table: Table, held: Message[Any]) -> None:
+    """What the single calls refuse is refused in the block."""
+    wrong: Any = "m"
+    for argument, fill in (
+        ("id", lambda tx: tx.send(1, id="$x")),
+        ("delay", lambda tx: tx.send(1, delay=-1)),
+        ("group", lambda tx: tx.send(1, group="")),
+        ("headers", lambda tx: tx.send(1, headers={"a": 1})),
+        ("message", lambda tx: tx.delete(wrong)),
+        ("message", lambda tx: tx.delete(queue.get("m"))),
+        ("delay", lambda tx: tx.retry(held, delay=-1)),
+    ):
+        assert refused(queue, fill).argument == argument
+    with queue.transaction() as tx, pytest.raises(PayloadError):
+        tx.send(object())
+    assert list(table.items()) == ["m"]
+    queue.delete(held)
+
+
+BAD_ENTRIES: tuple[tuple[object, str], ...] = (
+    ("Put", "it is not one action"),
+    ({}, "it is not one action"),
+    ({"Put": {}, "Delete": {}}, "it is not one action"),
+    ({"Get": {}}, "the action is not one of Put, Update, Delete, ConditionCheck"),
+    ({"Put": {"TableName": "rows"}}, "it lacks Item"),
+    ({"Update": {"TableName": "rows", "Key": {"pk": {"S": "1"}}}}, "it lacks UpdateExpression"),
+    ({"Put": {"TableName": "", "Item": {"pk": {"S": "1"}}}}, "it is no text"),
+    ({"Put": {"TableName": "rows", "Item": {}}}, "attributes are wanted"),
+    ({"Put": {"TableName": "rows", "Item": {"pk": "1"}}}, "is not in low-level form"),
+    ({"Put": {"TableName": "rows", "Item": {"pk": {"N": 5}}}}, "is not in low-level form"),
+    ({"Put": {"TableName": "rows", "Item": {"pk": {"N": "five"}}}}, "is not in low-level form"),
+    ({"Put": {"TableName": "rows", "Item": {"pk": {"S": "1", "N": "1"}}}}, "not in low-level form"),
+    ({"Put": {"TableName": "rows", "Item": {"pk": {"SS": []}}}}, "at least one member"),
+    ({"Put": {"TableName": "rows", "Item": {"pk": {"S": "1"}}, "Expected": {}}}, "no such param"),
+    (
+        {
+            "Put": {
+                "TableName": "rows",
+                "Item": {"pk": {"S": "1"}},
+                "ReturnValuesOnConditionCheckFailure": "ALL",
+            }
+        },
+        "neither ALL_OLD nor NONE",
+    ),
+)
+
+
+def test_bad_entries(queue: Queue[Any]) -> None:
+    """TRANSACT-2: what DynamoDB could not read is refused in the block, and named."""
+    for entry, complaint in BAD_ENTRIES:
+        wrong: Any = entry
+
+        def add(tx: Transaction[Any], wrong: Any = wrong) -> None:
+            tx.add(wrong)
+
+        error = refused(queue, add)
+        assert error.argument == "entry"
+        assert complaint in str(error), entry
+
+
+def test_bad_rows(queue: Queue[Any], rows: Rows) -> None:
+    """TRANSACT-2: plain values are refused if DynamoDB has no type for them; so are odd names."""
+    wrong: Any = object()
+    key = {"pk": "1"}
+    for argument, fill in (
+        ("table", lambda tx: tx.put("a table", key)),
+        ("item", lambda tx: tx.put(rows.name, {})),
+        ("item", lambda tx: tx.put(rows.name, wrong)),
+        ("item", lambda tx: tx.put(rows.name, {"pk": "1", "price": 1.5})),
+        ("item", lambda tx: tx.put(rows.name, {"": "1"})),
+        ("key", lambda tx: tx.delete_item(rows.name, {"pk": set()})),
+        ("update", lambda tx: tx.update(rows.name, key, " ")),
+        ("condition", lambda tx: tx.check(rows.name, key, "")),
+        ("names", lambda tx: tx.check(rows.name, key, "#a = #b", names={"#a": wrong})),
+        ("values", lambda tx: tx.check(rows.name, key, "a = :a", values={":a": wrong})),
+    ):
+        assert refused(queue, fill).argument == argument
+    assert rows.row("1") is None
+
+
+@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)  # it fails on them itself
+def test_expressions_that_are_none(queue: Queue[Any], table: Table, rows: Rows) -> None:
+    """TRANSACT-2: storage refuses what is no expression, and nothing took effect."""
+    for condition in ("pk = pk AND", "pk = :missing", "frobnicate(pk)", "status = pk"):
+
+        def fill(tx: Transaction[Any], condition: str = condition) -> None:
+            tx.send(1)
+            tx.put(rows.name, {"pk": "1"}, condition=condition)
+
+        assert isinstance(refused_at_the_end(queue, fill), RequestRejectedError), condition
+    assert table.items() == {}
+    assert rows.row("1") is None
+
+
+# --- the lower level -------------------------------------------------------------------------
+
+
+def test_entries_are_the_machines_own_writes(
+    queue: Queue[Any], table: Table, storage: Engine, clock: ManualClock
+) -> None:
+    """TRANSACT-6: entries in low-level form do what the calls do, in any request."""
+    driver = storage.open(TableDefinition(table.name))
+
+    def carry_out(entries: list[Any], token: str) -> object:
+        return driver.execute(Transact(tuple(map(Foreign, entries)), f"{table.name[-20:]}{token}"))
+
+    for number in range(3):
+        entries = queue.send_item({"n": number}, id=f"m{number}", group="g", delay=number)
+        assert carry_out(entries, f"s{number}") == Committed()
+    assert orders(table.items()) == {"g": ["m0", "m1", "m2"]}
+    (head,) = queue.receive()
+    assert head.data == {"n": 0}
+    clock.advance(1)
+    assert carry_out(queue.delete_item(head), "d") == Committed()
+    assert queue.get("m0").state == "DELETED"
+    assert orders(table.items()) == {"g": ["m1", "m2"]}
+    assert carry_out(queue.delete_item(head), "e") != Committed()
+
+
+def test_entries_of_bad_messages(queue: Queue[Any], held: Message[Any]) -> None:
+    """TRANSACT-6: the lower level refuses what the calls refuse."""
+    with pytest.raises(InvalidArgumentError):
+        queue.send_item(1, id="$x")
+    with pytest.raises(PayloadError):
+        queue.send_item(object())
+    with pytest.raises(InvalidArgumentError):
+        queue.delete_item(queue.get("m"))
+    assert len(queue.delete_item(held)) == 1
