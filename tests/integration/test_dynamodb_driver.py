@@ -15,7 +15,7 @@ from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.errors import (
     TableNotFoundError,
 )
-from dynamomq.machine import MESSAGE
+from dynamomq.operations.groups import group_key
 from dynamomq.requests import (
     CreateTable,
     DescribeTable,
@@ -31,11 +31,12 @@ from dynamomq.requests import (
     WriteBatch,
     Written,
 )
+from dynamomq.reserved import GROUP
 from dynamomq.table import TableDefinition
 from dynamomq.values import Value
 from tests.support.fixtures import make_client
 from tests.support.proxy import ReplyEater
-from tests.support.writes import LATER, NOW, TIME, delete, receive, send
+from tests.support.writes import LATER, NOW, delete, receive, send
 
 
 @pytest.fixture
@@ -93,13 +94,14 @@ def test_real_pages(driver: Driver) -> None:
         assert (found if expected else sorted(map(str, found))) == ["0", "1", "2", "3", "4"]
 
 
-def test_real_purge(driver: Driver) -> None:
-    """A purge removes the item, once."""
-    driver.execute(send("a"))
-    purge = Write("a", MESSAGE.rule("purge"), {**TIME, "seen_token": "sent-a", "seen_version": 1})
-    assert driver.execute(purge) == Written(None)
-    assert driver.execute(purge) == Refused(None)
-    assert driver.execute(Get("a")) is None
+def test_real_removal(driver: Driver) -> None:
+    """What ends in no item is removed, once: such as the item that knows a group's tail."""
+    group = group_key("g")
+    driver.execute(Write(group, GROUP.rule("open"), {"id": group, "new_tail_id": "a"}))
+    close = Write(group, GROUP.rule("close"), {"tail_id": "a"})
+    assert driver.execute(close) == Written(None)
+    assert driver.execute(close) == Refused(None)
+    assert driver.execute(Get(group)) is None
 
 
 def test_real_missing_table(dynamodb_endpoint: str, table_name: str) -> None:
