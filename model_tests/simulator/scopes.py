@@ -159,6 +159,7 @@ def world(
 
 
 REPEATED = frozenset({fates.REPLY_LOST, fates.LATE, fates.TIMED_OUT})
+COLLISIONS = REPEATED | {fates.CONFLICT, fates.CRASHED_AFTER}
 
 
 def _faults() -> Simulation:
@@ -229,7 +230,7 @@ def _sender_and_deleter() -> Simulation:
         "producer": Sender(("b",), 1, GROUP),
         "consumer": Worker(2, ("delete", ADVANCES)),
     }
-    rules = Rules(faults=1, leaps=(LEAP,), leaps_left=1)
+    rules = Rules(faults=1, kinds=COLLISIONS, leaps=(LEAP,), leaps_left=1)
     return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE)
 
 
@@ -310,14 +311,12 @@ SCOPES = (
     Scope("i", "producer, 2 consumers, 1 message that the index loses for a while", _out_of_sight),
     Scope("j", "2 consumers, 1 message, one clock set back, one repetition", _clock_set_back),
     Scope("k", "2 producers, 1 group, 2 messages, any one fault", _producers_of_a_group),
-    Scope("l", "producer, consumer at the tail of 1 group, any one fault", _sender_and_deleter),
+    Scope("l", "producer, consumer at the tail of 1 group, one collision", _sender_and_deleter),
     Scope("m", "2 consumers, 1 group of 2 messages, a deadline passes", _consumers_of_a_group),
     Scope("n", "producer, redriver, consumer, 1 group, one repetition", _redriver_and_sender),
     Scope("o", "holder of the head, operator, 1 group of 3, any one fault", _middle_and_head),
     Scope("p", "holder of the head, 2 operators, 1 group of 3, no faults", _round_the_list),
     Scope("q", "consumer ahead, producer, operator, 1 group, one repetition", _upkeep_by_others),
     Scope("r", "operator, consumer of dead letters, 1 group of 1, one repetition", _to_and_fro),
-    Scope(
-        "s", "producer, consumer, head that may be received once, any one fault", _used_up_in_group
-    ),
+    Scope("s", "producer, consumer, head to be received once, any one fault", _used_up_in_group),
 )

@@ -152,8 +152,9 @@ _WAYS: tuple[tuple[int, str | None], ...] = (
     (2, None),
 )
 _EDITS = (
-    *("bury", "bury", "redrive", "redrive"),
-    *("update", "annotate", "reschedule", "cancel", "purge"),
+    *("bury",) * 4,
+    *("redrive",) * 7,
+    *("update", "annotate", "reschedule", "cancel", "cancel", "purge"),
 )
 
 
