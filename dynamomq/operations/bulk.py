@@ -142,12 +142,12 @@ def work_off(
         DynamoMQError: what is not about one message alone; a note says how far it came.
     """
     size = MAX_BATCH if rate is None else max(1, min(MAX_BATCH, int(rate / _PARTS_OF_A_SECOND)))
-    begun: int | None = None
+    due = 0
     try:
         for some in chunks(ids, size):
-            if begun is not None and rate is not None:
-                yield from _keep_to(len(some) / rate, begun)
-            begun = (yield from ask(Tick())).now
+            if rate is not None:
+                now = yield from _wait_until(due, at_most=size / rate)
+                due = now + round(len(some) / rate * SECOND)
             yield from _edit_some(settings, task, some, tally)
     except DynamoMQError as error:
         error.add_note(
@@ -157,12 +157,13 @@ def work_off(
         raise
 
 
-def _keep_to(seconds: float, begun: int) -> Operation[None]:
-    """Wait until so many seconds after a time; no longer than that, whatever clocks do."""
+def _wait_until(due: int, *, at_most: float) -> Operation[int]:
+    """Wait until a time, or so many seconds if clocks were set back; return the time then."""
     now = (yield from ask(Tick())).now
-    left = seconds - (now - begun) / SECOND
-    if left > 0:
-        yield from ask(Sleep(min(left, seconds)))
+    if now >= due:
+        return now
+    yield from ask(Sleep(min((due - now) / SECOND, at_most)))
+    return (yield from ask(Tick())).now
 
 
 def _edit_some(settings: Settings, task: Task, ids: Sequence[str], tally: Tally) -> Operation[None]:
