@@ -297,7 +297,7 @@ def test_each_vector_has_its_request() -> None:
 
 AREAS = (
     *("TABLE", "EXPR", "MACHINE", "TIME", "WRITE", "ERROR", "SEND", "READ", "RECEIVE", "HOLD"),
-    *("OPERATOR", "LEGACY", "GROUP", "DEDUP", "BATCH", "AGREE", "SHARD", "CONSUMER"),
+    *("OPERATOR", "LEGACY", "GROUP", "DEDUP", "BATCH", "TRANSACT", "AGREE", "SHARD", "CONSUMER"),
 )
 PROPERTIES = (
     *("NO-LOSS", "NO-DOUBLE", "FENCED", "FIFO", "HEAD", "MAX-RECEIVES", "NOT-EARLY"),
