@@ -1,4 +1,4 @@
-"""What an operator does to a message that nobody holds (spec: OPERATOR-1 to 6).
+"""What an operator does to a message that nobody holds (spec: OPERATOR-1 to OPERATOR-6).
 
 The message is read first, and the write is bound to the token that was seen: whatever happens in
 between makes it refuse, and it is planned anew. So a late repetition can undo nothing that came

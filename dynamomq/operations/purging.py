@@ -1,4 +1,4 @@
-"""Purge: remove the messages of a queue, or of the whole table, by state and age (OPERATOR-8)."""
+"""Purge: remove messages by queue, state and age (spec: OPERATOR-8)."""
 
 from __future__ import annotations
 

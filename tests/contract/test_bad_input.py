@@ -34,6 +34,18 @@ NO_DURATIONS = (float("nan"), float("inf"), 10**400, 10**5000, "5", b"", True, D
 BAD_DELAYS = (-1, -1e-9, timedelta(seconds=-1), 36_525 * DAY + 1, None, *NO_DURATIONS)
 BAD_TIMEOUTS = (0, -1, 0.0009, timedelta(0), timedelta(days=7, seconds=1), *NO_DURATIONS)
 NO_COUNTS = (0, -1, 1.5, 2.0, "3", True, None, 10**400, 10**5000)
+BAD_HEADERS = (
+    {1: "a"},
+    {"a": 1},
+    {"a": None},
+    {"a": "\ud800"},
+    {"": "a"},
+    {"x" * 65_536: "a"},
+    ["a"],
+    "a",
+)
+BAD_SOURCES = ("standard", "DLQ ", "", 1)
+NO_FUNCTIONS = ("DLQ", 0, {"error": "TimeoutError"})
 
 
 @frozen
@@ -51,6 +63,35 @@ class Argument:
     values: tuple[object, ...]
 
 
+_OPERATORS = (
+    Argument("id", lambda queue, _, bad: queue.update(bad, 1), (*BAD_IDS, None)),
+    Argument("headers", lambda queue, _, bad: queue.update("m", 1, headers=bad), BAD_HEADERS),
+    Argument("id", lambda queue, _, bad: queue.annotate(bad, {}), (*BAD_IDS, None)),
+    Argument("headers", lambda queue, _, bad: queue.annotate("m", bad), (*BAD_HEADERS, None)),
+    Argument("id", lambda queue, _, bad: queue.reschedule(bad), (*BAD_IDS, None)),
+    Argument("delay", lambda queue, _, bad: queue.reschedule("m", delay=bad), BAD_DELAYS),
+    Argument("due_at", lambda queue, _, bad: queue.reschedule("m", due_at=bad), BAD_MOMENTS),
+    Argument("id", lambda queue, _, bad: queue.cancel(bad), (*BAD_IDS, None)),
+    Argument("source", lambda queue, _, bad: queue.purge(bad), BAD_SOURCES),
+    Argument(
+        "older_than",
+        lambda queue, _, bad: queue.purge(None, older_than=bad),
+        (-1, timedelta(seconds=-1), 36_525 * DAY + 1, *NO_DURATIONS),
+    ),
+    Argument("progress", lambda queue, _, bad: queue.purge(None, progress=bad), NO_FUNCTIONS),
+    Argument("where", lambda queue, _, bad: queue.redrive_all(bad), NO_FUNCTIONS),
+    Argument(
+        "limit",
+        lambda queue, _, bad: queue.redrive_all(limit=bad),
+        (0, -1, 1.5, "3", True, 10**9 + 1),
+    ),
+    Argument(
+        "rate",
+        lambda queue, _, bad: queue.redrive_all(rate=bad),
+        (0, -1, float("nan"), float("inf"), "5", True, Decimal(5), timedelta(1), 10**5000),
+    ),
+    Argument("progress", lambda queue, _, bad: queue.redrive_all(progress=bad), NO_FUNCTIONS),
+)
 ARGUMENTS = (
     Argument("id", lambda queue, _, bad: queue.send(1, id=bad), BAD_IDS),
     Argument("id", lambda queue, _, bad: queue.get(bad), (*BAD_IDS, None)),
@@ -64,20 +105,7 @@ ARGUMENTS = (
         lambda queue, _, bad: queue.send(1, delay=bad, due_at=datetime.now(UTC)),
         (1, 0.5, timedelta(seconds=1)),
     ),
-    Argument(
-        "headers",
-        lambda queue, _, bad: queue.send(1, headers=bad),
-        (
-            {1: "a"},
-            {"a": 1},
-            {"a": None},
-            {"a": "\ud800"},
-            {"": "a"},
-            {"x" * 65_536: "a"},
-            ["a"],
-            "a",
-        ),
-    ),
+    Argument("headers", lambda queue, _, bad: queue.send(1, headers=bad), BAD_HEADERS),
     Argument(
         "if_exists",
         lambda queue, _, bad: queue.send(1, if_exists=bad),
@@ -97,9 +125,9 @@ ARGUMENTS = (
     Argument(
         "source",
         lambda queue, _, bad: queue.receive(source=bad),
-        ("standard", "DLQ ", "", None, 1),
+        (*BAD_SOURCES, None),
     ),
-    Argument("source", lambda queue, _, bad: queue.list(bad), ("standard", "DLQ ", "", 1)),
+    Argument("source", lambda queue, _, bad: queue.list(bad), BAD_SOURCES),
     Argument("limit", lambda queue, _, bad: queue.stats(limit=bad), (*NO_COUNTS, 10**9 + 1)),
     Argument("timeout", lambda queue, held, bad: queue.extend(held, bad), BAD_TIMEOUTS),
     Argument("delay", lambda queue, held, bad: queue.retry(held, delay=bad), BAD_DELAYS),
@@ -108,6 +136,7 @@ ARGUMENTS = (
     Argument("message", lambda queue, _, bad: queue.release(bad), ("m", None)),
     Argument("message", lambda queue, _, bad: queue.delete(bad), ("m", None)),
     Argument("message", lambda queue, _, bad: queue.move_to_dlq(bad), ("m", None)),
+    *_OPERATORS,
 )
 
 
