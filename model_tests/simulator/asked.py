@@ -131,6 +131,39 @@ def longer(plan: Asked) -> int:
     return int(dict(plan.options)[option]) if option else 0
 
 
+def is_next(call: Caller, old: Item, new: Item) -> bool:
+    """Tell whether the one who deletes a message has claimed the next one of its group."""
+    return call.plan.operation == "delete" and is_held(new) and not is_held(old)
+
+
+def check_version(call: Caller, old: Item | None, new: Item | None, *, sent: bool) -> None:
+    """Each write counts; a send begins anew."""
+    if new is None:
+        return
+    before = 0 if old is None or sent or not is_message(old) else old["version"]
+    if new["version"] != before + 1:
+        fail("VERSION", f"{call} made version {new['version']} of version {before}")
+
+
+def check_subject(call: Caller, old: Item) -> None:
+    """An operator's call changes the message that it is about."""
+    if call.plan.id != old["id"]:
+        fail("FENCED", f"{call} changed {old['id']}")
+
+
+def check_number(call: Caller, number: int) -> None:
+    """Whoever is given more than it asked for can't finish all of it in time."""
+    if number > dict(call.plan.options).get("max_messages", 1):
+        fail("PROGRESS", f"{call} returned {number} messages")
+
+
+def check_deadline(call: Caller, new: Item, timeout: int) -> None:
+    """A claim lasts as long as it was asked to, or else as the queue says."""
+    began, due = new["queue_peek_timestamp"], new["queue_add_timestamp"]
+    if instant(due) != instant(began) + dict(call.plan.options).get("visibility_timeout", timeout):
+        fail("NO-DOUBLE", f"{call} at {began} ends at {due}, not when it was asked to")
+
+
 def check_time(call: Caller, new: Item, latest: int) -> None:
     """A write's time is one that some clock has shown (spec: TIME-2)."""
     if instant(new["last_updated_timestamp"]) > latest + _FOLLOWING:

@@ -113,14 +113,14 @@ class Lists:
         """A request has been carried out as a whole: the table is as it says."""
         for _, group, id in sorted(self._joined):
             self._members[group] = (*self._members.get(group, ()), id)
+        for call, group, id in self._claimed:
+            first = self._members[group][0]
+            if first != id:
+                fail("FIFO", f"{call} delivered {id} while {first}, which came first, is there")
         for group in sorted(self._touched):
             _check_list(group, self._members.get(group, ()), items)
             if not self._members.get(group):
                 self._members.pop(group, None)
-        for call, group, id in self._claimed:
-            first = self._members[group][0]
-            if first != id:
-                fail("FIFO", f"{call} delivered {id} while {first}, sent earlier, is there")
         self._joined, self._claimed, self._touched = [], [], set()
 
 

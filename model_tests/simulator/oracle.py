@@ -22,15 +22,20 @@ from model_tests.simulator.asked import (
     Item,
     Name,
     ViolationError,
+    check_deadline,
     check_due,
     check_failures,
+    check_number,
+    check_subject,
     check_time,
     check_tombstone,
+    check_version,
     fail,
     instant,
     is_entry,
     is_held,
     is_message,
+    is_next,
     longer,
     queue_of,
 )
@@ -166,7 +171,7 @@ class Oracle:
             check_time(call, new, time + max(high for _, _, high in self._clocks.values()))
         self._lists.changed(call, old, new)
         upkeep = is_upkeep(call, old, new)
-        self._check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
+        check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
         alive, lives = is_message(old), is_message(new)
         if upkeep and old is not None and new is not None:
             self._lists.kept(call, old, new)
@@ -200,7 +205,7 @@ class Oracle:
         elif plan.operation == "send":
             self._check_accepted(call, result.item)
         elif plan.operation in RECEIVERS:
-            self._check_number(call, len(result))
+            check_number(call, len(result))
             for message in result:
                 self._delivered(call, message.item)
             self._check_all_delivered(call)
@@ -227,15 +232,6 @@ class Oracle:
         if call.name in self._refused:
             said = self._refused[call.name]
             fail("FENCED", f"{call} had ended with {said}, and yet changes something")
-
-    def _check_version(
-        self, call: Caller, old: Item | None, new: Item | None, *, sent: bool
-    ) -> None:
-        if new is None:
-            return
-        before = 0 if old is None or sent or not is_message(old) else old["version"]
-        if new["version"] != before + 1:
-            fail("VERSION", f"{call} made version {new['version']} of version {before}")
 
     def _created(self, time: int, call: Caller, old: Item | None, new: Item) -> None:
         id, plan = new["id"], call.plan
@@ -267,7 +263,7 @@ class Oracle:
         if plan.operation in ("cancel", "purge"):
             if plan.operation == "cancel":
                 self._check_not_held(call, old, new)
-            self._check_subject(call, old)
+            check_subject(call, old)
         elif plan.operation == "delete":
             self._check_receipt(call, old)
             self._give_up(call)
@@ -287,14 +283,14 @@ class Oracle:
         operation = call.plan.operation
         if new["data"] != old["data"] and operation != "update":
             fail("NO-LOSS", f"{call} changed the payload")
-        if operation in RECEIVERS or _is_next(call, old, new):
+        if operation in RECEIVERS or is_next(call, old, new):
             self._received(time, call, old, new)
         elif operation in HOLDERS:
             self._check_receipt(call, old)
             self._held(call, old, new)
         elif operation in OPERATORS:
             self._check_not_held(call, old, new)
-            self._check_subject(call, old)
+            check_subject(call, old)
             if operation == "reschedule":
                 self._check_delay(call, new)
             kept = self._life(old).claims if queue_of(old) == queue_of(new) else 0
@@ -305,7 +301,7 @@ class Oracle:
 
     def _check_kept(self, call: Caller, old: Item, new: Item) -> None:
         """What the write left is right but for who holds it, which has been judged."""
-        claimed = (call.plan.operation in RECEIVERS and is_held(new)) or _is_next(call, old, new)
+        claimed = (call.plan.operation in RECEIVERS and is_held(new)) or is_next(call, old, new)
         if not claimed:
             check_due(call, old, new)
         exhausted = call.plan.operation in RECEIVERS and not claimed
@@ -340,10 +336,7 @@ class Oracle:
         self._check_free(call, old, began)
         if old["queue_add_timestamp"] > began:
             fail("NOT-EARLY", f"{call} at {began} came before {old['queue_add_timestamp']}")
-        timeout = dict(call.plan.options).get("visibility_timeout", self.timeout)
-        if instant(new["queue_add_timestamp"]) != instant(began) + timeout:
-            due = new["queue_add_timestamp"]
-            fail("NO-DOUBLE", f"{call} at {began} ends at {due}, not when it was asked to")
+        check_deadline(call, new, self.timeout)
         limit = self.max_receives if queue_of(new) == "STANDARD" else None
         if limit is not None and self._life(old).claims >= limit:
             fail("MAX-RECEIVES", f"{call} is delivery {self._life(old).claims + 1} of {limit}")
@@ -356,10 +349,6 @@ class Oracle:
         if held is not None and held.promised > instant(began):
             who = f"{held.by[0]} was promised it until"
             fail("NO-DOUBLE", f"{call} at {began}, but {who} {_text(held.promised)}")
-
-    def _check_subject(self, call: Caller, old: Item) -> None:
-        if call.plan.id != old["id"]:
-            fail("FENCED", f"{call} changed {old['id']}")
 
     def _check_delay(self, call: Caller, new: Item) -> None:
         if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
@@ -427,11 +416,6 @@ class Oracle:
         if item.get("id") != self._creations[call.name]:
             made = self._creations[call.name]
             fail("NO-LOSS", f"{call} returned {item.get('id')}, but its message is {made}")
-
-    def _check_number(self, call: Caller, number: int) -> None:
-        """Whoever is given more than it asked for can't finish all of it in time."""
-        if number > dict(call.plan.options).get("max_messages", 1):
-            fail("PROGRESS", f"{call} returned {number} messages")
 
     def _delivered(self, call: Caller, item: Item) -> None:
         receipt = item.get("receipt", "")
@@ -506,11 +490,6 @@ class Oracle:
     def _clock_difference(self) -> int:
         low = min(low for _, low, _ in self._clocks.values())
         return max(high for _, _, high in self._clocks.values()) - low
-
-
-def _is_next(call: Caller, old: Item, new: Item) -> bool:
-    """Tell whether the one who deletes a message has claimed the next one of its group."""
-    return call.plan.operation == "delete" and is_held(new) and not is_held(old)
 
 
 def _text(instant: int) -> str:
