@@ -18,11 +18,12 @@ from model_tests.chaos.proxy import ChaosProxy, Count, Weather
 from model_tests.chaos.report import Figures, figures
 from model_tests.chaos.run import Tally, run
 from model_tests.history import checker as queues
-from model_tests.history.checker import Violation
+from model_tests.history.checker import Violation, describe
 from model_tests.history.experiment import scan
 from model_tests.history.log import read_logs
 from model_tests.history.plan import Place
 from model_tests.history.records import History, assemble
+from model_tests.history.runner import RunError
 
 _FILE = "chaos.json"
 _CONVERTER = make_converter()
@@ -75,18 +76,25 @@ def experiment(plan: Plan, place: Place) -> Verdict:
     """Run a plan, keep what it leaves behind in its folder, and judge it.
 
     Raises:
-        RunError: it did not end in time.
+        RunError: it did not end in time; the message says what is wrong with what it has left.
         WorkerError: a process failed by itself.
     """
     weather = Weather(plan.seed, longest=1.5 * plan.visibility_timeout)
+    tally, failure = Tally(), None
     with ChaosProxy(place.endpoint_url, weather.fates) as proxy:
-        tally = run(plan, place, proxy)
+        try:
+            run(plan, place, proxy, tally)
+        except RunError as error:
+            failure = error
         count = proxy.count()
     table = scan(place.client, place.table)  # by now, what was late has been executed
     messages = {id: dict(item) for id, item in table.items() if not id.startswith("$")}
     lists = {id: dict(item) for id, item in table.items() if id.startswith(GROUP_PREFIX)}
     Left(plan, tally, count, messages, lists).keep(place.folder)
-    return judge(place.folder)
+    verdict = judge(place.folder)
+    if failure is not None:
+        raise RunError(f"{failure}\n{describe(verdict.violations)}") from failure
+    return verdict
 
 
 def judge(folder: Path) -> Verdict:

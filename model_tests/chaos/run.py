@@ -76,23 +76,23 @@ class _Stop:
     held: Mapping[str, int]
 
 
-def run(plan: Plan, place: Place, proxy: ChaosProxy) -> Tally:
-    """Run the plan to its end; the logs are complete then.
+def run(plan: Plan, place: Place, proxy: ChaosProxy, tally: Tally) -> None:
+    """Run the plan to its end, and count in the tally what is done; the logs are complete then.
 
     Raises:
         RunError: it did not end in time.
         WorkerError: a process failed by itself.
     """
-    running = _Run(plan, place, proxy)
+    running = _Run(plan, place, proxy, tally)
     try:
-        return running.run()
+        running.run()
     finally:
         for process in running.members:
             process.bury()
 
 
 class _Run:
-    def __init__(self, plan: Plan, place: Place, proxy: ChaosProxy) -> None:
+    def __init__(self, plan: Plan, place: Place, proxy: ChaosProxy, tally: Tally) -> None:
         self._plan = plan
         self._place = place
         self._proxy = proxy
@@ -109,9 +109,9 @@ class _Run:
         self._next_count = 0.0
         self._deadline = time.monotonic() + _TIME_LIMIT + _SLOWNESS * plan.seconds
         self.members: list[Member] = []
-        self.tally = Tally()
+        self.tally = tally
 
-    def run(self) -> Tally:
+    def run(self) -> None:
         began = time.monotonic()
         if self._plan.groups:
             self._start("watcher")
@@ -122,7 +122,6 @@ class _Run:
         self.tally.seconds = round(time.monotonic() - began)
         self._end(*self._plan.crew)
         self._end("watcher")
-        return self.tally
 
     def _end(self, *roles: str) -> None:
         """Tell those in these roles to end, be they only about to begin, and wait for them."""
