@@ -19,6 +19,7 @@ START = 2_208_988_800 * SECOND
 TIMEOUT = 10 * SECOND
 WINDOW = 300 * SECOND
 TAIL = "$group#g"
+CODEC = codec_for(None)
 
 
 def text(seconds: float) -> str:
@@ -130,7 +131,7 @@ class Story:
 
     def held(self, id: str) -> Message[Any]:
         """A message as its holder has it."""
-        return Message(self.items[id], "STANDARD.PROCESSING", codec_for(None), "t")
+        return Message(self.items[id], "STANDARD.PROCESSING", CODEC, "t")
 
     def entombed(self) -> dict[str, Value]:
         """What becomes of a message that is deleted, and was the head."""
@@ -251,7 +252,7 @@ def _next_with_old_data(story: Story) -> None:
     story.three()
     call = story.advance()
     told = {**story.items["b"], "data": "old"}
-    story.end(call, Message(told, "STANDARD.PROCESSING", codec_for(None), "t"))
+    story.end(call, Message(told, "STANDARD.PROCESSING", CODEC, "t"))
 
 
 def _next_before_it_is_due(story: Story) -> None:
@@ -276,6 +277,12 @@ def _second_claimed(story: Story) -> None:
     story.three()
     story.items["b"] = {**story.items["b"], "queue_type": "STANDARD"}
     story.receive("b")
+
+
+def _told_another_predecessor(story: Story) -> None:
+    story.three()
+    call = story.send("d", "c")
+    story.end(call, Message({**story.items["d"], "previous_id": "b"}, "WAITING", CODEC, "t"))
 
 
 def _edit_of_another(story: Story) -> None:
@@ -332,6 +339,7 @@ WRONG: dict[str, tuple[str, Told]] = {
     "a list that is said to be damaged": ("HEAD", _no_damage),
     "a redriven message gets in between": ("FIFO", _redriven_in_between),
     "a batch joins in the opposite order": ("FIFO", _batch_backward),
+    "a sender is told another predecessor": ("FIFO", _told_another_predecessor),
     "the second is claimed": ("FIFO", _second_claimed),
     "the next one is claimed, and nobody knows": ("REPEATABLE", _claimed_and_not_told),
     "the next one is told as it was before": ("NO-LOSS", _next_with_old_data),
@@ -352,6 +360,12 @@ def test_the_oracle_finds_what_is_wrong_with_a_group(what: str) -> None:
     with pytest.raises(ViolationError) as caught:
         tell(Story())
     assert caught.value.property_id == property_id
+
+
+def _sent(story: Story) -> None:
+    story.three()
+    call = story.send("d", "c")
+    story.end(call, Message(story.items["d"], "WAITING", CODEC, "t"))
 
 
 def _advanced(story: Story) -> None:
@@ -379,7 +393,7 @@ def _refused_after_a_purge(story: Story) -> None:
 
 
 RIGHT: dict[str, Told] = {
-    "sends": Story.three,
+    "sends": _sent,
     "a deletion": lambda s: s.three().delete("a", b=PROMOTED),
     "a deletion that claims the next": _advanced,
     "a cancellation in the middle": _cancelled_in_the_middle,

@@ -47,17 +47,18 @@ class Lists:
     """The lists of all groups."""
 
     _members: dict[str, tuple[str, ...]] = field(factory=dict)
+    _followed: dict[str, tuple[object, ...]] = field(factory=dict)  # whom a message has followed
     _joined: list[tuple[int, str, str]] = field(factory=list)  # by the request that is being told
     _claimed: list[tuple[str, str, str]] = field(factory=list)
     _touched: set[str] = field(factory=set)
 
     def copy(self) -> Lists:
         """Lists that know the same, and go their own way; between two requests."""
-        return Lists(dict(self._members))
+        return Lists(dict(self._members), dict(self._followed))
 
     def digest(self) -> frozenset[object]:
         """All that later judgements depend on; between two requests."""
-        return frozenset(self._members.items())
+        return frozenset((*self._members.items(), *self._followed.items()))
 
     # --- what it is told, item by item -------------------------------------------------------
 
@@ -78,6 +79,10 @@ class Lists:
             fail("HEAD", f"{call} changed {(old or {})['id']}, which has left the list")
         before, after = group_of(old), group_of(new)
         self._touched.update(filter(None, (before, after)))
+        if after is not None and new is not None:
+            known = self._followed.get(str(new["id"]), ()) if is_message(old) else ()
+            if new.get("previous_id") not in known:
+                self._followed[str(new["id"])] = (*known, new.get("previous_id"))
         if after is None and new is not None and ("next_id" in new or "previous_id" in new):
             fail("HEAD", f"{call} left the message its links, though it is in no list")
         if before == after or (old is None and after is None):
@@ -100,6 +105,12 @@ class Lists:
             fail("HEAD", f"{call} changed {changed} of {new['id']}, whose neighbours changed")
         if "queue_type" in names and (queue_of(old), queue_of(new)) != ("", "STANDARD"):
             fail("HEAD", f"{call} moved {new['id']} to {queue_of(new) or 'no queue'}")
+
+    def sent(self, call: Caller, item: Item) -> None:
+        """A sender was told its message, and whom that follows."""
+        followed = self._followed.get(str(item["id"]), ())
+        if "message_group_id" in item and item.get("previous_id") not in followed:
+            fail("FIFO", f"{call} returned a message that follows {item.get('previous_id')}")
 
     def claimed(self, call: Caller, item: Item) -> None:
         """A message was claimed."""

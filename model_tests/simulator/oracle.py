@@ -416,6 +416,8 @@ class Oracle:
         if item.get("id") != self._creations[call.name]:
             made = self._creations[call.name]
             fail("NO-LOSS", f"{call} returned {item.get('id')}, but its message is {made}")
+        if self._lives[item["id"]].sent_by == call.name:
+            self._lists.sent(call, item)
 
     def _delivered(self, call: Caller, item: Item) -> None:
         receipt = item.get("receipt", "")
