@@ -20,7 +20,10 @@ nitpicky = True
 # variables, and the types of the inside that signatures mention.
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|datetime|decimal|enum|pathlib|threading|time|typing)\..*"),
-    ("py:.*", r"([\w.]*\.)?(T|R|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)"),
+    (
+        "py:.*",
+        r"([\w.]*\.)?(S|T|R|QueueBase|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)",
+    ),
     ("py:.*", r"([\w.]*\.)?(Backoff|Settings)"),
     ("py:.*", r"Client|Session|Meter|Path|Listener|dynamomq\.(drivers|requests|errors\._).*"),
 ]

@@ -11,7 +11,9 @@ that is to blame it shows at most 60 characters, never a whole payload, and neve
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from attrs import frozen
 
 __all__ = [
     "AccessDeniedError",
@@ -261,7 +263,8 @@ class ConflictError(ContentionError):
     retryable = True
 
 
-class FailedAction(NamedTuple):
+@frozen
+class FailedAction:
     """An action of a transaction whose condition did not hold.
 
     Attributes:
