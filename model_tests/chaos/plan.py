@@ -113,14 +113,15 @@ class Plan:
     def group_of(self, number: int) -> str | None:
         """The group of a message, by its place among all; ``None`` where there are no groups.
 
-        Every producer sends a few messages in a row into one group, and in the end into all of
-        them; so several producers send into each.
+        Every producer sends a few messages in a row into one group and then into another, until it
+        has been to all of them, and so on; each in an order of its own.
         """
         if not self.groups:
             return None
         turn, producer = divmod(number, self.producers)
-        chance = random.Random(f"{self.seed} group {producer} {turn // _IN_A_ROW}")
-        return f"group-{chance.randrange(self.groups) + 1}"
+        tour, stop = divmod(turn // _IN_A_ROW, self.groups)
+        chance = random.Random(f"{self.seed} groups of {producer} in {tour}")
+        return f"group-{chance.sample(range(self.groups), self.groups)[stop] + 1}"
 
     @property
     def name(self) -> str:
