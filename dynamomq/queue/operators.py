@@ -155,7 +155,7 @@ class ForOperators(QueueBase[T]):
         Its id stays taken for the deduplication window. In a group, the next one takes its place.
 
         Returns:
-            What is left of it: a tombstone.
+            The tombstone that is left of it.
 
         Raises:
             MessageNotFoundError: there is no such message.
