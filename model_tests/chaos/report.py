@@ -29,7 +29,7 @@ def figures(history: History, table: Mapping[str, Item], tally: Tally, count: Co
     calls = [call for message in messages for call in message.calls(*HOLDERS_CALLS)]
     return {
         "messages": {"sent": len(messages)},
-        **_group_figures(history, events),
+        **_group_figures(history, events, rows["sends"]),
         "processes": {
             "started": tally.started,
             "killed": tally.killed,
@@ -60,7 +60,9 @@ def figures(history: History, table: Mapping[str, Item], tally: Tally, count: Co
     }
 
 
-def _group_figures(history: History, events: Mapping[str, int]) -> Figures:
+def _group_figures(
+    history: History, events: Mapping[str, int], sends: Mapping[str, int]
+) -> Figures:
     """Rows about message groups; none where there are none."""
     groups = groups_of(history)
     if not groups:
@@ -80,7 +82,7 @@ def _group_figures(history: History, events: Mapping[str, int]) -> Figures:
             "times begun": sum(one.chains for one in groups.values()),
         },
         "sends": {
-            "accepted": sum(any(s.is_done for s in one.message.sends) for one in members),
+            **sends,
             "found by reading only": sum(
                 one.was_there and not any(send.is_done for send in one.message.sends)
                 for one in members
