@@ -28,7 +28,7 @@ __all__ = ["Sent", "Transaction", "finishing", "sending"]
 T = TypeVar("T")
 S = TypeVar("S")
 
-Finish: TypeAlias = Literal["delete", "retry", "move_to_dlq"]
+_Finish: TypeAlias = Literal["delete", "retry", "move_to_dlq"]
 
 
 @define(eq=False, repr=False)
@@ -429,7 +429,7 @@ class Transaction(Generic[T]):
 
     def _finish(
         self,
-        trigger: Finish,
+        trigger: _Finish,
         message: Message[Any],
         queue: QueueBase[Any] | None,
         *,
@@ -533,7 +533,7 @@ def sending(queue: QueueBase[Any], entry: Entry[Any]) -> Sending:
 
 def finishing(
     queue: QueueBase[Any],
-    trigger: Finish,
+    trigger: _Finish,
     message: Message[Any],
     *,
     delay: Duration = 0,

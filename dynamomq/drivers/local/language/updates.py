@@ -27,9 +27,9 @@ from dynamomq.values import Item, Value, add_numbers, type_letter
 
 __all__ = ["Change", "Minus", "PathOr", "Update", "parse_update"]
 
-Verb: TypeAlias = Literal["SET", "REMOVE", "ADD", "DELETE"]
+_Verb: TypeAlias = Literal["SET", "REMOVE", "ADD", "DELETE"]
 
-_VERBS: Final[tuple[Verb, ...]] = ("SET", "REMOVE", "ADD", "DELETE")
+_VERBS: Final[tuple[_Verb, ...]] = ("SET", "REMOVE", "ADD", "DELETE")
 _SETS: Final = ("SS", "NS", "BS")
 
 
@@ -90,7 +90,7 @@ class Change:
         operand: what is assigned, added or taken away; ``None`` where something is removed.
     """
 
-    verb: Verb
+    verb: _Verb
     path: Path
     operand: Operand | None = None
 
@@ -220,7 +220,7 @@ class _UpdateParser(Parser):
 
     def whole(self) -> Update:
         changes: list[Change] = []
-        seen: set[Verb] = set()
+        seen: set[_Verb] = set()
         while self.next.kind != "end":
             position, verb = self.next.position, self._verb()
             if verb in seen:
@@ -231,13 +231,13 @@ class _UpdateParser(Parser):
                 changes.append(change)
         return Update(tuple(changes))
 
-    def _verb(self) -> Verb:
+    def _verb(self) -> _Verb:
         for verb in _VERBS:
             if self.takes_keyword(verb):
                 return verb
         return self.unexpected(f"one of {', '.join(_VERBS)}")
 
-    def _change(self, verb: Verb) -> tuple[Change, int]:
+    def _change(self, verb: _Verb) -> tuple[Change, int]:
         position, path = self.next.position, self.path()
         if verb == "REMOVE":
             return Change(verb, path), position
