@@ -16,10 +16,14 @@ from dynamomq import (
     Entry,
     LocalEngine,
     Message,
+    PurgeResult,
     Queue,
     QueueType,
+    RedriveResult,
     SendResult,
+    Sent,
     Stats,
+    Transaction,
 )
 
 
@@ -78,6 +82,23 @@ def batches(queue: Queue[Order]) -> None:
     stream.close()
 
 
+def transactions(queue: Queue[Order], texts: Queue[str]) -> None:
+    """What is sent has the type of its queue; the transaction's own, or the one that is named."""
+    with queue.transaction() as tx:
+        assert_type(tx, Transaction[Order])
+        sent = tx.send(Order(1), id="order-1", group="g")
+        assert_type(sent, Sent[Order])
+        assert_type(tx.send("text", queue=texts), Sent[str])
+        tx.send("text")  # type: ignore[call-overload]  # the error is the point: not an Order
+        tx.delete(queue.receive()[0])
+        tx.retry(texts.receive()[0], delay=timedelta(minutes=5), queue=texts)
+        tx.put("rows", {"id": "17", "tags": {"a"}}, condition="attribute_not_exists(id)")
+        tx.update("rows", {"id": "18"}, "SET #n = :n", names={"#n": "n"}, values={":n": 1})
+        tx.add({"Delete": {"TableName": "rows", "Key": {"id": {"S": "19"}}}})
+    assert_type(sent.message, Message[Order])
+    assert_type(queue.send_item(Order(1)), list[dict[str, dict[str, Any]]])
+
+
 def operators(queue: Queue[Order]) -> None:
     """What an operator calls."""
     assert_type(queue.get("order-1"), Message[Order])
@@ -86,6 +107,22 @@ def operators(queue: Queue[Order]) -> None:
     assert_type(queue.redrive("order-1"), Message[Order])
     assert_type(queue.list(None), Iterator[Message[Order]])
     assert_type(queue.stats(limit=100), Stats)
+    assert_type(queue.update("order-1", Order(2), headers={"trace": "1"}), Message[Order])
+    queue.update("order-1", "text")  # type: ignore[arg-type]  # the error is the point: no Order
+    assert_type(queue.annotate("order-1", {"trace": "1"}), Message[Order])
+    assert_type(queue.reschedule("order-1", delay=timedelta(days=1)), Message[Order])
+    assert_type(queue.cancel("order-1"), Message[Order])
+
+
+def bulk(queue: Queue[Order]) -> None:
+    """What an operator does to many messages; a filter sees the payload's type."""
+    purged = queue.purge("DLQ", states={"DLQ.READY"}, older_than=timedelta(days=7), dry_run=True)
+    assert_type(purged, PurgeResult)
+    queue.purge(None, progress=lambda result: print(result.purged, "of", result.matched))
+    queue.purge()  # type: ignore[call-arg]  # the error is the point: say what is to be purged
+    redriven = queue.redrive_all(lambda dead: dead.data.number > 1, limit=10, rate=2.5)
+    assert_type(redriven, RedriveResult)
+    assert_type(redriven.errors, tuple[tuple[str, DynamoMQError], ...])
 
 
 def closing() -> None:
