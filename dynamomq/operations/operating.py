@@ -283,12 +283,15 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
     trigger, id = edit.rule.trigger, edit.id
+    in_doubt: Message[Any] | None = None  # as the first plan saw it that may have been executed
     for attempt in range(1, PLANS + 1):
         item = yield from persistently(Get(id))
         moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
         if seen.token == edit.token:  # an earlier plan was carried out after all
             return onlooker_view(seen)
+        if in_doubt is not None and _has_moved_on(in_doubt, seen):
+            raise _unknown(trigger, id, seen.state)
         plan = yield from plan_of(settings, edit, seen, moment.now)
         if plan is None:
             continue
@@ -299,8 +302,8 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         found = message_of(settings, reply.item, plan.now)
         if found.token == edit.token:  # the echo of our own success
             return _edited(settings, plan, seen)
-        is_untouched = found.token == seen.token and found.token is not None
-        if reply.repeated and not is_untouched and not was_overtaken(seen, found):
+        in_doubt = seen if in_doubt is None and reply.repeated else in_doubt
+        if in_doubt is not None and _has_moved_on(in_doubt, found):
             raise _unknown(trigger, id, found.state)
         if attempt > 1:
             yield from pause(attempt)
@@ -309,6 +312,12 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         "being carried out; nothing was changed by it.",
         remedy="Try again.",
     )
+
+
+def _has_moved_on(seen: Message[Any], found: Message[Any]) -> bool:
+    """Tell whether a message was edited since it was seen, maybe by us: upkeep does not count."""
+    is_untouched = found.token == seen.token and found.token is not None
+    return not is_untouched and not was_overtaken(seen, found)
 
 
 def plan_of(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> Operation[Plan | None]:
