@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,13 +23,17 @@ from dynamomq.message import Message
 from dynamomq.queue import Queue, Transaction
 from dynamomq.requests import CreateTable
 from dynamomq.table import TableDefinition
-from tests.contract.engines import OpenQueue, Table
+from tests.contract.engines import BEYOND_MOTO, OpenQueue, Table
 from tests.contract.rows import Rows
 from tests.contract.situations import TIMEOUT
+from tests.contract.test_group_races import persistent
+from tests.contract.test_races import at_once
 from tests.support.clock import ManualClock
 from tests.support.lists import orders
 
 ABSENT = "attribute_not_exists(pk)"
+NAMES = ("a", "b", "c", "d")
+TRANSACTIONS = 5
 
 
 @pytest.fixture
@@ -431,3 +436,32 @@ def test_queues_of_another_engine(
             assert caught.value.argument == "queue"
         tx.delete(held, queue=open_queue())
     assert queue.get("m").state == "DELETED"
+
+
+# --- races -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)  # it is not thread-safe
+def test_transactions_that_race(queue: Queue[Any], table: Table, rows: Rows) -> None:
+    """TRANSACT-1, TRANSACT-3: several threads add to one group and to one row: nothing is lost.
+
+    Each one's messages are in the order in which it sent them, and the row counts them all.
+    """
+
+    def take_turn(name: str, number: int) -> None:
+        with queue.transaction() as tx:
+            for place in (0, 1):
+                tx.send(number, id=f"{name}{number}.{place}", group="g")
+            tx.update(rows.name, {"pk": "sum"}, "ADD sent :two", values={":two": 2})
+
+    def produce(name: str) -> None:
+        for number in range(TRANSACTIONS):
+            persistent(partial(take_turn, name, number))
+
+    assert at_once(*[partial(produce, name) for name in NAMES]) == [None] * len(NAMES)
+    (order,) = orders(table.items()).values()
+    assert len(order) == 2 * TRANSACTIONS * len(NAMES)
+    for name in NAMES:
+        own = [id for id in order if id.startswith(name)]
+        assert own == [f"{name}{number}.{n}" for number in range(TRANSACTIONS) for n in (0, 1)]
+    assert rows.row("sum") == {"pk": "sum", "sent": len(order)}
