@@ -107,9 +107,9 @@ class Lists:
             fail("HEAD", f"{call} moved {new['id']} to {queue_of(new) or 'no queue'}")
 
     def sent(self, call: Caller, item: Item) -> None:
-        """A sender was told its message, and whom that follows."""
-        followed = self._followed.get(str(item["id"]), ())
-        if "message_group_id" in item and item.get("previous_id") not in followed:
+        """A sender was told its message, and whom that follows; if it is there still."""
+        id, members = item["id"], self._members.get(str(item.get("message_group_id")), ())
+        if id in members and item.get("previous_id") not in self._followed[str(id)]:
             fail("FIFO", f"{call} returned a message that follows {item.get('previous_id')}")
 
     def claimed(self, call: Caller, item: Item) -> None:
