@@ -159,7 +159,7 @@ def check_due(due_at: object, *, argument: str = "due_at") -> int:
         return instant_of(due_at)
     except OverflowError:
         raise InvalidArgumentError(
-            argument, due_at, "it is after the year 9999", remedy="Pass an earlier one."
+            argument, due_at, "it is not in the years 1 to 9999", remedy="Pass another one."
         ) from None
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "InvalidArgumentError",
     "MalformedItemError",
     "MessageNotFoundError",
+    "OrderError",
     "OutcomeUnknownError",
     "PayloadError",
     "RequestRejectedError",
@@ -151,6 +152,10 @@ class MessageNotFoundError(_MessageError, CallerError):
     Attributes:
         id: the id that was looked for.
     """
+
+
+class OrderError(CallerError):
+    """A message of a batch was not sent, because one before it in its group could not be sent."""
 
 
 class DuplicateMessageError(_MessageError, CallerError):
@@ -285,18 +290,28 @@ class TransactionConditionError(ContentionError):
 
     Attributes:
         failed: the actions whose conditions did not hold; one at least.
+        final: whether nothing of it can take effect any more. It is false where the request was
+            repeated: an attempt before may be under way, and be executed yet if the conditions come
+            to hold within the next minutes.
     """
 
-    def __init__(self, failed: tuple[FailedAction, ...]) -> None:
+    def __init__(self, failed: tuple[FailedAction, ...], *, final: bool = True) -> None:
         """Say which of the transaction's actions they are."""
         told = "; ".join(
             f"action {one.position}, {one.operation} in table {one.table!r}" for one in failed
         )
+        remedy = "The condition is your own: decide what its failure means."
+        if not final:
+            remedy += (
+                " The request was repeated, so should the condition come to hold, an attempt that "
+                "is still under way may be executed within the next minutes."
+            )
         super().__init__(
             f"Nothing of the transaction took effect, for a condition did not hold: {told}.",
-            remedy="The condition is your own: decide what its failure means.",
+            remedy=remedy,
         )
         self.failed = failed
+        self.final = final
 
 
 # --- set-up ----------------------------------------------------------------------------------

@@ -325,16 +325,19 @@ class Committed:
 
 @frozen
 class Cancelled:
-    """None of the actions took effect: at least one was refused by its condition.
+    """None of the actions took effect: one was refused by its condition, or was in conflict.
 
     Attributes:
         reasons: for each action its refusal; ``None`` where it was not refused, or that was not
             said.
         repeated: whether an earlier attempt of the same request may have been executed already.
+        in_conflict: whether another transaction was in the way of some action. Then no more is
+            known of that one, and what was refused may have been by what the other has done.
     """
 
     reasons: tuple[Refused | None, ...]
     repeated: bool = False
+    in_conflict: bool = False
 
 
 @frozen

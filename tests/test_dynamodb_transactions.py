@@ -142,10 +142,11 @@ def test_refusals_show_their_items() -> None:
 
 
 def test_a_refusal_outweighs_all_else() -> None:
-    """Where a condition does not hold, it does not matter what else was in the way."""
+    """Where a condition does not hold, that is told, and that another transaction was about."""
     conflict = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
     driver, _ = opened(cancellation(conflict, REFUSED, FINE, FINE))
-    assert driver.execute(ALL) == Cancelled((None, Refused(None), None, None))
+    cancelled = Cancelled((None, Refused(None), None, None), in_conflict=True)
+    assert driver.execute(ALL) == cancelled
 
 
 def test_a_refusal_after_a_repetition() -> None:

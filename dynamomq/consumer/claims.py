@@ -288,6 +288,7 @@ class Claims(Generic[T]):
                 _LOG.debug("The consumer could not show itself.", exc_info=True)
             return
         monotonic = self.queue.surroundings.monotonic
+        settings = self.queue.settings  # now: once there are claims, nothing may stand in the way
         began = monotonic()
         messages = self._claimed(wanted)
         ended = monotonic()
@@ -298,7 +299,7 @@ class Claims(Generic[T]):
         now = self.queue.run(_now())
         times = [min(max(began, ended - _age(one, now)), ended) for one in messages]
         news_in = self.strategy.looks_again(now) / SECOND
-        self.report(Claimed(messages, wanted, times, news_in, self.queue.settings))
+        self.report(Claimed(messages, wanted, times, news_in, settings))
 
     def _claimed(self, wanted: int) -> Sequence[Message[T]]:
         try:

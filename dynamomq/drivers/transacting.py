@@ -14,6 +14,8 @@ from dynamomq.values import item_from_wire
 
 __all__ = ["cancelled", "transact_input"]
 
+_CONFLICT = "TransactionConflict"
+
 
 def transact_input(request: Transact, table: str) -> dict[str, Any]:
     """Return the parameters of a transaction; ``table`` is that of the writes which name none."""
@@ -34,9 +36,11 @@ def _entry(action: Action, table: str) -> Mapping[str, Any]:
 
 def cancelled(request: Transact, answer: Answer, *, repeated: bool) -> Cancelled:
     """Return the reply to a transaction that conditions have cancelled."""
-    pairs = zip(request.actions, answer["CancellationReasons"], strict=True)
+    told = answer["CancellationReasons"]
+    pairs = zip(request.actions, told, strict=True)
     reasons = (_refusal(action, reason, repeated=repeated) for action, reason in pairs)
-    return Cancelled(tuple(reasons), repeated)
+    in_conflict = any(stem(reason.get("Code", "")) == _CONFLICT for reason in told)
+    return Cancelled(tuple(reasons), repeated, in_conflict)
 
 
 def _refusal(action: Action, reason: Mapping[str, Any], *, repeated: bool) -> Refused | None:

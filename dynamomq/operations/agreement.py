@@ -43,6 +43,7 @@ __all__ = [
     "Choices",
     "Look",
     "Revision",
+    "check_choices",
     "look",
     "revise",
     "settings_of",
@@ -140,7 +141,8 @@ class Look:
     Attributes:
         agreement: what is agreed on, as far as it is known.
         settings: what follows for this client.
-        valid: for how many nanoseconds; then it is time to look again.
+        valid: for how many nanoseconds from the beginning of the look; then it is time to look
+            again.
     """
 
     agreement: Agreement
@@ -148,11 +150,11 @@ class Look:
     valid: int
 
 
-def settings_of(choices: Choices, agreement: Agreement, now: int) -> Settings:
-    """Return a client's settings at a time (spec: AGREE-3).
+def check_choices(choices: Choices, agreement: Agreement) -> None:
+    """Do nothing if what a client was told is within what is agreed on (spec: AGREE-3).
 
     Raises:
-        SettingsMismatchError: what the client was told would harm others.
+        SettingsMismatchError: it would harm others.
     """
     limit, own_limit = agreement.max_receives, choices.max_receives
     if limit is not None and own_limit is not None and own_limit > limit:
@@ -167,13 +169,21 @@ def settings_of(choices: Choices, agreement: Agreement, now: int) -> Settings:
             agreed=f"{window / SECOND:g} s",
             rule="at least",
         )
+
+
+def settings_of(choices: Choices, agreement: Agreement, now: int) -> Settings:
+    """Return a client's settings at a time: its own as far as they harm nobody (spec: AGREE-3)."""
     timeout = choices.visibility_timeout
+    limits = [one for one in (choices.max_receives, agreement.max_receives) if one is not None]
+    window = choices.deduplication_window
+    if window is None or max(window, RETRY_HORIZON) < agreement.deduplication_window:
+        window = agreement.deduplication_window
     return Settings(
         table=choices.table,
         codec=choices.codec,
         visibility_timeout=agreement.visibility_timeout if timeout is None else timeout,
-        max_receives=limit if own_limit is None else own_limit,
-        deduplication_window=window if own_window is None else own_window,
+        max_receives=min(limits, default=None),
+        deduplication_window=window,
         shards=agreement.used_by_senders(now),
         visited=agreement.shards,
     )
@@ -184,21 +194,25 @@ def look(choices: Choices, known: Agreement | None) -> Operation[Look]:
 
     Args:
         choices: what the client was told.
-        known: what it has read before; ``None``: nothing yet.
+        known: what it has read before; ``None``: nothing yet. Who is at work already is not stopped
+            by what is agreed on meanwhile, but goes by the stricter of both.
 
     Raises:
-        SettingsMismatchError: what the client was told would harm others.
+        SettingsMismatchError: nothing is known yet, and what it was told would harm others.
         DynamoMQError: nothing is known yet, and it can't be read.
     """
+    moment = yield from ask(Tick())  # before it is read: what is read later is no older
     valid = REREAD
     if known is None:
         agreement = yield from _read(choices.table)
+        check_choices(choices, agreement)
     else:
         try:
             agreement = _agreement_of(choices.table, (yield from ask(Get(AGREEMENT_ID))))
         except DynamoMQError:  # whoever asked has something to do, and will hear of it if it lasts
             agreement, valid = known, _AGAIN
-    moment = yield from ask(Tick())
+        if agreement.version < known.version:  # removed by hand: there are messages in its shards
+            agreement, valid = known, _AGAIN
     until_spread = agreement.shards_since - moment.now
     if until_spread > 0:
         valid = min(valid, until_spread)
@@ -227,7 +241,7 @@ def revise(choices: Choices, revision: Revision, *, at_once: bool = False) -> Op
         moment = yield from ask(Tick())
         spread_at = moment.now + (0 if at_once else SPREADS_AFTER)
         revised = _revised(agreement, revision, moment.now, spread_at)
-        settings_of(choices, revised, moment.now)
+        check_choices(choices, revised)
         if revised == agreement and agreement.version:
             return agreement
         reply = yield from write(_request(revised, moment.now))

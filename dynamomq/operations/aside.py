@@ -126,5 +126,6 @@ def _out_of_queue(
         again = planned_by(request, item)
         if not again.specialised.applies_to(item, again.arguments):
             return reply
-        yield from pause(attempt)
+        if attempt > 1:  # the first refusal of a head only shows that it is one
+            yield from pause(attempt)
     raise busy_group(str(item[GROUP_ID.name]))

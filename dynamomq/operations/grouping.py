@@ -7,17 +7,17 @@ what comes before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dynamomq.errors import DynamoMQError
+from dynamomq.errors import DynamoMQError, OrderError, UnavailableError
 from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
 from dynamomq.operations.sending import MOST_JOINING, Outgoing, append, draft_of, judged
 from dynamomq.operations.writing import Settings
 from dynamomq.requests import Failed, Operation, Tick, ask
 from dynamomq.values import Value, item_size
 
-__all__ = ["send_to_groups"]
+__all__ = ["overtaking", "send_to_groups"]
 
 _MOST_BYTES = 3_500_000
 """How many bytes of messages go into one transaction: DynamoDB's limit is 4 MB, attributes of the
@@ -36,41 +36,51 @@ def send_to_groups(
     groups: dict[str, list[int]] = {}
     for place, entry in outgoing.items():
         groups.setdefault(str(entry.group), []).append(place)
-    failure: DynamoMQError | None = None
-    sent_before = bool(results)
+    failure: DynamoMQError | None = None  # one that all groups would meet
     for group, places in groups.items():
         drafts, begun = yield from _drafts(settings, {n: outgoing[n] for n in places}, results)
         stopped = failure
         for chunk in _chunks(drafts):
+            error = stopped or (yield from _sent(settings, group, chunk, begun, results))
+            if error is None:
+                continue
             if stopped is None:
-                try:
-                    yield from _send(settings, group, chunk, begun, results)
-                except DynamoMQError as error:
-                    if isinstance(error, FATAL):
-                        if not sent_before:
-                            raise
-                        failure = error
-                    stopped = error
-            if stopped is not None:
-                for place, draft in chunk.items():
-                    results[place] = not_sent(str(draft["id"]), stopped)
-            sent_before = True
+                if isinstance(error, FATAL) and not any(one.ok for one in results.values()):
+                    raise error
+                failure = error if isinstance(error, (*FATAL, UnavailableError)) else None
+                stopped = failure or overtaking(group)
+            for place, draft in chunk.items():
+                if place not in results:  # a duplicate is known to be one
+                    results[place] = not_sent(str(draft["id"]), error)
+
+
+def overtaking(group: str) -> OrderError:
+    """Return the error for a message that must not overtake one that could not be sent."""
+    return OrderError(
+        f"Not sent, because one before it in the message group {group!r} was not: it would "
+        "overtake that.",
+        remedy="Send that one first, then this one.",
+    )
 
 
 def _drafts(
     settings: Settings, entries: Mapping[int, Outgoing], results: dict[int, SendResult[Any]]
 ) -> Operation[tuple[dict[int, dict[str, Value]], int]]:
-    """Return the messages of one group, and the time of their sending."""
+    """Return the messages of one group up to the first that can't be sent, and the time."""
     unnamed = sum(entry.id is None for entry in entries.values())
     moment = yield from ask(Tick(tokens=len(entries), ids=unnamed))
-    ids = iter(moment.ids)
-    drafts = {}
+    fresh = iter(moment.ids)
+    drafts: dict[int, dict[str, Value]] = {}
+    failed = False
     for (place, entry), token in zip(entries.items(), moment.tokens, strict=True):
-        id = next(ids) if entry.id is None else entry.id
+        id = next(fresh) if entry.id is None else entry.id
         try:
+            if failed:
+                raise overtaking(str(entry.group))
             drafts[place] = draft_of(settings, moment.now, token, entry, id)
         except DynamoMQError as error:
             results[place] = SendResult(id, error=error)
+            failed = True
     return drafts, moment.now
 
 
@@ -93,22 +103,27 @@ def _chunks(drafts: Mapping[int, dict[str, Value]]) -> Iterator[dict[int, dict[s
         yield chunk
 
 
-def _send(
+def _sent(
     settings: Settings,
     group: str,
     chunk: Mapping[int, dict[str, Value]],
     begun: int,
     results: dict[int, SendResult[Any]],
-) -> Operation[None]:
-    """Send one chunk, and judge each of its messages."""
-    drafts: Sequence[dict[str, Value]] = list(chunk.values())
-    answers = yield from append(settings, group, drafts)
+) -> Operation[DynamoMQError | None]:
+    """Send one chunk, and judge each of its messages; return what kept it from being sent."""
+    try:
+        answers = yield from append(settings, group, list(chunk.values()))
+    except DynamoMQError as error:
+        return error
+    failure: DynamoMQError | None = None
     for place, (request, reply) in zip(chunk, answers, strict=True):
         if isinstance(reply, Failed):
-            raise reply.error  # of all that are not judged yet: the group was too busy
+            failure = reply.error  # of all of them that are not judged: the group was too busy
+            continue
         try:
             message = yield from judged(settings, request, reply, begun, "raise")
         except DynamoMQError as error:
             results[place] = not_sent(request.id, error)
         else:
             results[place] = SendResult(request.id, message)
+    return failure

@@ -59,8 +59,8 @@ def tail_of(group: str) -> Operation[str | None]:
 def busy_group(group: str) -> ConflictError:
     """Return the error for a change of a group that others kept making impossible."""
     return ConflictError(
-        f"The message group {group!r} was changed by others {PLANS} times in a row; nothing was "
-        "changed by this call.",
+        f"The message group {group!r} was changed by others {PLANS} times in a row, each time "
+        "before this call could.",
         remedy="Call again.",
     )
 

@@ -209,12 +209,16 @@ def _finish_head(
     Planned from the message as it was received; if others have joined the group since, anew.
     """
     item = message.item
+    repeated = False  # whether an attempt of any plan so far may have been executed, or may be yet
     for attempt in range(1, PLANS + 1):
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, rules, message, extra, now, moment.tokens[0])
         request = planned_by(request, item)
         reply = yield from together(request, leaving(settings, now, item), leaving=item)
+        if isinstance(reply, Refused):
+            repeated = repeated or reply.repeated
+            reply = evolve(reply, repeated=repeated)
         found = None if isinstance(reply, Written) else to_plan_from(request, message, reply)
         if found is None:
             check_effect(settings, request, message, reply, now)

@@ -15,7 +15,7 @@ from zlib import crc32
 from attrs import evolve, frozen
 
 from dynamomq.attributes import RECEIPT
-from dynamomq.errors import DamagedGroupError, DynamoMQError, IllegalTransitionError
+from dynamomq.errors import ConflictError, DamagedGroupError, DynamoMQError, IllegalTransitionError
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
 from dynamomq.payload import Codec
@@ -194,8 +194,13 @@ def write(request: Write) -> Operation[WriteReply]:
 
 
 def transact(request: Transact) -> Operation[Committed | Cancelled]:
-    """Carry out a transaction persistently; it is cancelled where a condition does not hold."""
-    reply, repeated = yield from _repeat(request)
+    """Carry out a transaction persistently; it is cancelled where a condition does not hold.
+
+    It is, too, where another one is in the way: by the time that one has ended, the plan of this
+    one will most likely be outdated, so it is made anew instead of being repeated.
+    """
+    nothing_said = Cancelled((None,) * len(request.actions), in_conflict=True)
+    reply, repeated = yield from _repeat(request, in_conflict=nothing_said)
     if isinstance(reply, Cancelled) and repeated:
         return evolve(reply, repeated=True)
     return reply
@@ -226,7 +231,7 @@ def together(
     refused = reply.reasons[0]
     if refused is None or not refused.shown:
         refused = Refused((yield from persistently(Get(main.id))))
-        if leaving is not None and refused.item == leaving:
+        if leaving is not None and refused.item == leaving and not reply.in_conflict:
             raise _damaged(main, upkeep, reply)
     return evolve(refused, repeated=refused.repeated or reply.repeated)
 
@@ -287,8 +292,12 @@ def persistently(request: Request[R]) -> Operation[R]:
     return reply
 
 
-def _repeat(request: Request[R]) -> Operation[tuple[R, bool]]:
+def _repeat(request: Request[R], in_conflict: R | None = None) -> Operation[tuple[R, bool]]:
     """Repeat with full-jitter exponential backoff; tell whether it took more than one attempt.
+
+    Args:
+        request: the request.
+        in_conflict: what to return where a transaction is in the way; ``None``: repeat then, too.
 
     Raises:
         ServiceError: the last attempt's, or one that repetition can't mend.
@@ -297,6 +306,8 @@ def _repeat(request: Request[R]) -> Operation[tuple[R, bool]]:
         try:
             reply = yield from ask(request)
         except DynamoMQError as error:
+            if in_conflict is not None and isinstance(error, ConflictError):
+                return in_conflict, attempt > 1
             if not error.retryable or attempt == _ATTEMPTS:
                 raise
         else:

@@ -71,9 +71,9 @@ class Agreed:
         self._known = None
 
     def _look(self, known: Agreement | None) -> Look:
+        began = self.driver.surroundings.clock()
         seen = self.driver.run(look(self.choices, known))
-        now = self.driver.surroundings.clock()
-        self._known = _Known(seen, now, now + seen.valid)
+        self._known = _Known(seen, began, began + seen.valid)
         return seen
 
 

@@ -19,6 +19,7 @@ from dynamomq.operations import (
     BatchResult,
     SendResult,
 )
+from dynamomq.operations.grouping import overtaking
 from dynamomq.queue.base import QueueBase
 
 __all__ = ["ManyAtOnce"]
@@ -39,8 +40,10 @@ class ManyAtOnce(QueueBase[T]):
                 number.
 
         Returns:
-            What became of each, in order. A failure takes nothing back from the others. Look at
-            ``ok``, or at ``error``, which is what ``send`` would have raised: a
+            What became of each, in order. A failure takes nothing back from the others; but what
+            comes after it in its group is not sent, which is an
+            :class:`~dynamomq.errors.OrderError`. Look at ``ok``, or at ``error``, which is what
+            ``send`` would have raised: a
             :class:`~dynamomq.errors.DuplicateMessageError` where the id is taken, by an earlier
             entry too.
 
@@ -56,14 +59,22 @@ class ManyAtOnce(QueueBase[T]):
                 "it is one payload, not several",
                 remedy="Pass a list of payloads.",
             )
-        outgoing = [self._outgoing_or_failure(entry) for entry in entries]
+        stopped: set[str | None] = set()  # groups of which one can't be sent
+        outgoing = [self._outgoing_or_failure(entry, stopped) for entry in entries]
         return self.run(operations.send_batch(self.settings, outgoing))
 
-    def _outgoing_or_failure(self, entry: T | Entry[T]) -> operations.Outgoing | SendResult[T]:
+    def _outgoing_or_failure(
+        self, entry: T | Entry[T], stopped: set[str | None]
+    ) -> operations.Outgoing | SendResult[T]:
         whole: Entry[T] = entry if isinstance(entry, Entry) else Entry(entry)
+        group = whole.group if isinstance(whole.group, str) else None
         try:
+            if group in stopped:
+                raise overtaking(str(group))
             return self.outgoing(whole)
         except DynamoMQError as error:
+            if group is not None:
+                stopped.add(group)
             return SendResult(whole.id if isinstance(whole.id, str) else "", error=error)
 
     def delete_batch(self, messages: Iterable[Message[T]]) -> builtins.list[BatchResult[T]]:

@@ -279,7 +279,7 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
             OutcomeUnknownError: a reply was lost, this process paused for minutes, and the id is
                 taken by a deleted message, which may be forgotten before all attempts arrive.
             PayloadError: the payload can't be stored exactly, or is too large.
-            ConflictError: others kept changing the group; nothing was sent.
+            ConflictError: others kept changing the group.
             InvalidArgumentError: id, delay, group or headers are not acceptable.
         """
         if if_exists not in ("raise", "return"):

@@ -118,13 +118,13 @@ class ForOperators(QueueBase[T]):
         )
 
     def reschedule(
-        self, id: str, *, delay: Duration = 0, due_at: datetime | None = None
+        self, id: str, *, delay: Duration | None = None, due_at: datetime | None = None
     ) -> Message[T]:
         """Change when a message is due that nobody holds (spec: OPERATOR-5).
 
         Args:
             id: the message's.
-            delay: seconds, or a ``timedelta``, from now.
+            delay: seconds, or a ``timedelta``, from now; 0: at once.
             due_at: or the moment itself, as an aware ``datetime``; what is past is at once.
 
         Returns:
@@ -137,11 +137,14 @@ class ForOperators(QueueBase[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        later = check_duration("delay", delay, at_most=MAX_DELAY)
-        if due_at is not None and delay:
-            raise InvalidArgumentError(
-                "delay", delay, "there is a due_at beside it", remedy="Pass either."
+        if (delay is None) == (due_at is None):
+            beside = (
+                "there is no due_at either" if due_at is None else "there is a due_at beside it"
             )
+            raise InvalidArgumentError(
+                "delay", delay, beside, remedy="Pass one of them; delay=0 is at once."
+            )
+        later = 0 if delay is None else check_duration("delay", delay, at_most=MAX_DELAY)
         moment = None if due_at is None else check_due(due_at)
         return self.run(
             operations.reschedule(

@@ -173,6 +173,35 @@ def test_what_would_harm_others_is_refused(
     assert table.items() == before
 
 
+def test_who_is_at_work_goes_by_the_stricter_of_both(
+    open_queue: OpenQueue, clock: ManualClock
+) -> None:
+    """AGREE-3: what operators agree on meanwhile does not stop a client, nor lose what it holds."""
+    operator, client = open_queue(), open_queue(max_receives=5, deduplication_window=400)
+    operator.create_table()
+    client.send("payload")
+    (message,) = client.receive(visibility_timeout=120)
+    operator.create_table(max_receives=3, deduplication_window=900)
+    clock.advance(61)
+    assert client.settings.max_receives == 3
+    assert client.settings.deduplication_window == 900 * SECOND
+    client.delete(message)
+    with pytest.raises(SettingsMismatchError):
+        open_queue(max_receives=5).receive()  # who only begins can still be mended
+
+
+def test_an_agreement_that_vanishes_still_counts(
+    open_queue: OpenQueue, table: Table, clock: ManualClock
+) -> None:
+    """Removed by hand, it leaves messages in shards: who knows of them goes on looking there."""
+    queue = open_queue()
+    queue.create_table(shards=4)
+    assert queue.settings.visited == 4
+    table.remove("$queue")
+    clock.advance(61)
+    assert queue.settings.visited == 4
+
+
 def test_a_short_window_is_five_minutes_anyway(open_queue: OpenQueue) -> None:
     """A window below the retry horizon never had an effect, so it does not contradict."""
     queue = open_queue(deduplication_window=0)

@@ -68,7 +68,7 @@ _OPERATORS = (
     Argument("headers", lambda queue, _, bad: queue.update("m", 1, headers=bad), BAD_HEADERS),
     Argument("id", lambda queue, _, bad: queue.annotate(bad, {}), (*BAD_IDS, None)),
     Argument("headers", lambda queue, _, bad: queue.annotate("m", bad), (*BAD_HEADERS, None)),
-    Argument("id", lambda queue, _, bad: queue.reschedule(bad), (*BAD_IDS, None)),
+    Argument("id", lambda queue, _, bad: queue.reschedule(bad, delay=0), (*BAD_IDS, None)),
     Argument("delay", lambda queue, _, bad: queue.reschedule("m", delay=bad), BAD_DELAYS),
     Argument("due_at", lambda queue, _, bad: queue.reschedule("m", due_at=bad), BAD_MOMENTS),
     Argument("id", lambda queue, _, bad: queue.cancel(bad), (*BAD_IDS, None)),

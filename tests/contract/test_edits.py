@@ -118,7 +118,7 @@ def test_annotate_changes_the_headers_only(
     [
         pytest.param(lambda queue: queue.update("m", 2), id="update"),
         pytest.param(lambda queue: queue.annotate("m", {}), id="annotate"),
-        pytest.param(lambda queue: queue.reschedule("m"), id="reschedule"),
+        pytest.param(lambda queue: queue.reschedule("m", delay=0), id="reschedule"),
         pytest.param(lambda queue: queue.cancel("m"), id="cancel"),
     ],
 )

@@ -102,7 +102,7 @@ def test_the_last_moment_of_the_year_9999_is_a_due_time(
     clock.advance(timedelta(days=365_000))
     assert ids(queue) == []
     assert queue.stats().standard.delayed == 1
-    queue.reschedule("m")
+    queue.reschedule("m", delay=0)
     assert ids(queue) == ["m"]
 
 
@@ -145,6 +145,7 @@ def test_a_delay_and_a_due_time_exclude_each_other(
     calls: tuple[Callable[[], object], ...] = (
         lambda: queue.send(1, **both),
         lambda: queue.reschedule("n", **both),
+        lambda: queue.reschedule("n"),  # neither: nobody means "now" by that
     )
     for call in calls:
         with pytest.raises(InvalidArgumentError, match="due_at"):
