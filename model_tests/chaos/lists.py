@@ -54,7 +54,8 @@ def is_in(item: Item, queue: str) -> bool:
 def problems_of(one: GroupList) -> Iterator[str]:
     """What is wrong with a list."""
     if not one.members:
-        yield f"the group's item names {one.tail!r} as its last message, and there is none"
+        if one.tail is not None:
+            yield f"the group's item names {one.tail!r} as its last message, and there is none"
         return
     heads = [id for id, item in one.members.items() if is_in(item, "STANDARD")]
     if len(heads) != 1:
@@ -66,6 +67,12 @@ def problems_of(one: GroupList) -> Iterator[str]:
         yield f"from its head {heads[0]!r} no link leads to {left}"
     if one.tail != walked[-1]:
         yield f"its last message is {walked[-1]!r}, and the group's item names {one.tail!r}"
+
+
+def links_of(one: GroupList) -> set[str]:
+    """The messages to which links lead: from one to the next, and from the group's item."""
+    links = {str(item["next_id"]) for item in one.members.values() if "next_id" in item}
+    return links if one.tail is None else {*links, one.tail}
 
 
 def _walk(head: str, members: Mapping[str, Item], walked: list[str]) -> Iterator[str]:
