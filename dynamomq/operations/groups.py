@@ -14,10 +14,10 @@ from attrs import field, frozen
 
 from dynamomq.attributes import GROUP_ID, ID, LINKS, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, TAIL_ID
 from dynamomq.checks import GROUP_PREFIX
-from dynamomq.errors import ConflictError
+from dynamomq.errors import ConflictError, DamagedGroupError
 from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.operations.writing import Settings, at, persistently
-from dynamomq.requests import Get, Operation, Write
+from dynamomq.requests import Get, Operation, Refused, Write
 from dynamomq.reserved import GROUP
 from dynamomq.rules import Rule
 from dynamomq.values import Item, Value
@@ -26,6 +26,7 @@ __all__ = [
     "PLANS",
     "Joining",
     "busy_group",
+    "check_tail",
     "group_key",
     "is_listed",
     "joining",
@@ -63,6 +64,32 @@ def busy_group(group: str) -> ConflictError:
         "before this call could.",
         remedy="Call again.",
     )
+
+
+def check_tail(
+    group: str, tail: str | None, upkeep: Sequence[Write], reasons: Sequence[Refused | None]
+) -> None:
+    """Do nothing if a plan to join a group was refused because others have changed the group.
+
+    Args:
+        group: the group's name.
+        tail: the id of its last message, as it was read.
+        upkeep: what would have been written beside the messages that join.
+        reasons: why it was not.
+
+    Raises:
+        DamagedGroupError: the group's item still names that last message, but it is not there. All
+            was judged at one moment, so this was no race.
+    """
+    refused = {write.id for write, reason in zip(upkeep, reasons, strict=True) if reason}
+    if tail in refused and group_key(group) not in refused:
+        raise DamagedGroupError(
+            f"The message group {group!r} can't be joined: its last message, {tail!r}, is missing, "
+            "or not in the group.",
+            code="DamagedGroup",
+            remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the "
+            "group's item, so that its list is whole again.",
+        )
 
 
 def is_listed(item: Item) -> bool:

@@ -26,6 +26,8 @@ _STATS_PAGE = 1000
 class QueueStats:
     """How many messages one of a table's queues holds, as far as they were counted.
 
+    Of a message group that is the head; those behind it are in no queue yet.
+
     Attributes:
         ready: due, and in nobody's hands.
         delayed: not due yet.

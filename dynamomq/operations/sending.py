@@ -19,7 +19,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.groups import PLANS, busy_group, joining, tail_of
+from dynamomq.operations.groups import PLANS, busy_group, check_tail, joining, tail_of
 from dynamomq.operations.writing import (
     Settings,
     at,
@@ -207,7 +207,7 @@ def append(
             put_of(settings, draft, place)
             for draft, place in zip(left.values(), plan.places, strict=True)
         ]
-        replies, again = yield from _joined(puts, plan.upkeep, tail, moment.tokens[0])
+        replies, again = yield from _joined(group, puts, plan.upkeep, tail, moment.tokens[0])
         repeated = repeated or again  # an attempt of an earlier plan may arrive yet
         if repeated:
             replies = {id: _repeated(reply) for id, reply in replies.items()}
@@ -224,13 +224,16 @@ def append(
 
 
 def _joined(
-    puts: Sequence[Write], upkeep: Sequence[Write], tail: str | None, token: str
+    group: str, puts: Sequence[Write], upkeep: Sequence[Write], tail: str | None, token: str
 ) -> Operation[tuple[dict[str, WriteReply], bool]]:
     """Carry out one plan.
 
     Returns:
         The replies to all puts, or to those that were refused; and whether the request was
         repeated.
+
+    Raises:
+        DamagedGroupError: the group's last message is not there.
     """
     if tail in [put.id for put in puts]:  # it is there already; and no item may be in it twice
         item = yield from persistently(Get(str(tail)))
@@ -239,7 +242,10 @@ def _joined(
     if isinstance(reply, Committed):
         return {put.id: Written(None) for put in puts}, False
     own = zip(puts, reply.reasons[: len(puts)], strict=True)
-    return {put.id: reason for put, reason in own if reason is not None}, reply.repeated
+    refused: dict[str, WriteReply] = {one.id: reason for one, reason in own if reason is not None}
+    if not refused and not reply.in_conflict:
+        check_tail(group, tail, upkeep, reply.reasons[len(puts) :])
+    return refused, reply.repeated
 
 
 def _repeated(reply: WriteReply) -> WriteReply:

@@ -246,8 +246,8 @@ def _damaged(main: Write, upkeep: Sequence[Write], reply: Cancelled) -> DamagedG
         f"Message {main.id!r} can't leave its message group ({main.rule.trigger}): the items "
         f"{', '.join(map(repr, refused))} beside it are missing, or not in the group.",
         code="DamagedGroup",
-        remedy="Somebody has changed the table by hand. Repair the items, or remove the whole "
-        "group and send its messages again.",
+        remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the group's "
+        "item, so that its list is whole again.",
     )
 
 

@@ -273,6 +273,8 @@ class ForOperators(QueueBase[T]):
     ) -> Iterator[Message[T]]:
         """Read the messages of a queue, oldest due time first, page by page (spec: READ-3).
 
+        What waits behind the head of its group is in no queue yet: only ``list(None)`` shows it.
+
         Args:
             source: the queue; ``None``: everything in the table, in no order, with the tombstones
                 of deleted messages.
@@ -314,6 +316,10 @@ class ForOperators(QueueBase[T]):
 
     def stats(self, *, limit: int = 10_000) -> Stats:
         """Count the messages of both queues by state (spec: READ-4).
+
+        Of a message group only the head counts: what waits behind it is in no queue yet, and not
+        in the index that is counted. ``purge("STANDARD", dry_run=True)`` counts these as well, at
+        the cost of reading each.
 
         Args:
             limit: how many messages to count at most in each queue, which bounds the cost (about

@@ -1,0 +1,53 @@
+"""Lists that somebody has damaged by hand: that is told from a race, and blocks nobody else."""
+
+from typing import Any
+
+import pytest
+
+from dynamomq.errors import DamagedGroupError
+from dynamomq.queue import Queue
+from tests.contract.engines import Table
+
+
+@pytest.fixture
+def broken(queue: Queue[Any], table: Table) -> None:
+    """A group of two whose second message is not there any more."""
+    queue.send(1, id="first", group="g")
+    queue.send(2, id="second", group="g")
+    table.remove("second")
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("trigger", ["delete", "move_to_dlq", "receive_next"])
+def test_the_holder_is_told(queue: Queue[Any], table: Table, trigger: str) -> None:
+    """GROUP-6: who can't finish a head hears what is missing, not that others were faster."""
+    (message,) = queue.receive()
+    before = table.items()
+    finish: dict[str, Any] = {
+        "delete": lambda: queue.delete(message),
+        "move_to_dlq": lambda: queue.move_to_dlq(message),
+        "receive_next": lambda: queue.delete(message, receive_next=True),
+    }
+    with pytest.raises(DamagedGroupError, match=r"'first'.*'second'"):
+        finish[trigger]()
+    assert table.items() == before
+
+
+@pytest.mark.usefixtures("broken")
+def test_the_sender_is_told(queue: Queue[Any], table: Table) -> None:
+    """GROUP-6: who can't join hears which message is missing; other groups go on."""
+    before = table.items()
+    with pytest.raises(DamagedGroupError, match=r"'g'.*'second'"):
+        queue.send(3, id="third", group="g")
+    assert table.items() == before
+    assert queue.send(4, group="h").state == "STANDARD.READY"
+
+
+@pytest.mark.usefixtures("broken")
+def test_the_operator_is_told(queue: Queue[Any], table: Table) -> None:
+    """GROUP-6: the head can't be withdrawn either, and nothing is changed."""
+    before = table.items()
+    for edit in (queue.cancel, queue.bury):
+        with pytest.raises(DamagedGroupError, match=r"'first'.*'second'"):
+            edit("first")
+    assert table.items() == before
