@@ -1,11 +1,11 @@
 """A shop whose orders and messages belong together: users' transactions where all goes wrong.
 
-Clerks take an order and send its message in one transaction; workers write an order's result and
-delete its message in another, or pass it on. What runs are the library's own operations, one
-request at a time, against the embedded engine, with its tables of rows. Replies and requests are
-lost, repeated, held up and executed late; processes crash; deadlines pass. After every step the
-ledger is compared with the queue: a row and its message are there both or neither, and a result is
-written exactly as often as its message was deleted, which is once.
+Clerks take an order and send its message in one transaction, while the door is open; workers write
+an order's result and delete its message in another, or pass it on. What runs are the library's own
+operations, one request at a time, against the embedded engine, with its tables of rows. Replies and
+requests are lost, repeated, held up and executed late; processes crash; deadlines pass. After every
+step the ledger is compared with the queue: a row and its message are there both or neither, and a
+result is written exactly as often as its message was deleted, which is once.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dynamomq.errors import (
     DynamoMQError,
     InternalError,
     ThrottledError,
+    TransactionConditionError,
     UnavailableError,
 )
 from dynamomq.message import Message
@@ -53,12 +54,17 @@ from model_tests.simulator.asked import ViolationError
 from tests.support.clock import ManualClock
 from tests.support.lists import orders as lists_of
 
-ORDERS, RESULTS = "orders", "results"
+ORDERS, RESULTS, DOORS = "orders", "results", "doors"
 TIMEOUT = 10 * SECOND
 SDK_ATTEMPTS = 3
 LATE_WITHIN = 200 * SECOND  # after which no attempt is executed any more
 GROUPS: Final = (None, "g", "h")
 NEW = "attribute_not_exists(id)"
+OPEN: Final[dict[str, Any]] = {
+    "condition": "#open = :true",
+    "names": {"#open": "open"},
+    "values": {":true": True},
+}
 
 CERTAIN: Final = (
     "DuplicateMessageError",
@@ -179,10 +185,11 @@ class Shop:
 
     def __attrs_post_init__(self) -> None:
         self._engine = LocalEngine(surroundings=self._clock.surroundings())
-        for table in (ORDERS, RESULTS):
+        for table in (ORDERS, RESULTS, DOORS):
             self._engine.create_table(table)
         self._driver = self._engine.open(TableDefinition("queue"))
         self._driver.execute(CreateTable())
+        self._open_door(is_open=True)
         self._settings = Settings("queue", codec_for(None), TIMEOUT, None, 300 * SECOND)
         numbers = range(self.number)
         self.actors = [Actor(f"clerk-{n}", [*numbers[n:], *numbers[:n]]) for n in (0, 1)]
@@ -202,8 +209,11 @@ class Shop:
 
     def _step(self) -> None:
         self._clock.advance(0.001)
-        kind = self.chance.choices(("actor", "late", "time"), (20, 3 if self._late else 0, 1))[0]
-        if kind == "late":
+        weights = (60, 9 if self._late else 0, 3, 2)
+        (kind,) = self.chance.choices(("actor", "late", "time", "door"), weights)
+        if kind == "door":
+            self._open_door(is_open=self.chance.random() < 0.6)
+        elif kind == "late":
             self._execute_late(self.chance.randrange(len(self._late)))
         elif kind == "time":
             self._leap()
@@ -218,6 +228,10 @@ class Shop:
         if all(self._clock() + seconds * SECOND - since < LATE_WITHIN for since in doubts):
             self._clock.advance(seconds)
             self._note("time", f"leaps by {seconds} s")
+
+    def _open_door(self, *, is_open: bool) -> None:
+        self._engine.put_item(DOORS, {"id": "door", "open": is_open})
+        self._note("door", "opens" if is_open else "closes")
 
     def _execute_late(self, place: int) -> None:
         request = self._late.pop(place).request
@@ -310,10 +324,9 @@ class Shop:
         id = f"m{order}"
         outgoing = Outgoing({"order": order}, id, group=GROUPS[order % len(GROUPS)])
         row = entry_of("Put", ORDERS, {"id": f"o{order}"}, condition=NEW)
-        return Call(
-            f"take order {order}",
-            (OwnPart(row), Sending(self._settings, outgoing, id, self._token())),
-        )
+        door = entry_of("ConditionCheck", DOORS, {"id": "door"}, **OPEN)
+        send = Sending(self._settings, outgoing, id, self._token())
+        return Call(f"take order {order}", (OwnPart(row), OwnPart(door), send))
 
     def _finishing(self, message: Message[Any]) -> Call | None:
         ways = ("delete", "delete", "pass on", "retry", "forget")
@@ -367,11 +380,14 @@ class Shop:
             return
         self._note(actor.name, f"{call.what}: {name}")
         self.counts[f"{call.what.rpartition(' ')[0]}: {name}"] += 1
-        is_over = error is None or name in CERTAIN
+        is_final = not isinstance(error, TransactionConditionError) or error.final
+        is_over = error is None or (name in CERTAIN and is_final)
         if error is None:
             self._check_took_effect(call)
         elif is_over:
             self._refused.append(call)
+        if isinstance(error, TransactionConditionError):
+            return  # the door is closed: again later
         if is_over and actor.is_clerk:
             actor.orders.pop(0)
         elif is_over or name == "OutcomeUnknownError":
@@ -414,6 +430,7 @@ class Shop:
     def _come_to_an_end(self) -> None:
         """End all faults; everybody dies, and others finish what there is to do."""
         self._is_peaceful = True
+        self._open_door(is_open=True)
         for actor in self.actors:
             actor.crash()
         while self._late:

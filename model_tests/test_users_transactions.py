@@ -21,7 +21,7 @@ from model_tests.simulator.asked import ViolationError
 from tests.support.figures import figures
 
 STEPS = 200
-RUNS = 150
+RUNS = 100
 SEED_VARIABLE = "DYNAMOMQ_SHOP_SEED"
 
 
@@ -79,6 +79,7 @@ def test_rows_and_messages_agree(record_property: Callable[[str, object], None])
     for kind in ("take order", "delete", "pass on", "retry"):
         assert rows[kind]["done"], kind
     assert rows["take order"]["DuplicateMessageError"]
+    assert rows["take order"]["TransactionConditionError"]
     assert rows["delete"]["StaleReceiptError"]
     assert rows["retry"]["OutcomeUnknownError"]
 

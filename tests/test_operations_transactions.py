@@ -241,10 +241,47 @@ def test_a_condition_that_never_held(scene: Scene) -> None:
     """TRANSACT-5: both attempts were refused; a message that is as it was proves the first one."""
     scene.engine.put_item("rows", {"id": "row", "whose": "another's"})
     message = scene.held()
-    assert isinstance(outcome(scene, delete(message)), TransactionConditionError)
-    assert isinstance(outcome(scene, send), TransactionConditionError)
+    for fill in (delete(message), send):
+        error = outcome(scene, fill)
+        assert isinstance(error, TransactionConditionError)
+        assert not error.final
+        assert "still under way" in error.remedy
     assert set(scene.items) == {"m"}
     scene.others.delete(message)
+
+
+class HeldUp(Between):
+    """Holds a first attempt at a transaction up, while the SDK repeats it."""
+
+    def __init__(self, inner: Driver) -> None:
+        super().__init__(inner)
+        self.late: Transact | None = None
+
+    def store(self, request: Request[Any]) -> Any:
+        """Carry out the repetition only."""
+        reply = self.inner.store(request)
+        if isinstance(request, Transact):
+            self.late = request
+            reply = evolve(reply, repeated=True)
+        return reply
+
+
+def test_a_condition_that_holds_too_late(scene: Scene) -> None:
+    """TRANSACT-5: an attempt that was held up may yet be executed, and the error has said so."""
+
+    def fill(queue: Queue[Any]) -> None:
+        with queue.transaction() as tx:
+            tx.check("rows", {"id": "row"}, "attribute_exists(id)")
+            tx.send("payload", id="s")
+
+    scene.lossy.inner = held_up = HeldUp(scene.lossy.inner)
+    with pytest.raises(TransactionConditionError) as caught:
+        fill(scene.queue)
+    assert not caught.value.final
+    scene.engine.put_item("rows", {"id": "row"})
+    assert held_up.late is not None
+    held_up.inner.execute(held_up.late)
+    assert set(scene.items) == {"s"}
 
 
 def test_a_delivery_that_was_over(scene: Scene) -> None:

@@ -234,7 +234,8 @@ class _Judge:
                 raise _unknown("it has no messages that could tell")
             if (yield from self._is_ours((yield from self._read()))):
                 return True
-        raise TransactionConditionError(failed)
+        # Receipts do not come back, and ids stay taken; but a row may change as it likes.
+        raise TransactionConditionError(failed, final=not self.doubtful)
 
     def messages(self) -> Operation[list[Message[Any] | None]]:
         """Return what was sent by a transaction that took effect before, as it is."""

@@ -281,6 +281,7 @@ def test_a_condition_of_ones_own(queue: Queue[Any], table: Table, rows: Rows) ->
 
     with pytest.raises(TransactionConditionError, match="action 2, Update in table") as caught:
         carry_out(queue, fill)
+    assert caught.value.final
     update, check = caught.value.failed
     assert update == FailedAction(2, "Update", rows.name, {"pk": "17", "balance": 3})
     assert check == FailedAction(3, "ConditionCheck", rows.name, None)
