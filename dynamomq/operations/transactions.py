@@ -106,9 +106,9 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
             return (yield from judge.messages())
         yield from pause(attempt)
     raise ConflictError(
-        f"Others changed the groups of the transaction {PLANS} times in a row; nothing of it took "
-        "effect.",
-        remedy="Carry it out again.",
+        f"Others changed the groups of the transaction {PLANS} times in a row; the last attempt "
+        "changed nothing.",
+        remedy=_IN_DOUBT if doubtful else "Nothing took effect: carry it out again.",
     )
 
 
