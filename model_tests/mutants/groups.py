@@ -38,6 +38,7 @@ from dynamomq.requests import (
     ask,
 )
 from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
+from model_tests.mutants.defects import never
 from model_tests.simulator.worlds import GROUPED
 
 # --- what is wrong ---------------------------------------------------------------------------
@@ -274,6 +275,13 @@ GROUPS: tuple[Mutant, ...] = (
         "REPEATABLE",
         Place(operating, "_BURY", rules(unasked=["seen_token", "seen_version"])),
         scope="r",
+    ),
+    _mutant(
+        "edit-forgets-its-plans",
+        "An edit that is planned anew forgets that an earlier plan may be carried out yet.",
+        "REPEATABLE",
+        Place(operating, "_has_moved_on", replaced_by(never)),
+        scope="t",
     ),
     _mutant(
         "redrive-unseen",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_tests.mutants.altering import Mutant
-from model_tests.mutants.hunt import SEEDS, Kill
+from model_tests.mutants.hunt import SEEDS, SEEDS_OF_LONG_RUNS, Kill
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "mutants.md"
 
@@ -26,9 +26,10 @@ request of one producer, consumer or operator, or one thing that happens to the 
 leap of a clock. A few defects do harm so seldom that they are hunted in one of the
 [scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance. Those that are about
 the correction of clocks are hunted in runs of the same seeds in which clocks are wrong by hours
-(*corrected*), those of the consumer in the first hundred of those seeds, where those who receive
-are consumers with all their threads (*workers*), and those of batches where producers and consumers
-do several things in one call (*batches*).
+(*corrected*), those of the consumer in the first {long} of those seeds, where those who receive are
+consumers with all their threads (*workers*), those of message groups in as many, where all send
+into a few groups (*groups*), and those of batches where producers and consumers do several things
+in one call (*batches*).
 
 Defects are named after the operation that has them. `python -m model_tests.mutants NAME` tells the
 shortest story of one: who did what when, and what became of the message.
@@ -49,4 +50,5 @@ def row(mutant: Mutant, kill: Kill) -> str:
 def text(kills: Mapping[Mutant, Kill]) -> str:
     """The whole page."""
     rows = [*_HEAD, *(row(mutant, kill) for mutant, kill in kills.items())]
-    return _INTRODUCTION.format(seeds=len(SEEDS)) + "\n".join(rows) + "\n"
+    numbers = {"seeds": len(SEEDS), "long": len(SEEDS_OF_LONG_RUNS)}
+    return _INTRODUCTION.format(**numbers) + "\n".join(rows) + "\n"
