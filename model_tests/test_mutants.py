@@ -24,6 +24,8 @@ PROPERTIES = {
     "NOT-EARLY",
     "REPEATABLE",
     "DEDUP",
+    "FIFO",
+    "HEAD",
     "VERSION",
     "PROGRESS",
     "HEARTBEAT",
