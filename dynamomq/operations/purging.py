@@ -113,8 +113,9 @@ def purge(
     tally = Tally(lambda tally: progress and progress(PurgeResult.of(tally)), len(found))
     tally.report(tally)
     if not dry_run:
-        # From the end of each group, so that none is promoted, and received, before its turn.
-        yield from work_off(settings, _task(settings, choice), [*reversed(found)], tally)
+        # As they were found, each group's last one first: none is promoted, and received, before
+        # its turn.
+        yield from work_off(settings, _task(settings, choice), [*found], tally)
     return PurgeResult.of(tally)
 
 

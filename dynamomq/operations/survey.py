@@ -12,10 +12,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
 
-from dynamomq.attributes import DUE, ID
-from dynamomq.machine import QueueType
+from dynamomq.attributes import DUE, ID, TAIL_ID
+from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.groups import is_listed
+from dynamomq.operations.groups import group_key
 from dynamomq.operations.writing import Settings, message_of, persistently
 from dynamomq.requests import GetMany, Operation, Query, Scan, Tick, ask
 from dynamomq.values import Item
@@ -31,6 +31,7 @@ Wanted: TypeAlias = Callable[[Message[Any]], bool]
 """Tells whether a message is one of those that are looked for. It is asked once about each, as it
 is at that time; what it raises ends the survey."""
 
+_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _ENTRIES = 1000
 """How many entries of the index, or items of the table, are read at once."""
 
@@ -39,7 +40,7 @@ _ITEMS = 100
 
 
 def in_table(settings: Settings, is_wanted: Wanted) -> Operation[Survey]:
-    """Look through the whole table; those that wait behind their group's head come last."""
+    """Look through the whole table; those that wait behind their group's head come first."""
     found: Survey = {}
     waiting: Survey = {}
     cursor: Item | None = None
@@ -52,7 +53,7 @@ def in_table(settings: Settings, is_wanted: Wanted) -> Operation[Survey]:
                 (waiting if message.queue is None else found)[message.id] = message.version
         cursor = page.cursor
         if cursor is None:
-            return {**found, **waiting}
+            return {**waiting, **found}
 
 
 def in_queue(
@@ -71,45 +72,59 @@ def in_queue(
         is_wanted: what is looked for.
         at_most: how many to find at most; ``None``: all.
         behind_heads: whether to look also at what waits behind the heads of groups, which is in no
-            queue's index. They come after all that is in the queue, each group's in its order.
+            queue's index. They come before all that is in the queue, each group's last one first.
     """
     found: Survey = {}
+    known: set[str] = set()
+    groups: dict[str, None] = {}
     entries = _Entries(settings, queue)
-    behind: list[str] = []
     while ids := (yield from entries.following(_ITEMS)):
-        behind += yield from _look(settings, ids, is_wanted, found, at_most)
-        if len(found) == at_most:
-            return found
-    known = set(behind)
-    while behind and behind_heads:
-        further: list[str] = []
-        for some in chunks(behind, _ITEMS):
-            further += yield from _look(settings, some, is_wanted, found, at_most)
-        behind = [id for id in further if id not in known]
+        known.update(ids)
+        for message in (yield from _read(settings, ids)):
+            if is_wanted(message):
+                found[message.id] = message.version
+            if len(found) == at_most:
+                return found
+            is_last = message.state in _LISTED and message.next_id is None
+            if message.group is not None and not is_last:  # also one that has just left
+                groups[message.group] = None
+    if not behind_heads:
+        return found
+    waiting = yield from _behind_heads(settings, [*groups], is_wanted, known)
+    return {**waiting, **found}
+
+
+def _behind_heads(
+    settings: Settings, groups: Sequence[str], is_wanted: Wanted, known: set[str]
+) -> Operation[Survey]:
+    """Look at what waits in groups, from their ends to what is known.
+
+    In this direction, since consumers take messages from the other end meanwhile: a predecessor
+    that has left had none itself that is still there, and a successor leads nowhere once it has.
+    """
+    found: Survey = {}
+    behind: list[str] = []
+    for some in chunks(groups, _ITEMS):
+        tails = yield from persistently(GetMany(tuple(group_key(group) for group in some)))
+        behind += [str(item[TAIL_ID.name]) for item in tails.values()]
+    while behind := [id for id in behind if id not in known]:
         known.update(behind)
+        ahead: list[str] = []
+        for some in chunks(behind, _ITEMS):
+            for message in (yield from _read(settings, some)):
+                if is_wanted(message):
+                    found[message.id] = message.version
+                if message.previous_id is not None:
+                    ahead.append(message.previous_id)
+        behind = ahead
     return found
 
 
-def _look(
-    settings: Settings,
-    ids: Sequence[str],
-    is_wanted: Wanted,
-    found: Survey,
-    at_most: int | None,
-) -> Operation[list[str]]:
-    """Read messages, add those that are wanted, and return the ids of those behind them."""
+def _read(settings: Settings, ids: Sequence[str]) -> Operation[list[Message[Any]]]:
+    """Read messages, in order, as far as they are there."""
     moment = yield from ask(Tick())
     items = yield from persistently(GetMany(tuple(ids)))
-    behind = []
-    for id in ids:
-        if id not in items or len(found) == at_most:
-            continue
-        message = message_of(settings, items[id], moment.now)
-        if is_wanted(message):
-            found[id] = message.version
-        if message.next_id is not None and is_listed(message.item):
-            behind.append(message.next_id)
-    return behind
+    return [message_of(settings, items[id], moment.now) for id in ids if id in items]
 
 
 def chunks(of: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -17,7 +17,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.requests import Request
+from dynamomq.requests import GetMany, Request
 from dynamomq.testing import FaultyEngine
 from tests.contract.engines import BEYOND_MOTO, OpenQueue, Table
 from tests.integration.scene import Between, Fronted
@@ -273,6 +273,39 @@ def test_members_that_join_meanwhile_stay(queue: Queue[Any], table: Table) -> No
     assert result == PurgeResult(3, 3)
     assert orders(table.items()) == {"g": ["g3"]}
     assert [message.id for message in queue.receive(10)] == ["g3"]
+
+
+class _Busy(Between):
+    """Others do something before each reading of messages."""
+
+    def __init__(self, inner: Driver, action: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self._action = action
+
+    def store(self, request: Request[Any]) -> Any:
+        if isinstance(request, GetMany):
+            self._action()
+        return super().store(request)
+
+
+def test_consumers_do_not_hide_what_waits_behind_their_messages(
+    open_queue: OpenQueue, storage: Engine, queue: Queue[Any], table: Table
+) -> None:
+    """While a group is counted, its messages leave at the head: all others are found."""
+    for number in range(8):
+        queue.send(number, id=f"g{number}", group="g")
+    done: list[Message[Any]] = []
+
+    def consume() -> None:
+        if len(done) < 4:
+            done.extend(queue.receive())
+            queue.delete(done[-1])
+
+    operator = open_queue(engine=Fronted(storage, lambda inner: _Busy(inner, consume)))
+    result = operator.purge("STANDARD")
+    assert [message.id for message in done] == ["g0", "g1", "g2", "g3"]
+    assert result.purged == 4
+    assert orders(table.items()) == {}
 
 
 def test_nothing_is_delivered_because_of_a_purge(queue: Queue[Any], clock: ManualClock) -> None:
