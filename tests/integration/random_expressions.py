@@ -58,6 +58,8 @@ VALUES: Final[tuple[Value, ...]] = (
     {1, 5},
     {b"a"},
 )
+LISTS: Final[tuple[Value, ...]] = ([], [1, "a", [5]], [3, {"a": 1}, [0, 9], "x"])
+MAPS: Final[tuple[Value, ...]] = ({}, {"a": 1, "k": {"x": "a"}}, {"k": {"x": {"a", "b"}}})
 COMPARISONS: Final = ("=", "<>", "<", "<=", ">", ">=")
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS")
 VERBS: Final = ("Put", "Update", "Delete", "ConditionCheck")
@@ -115,8 +117,8 @@ class Expressions:
             "b": self.chance.choice((b"", b"ab")),
             "t": self._happens(0.5),
             "z": None,
-            "l": self.chance.choice(([], [1, "a", [5]], [3, {"a": 1}, [0, 9], "x"])),
-            "m": self.chance.choice(({}, {"a": 1, "k": {"x": "a"}}, {"k": {"x": {"a", "b"}}})),
+            "l": self.chance.choice(LISTS),
+            "m": self.chance.choice(MAPS),
             "q": self.chance.choice(({"a"}, {"a", "b"}, {1, 5})),
             "status": self.chance.choice(("a", 5)),
         }
@@ -224,7 +226,7 @@ class Expressions:
                 sides.reverse()
             return f" {self.chance.choice('+-')} ".join(sides)
         if kind < 9:
-            added = self._value(self.chance.choice(([], [1, "a", [5]], ["a"])))
+            added = self._value(self.chance.choice(LISTS))
             left = "l" if self._happens(0.6) else f"if_not_exists({self._path()}, {added})"
             return f"list_append({left}, {added})"
         return f"if_not_exists({self._path()}, {self._value(self.chance.choice(VALUES))})"
