@@ -34,6 +34,7 @@ from model_tests.mutants.clocks import CLOCKS
 from model_tests.mutants.consumers import CONSUMERS
 from model_tests.mutants.groups import GROUPS
 from model_tests.mutants.promises import PROMISES
+from model_tests.mutants.shards import SHARDS
 
 _UNCOUNTED = Set(RECEIVE_COUNT, Constant(0))
 _DUE_AT_ONCE = Set(DUE, Arg("now"))
@@ -359,5 +360,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *CONSUMERS,
     *BATCHES,
     *GROUPS,
+    *SHARDS,
 )
 """All of them."""

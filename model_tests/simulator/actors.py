@@ -84,7 +84,7 @@ class Actor:
 
     def copy(self) -> Actor:
         """One like this, who goes its own way."""
-        other = object.__new__(Actor)
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.__dict__.pop("known_digest", None)
         return other

@@ -19,6 +19,9 @@ RECEIVERS = ("receive", "claim")
 HINTS = ("attend", "leave", "pretend", "remove")
 """Operations that are about consumers, not about messages."""
 
+AGREEING = ("look", "raise_shards")
+"""Operations that are about what all clients have agreed on."""
+
 OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
 REMOVERS = ("delete", "cancel", "purge")
 
@@ -99,6 +102,11 @@ def fail(property_id: str, what: str) -> NoReturn:
 def is_entry(item: Item | None) -> bool:
     """Tell whether it is no message, but a line in the list of consumers."""
     return item is not None and str(item["id"]).startswith("$consumer#")
+
+
+def is_agreement(item: Item | None) -> bool:
+    """Tell whether it is no message, but what all clients have agreed on."""
+    return item is not None and item["id"] == "$queue"
 
 
 def is_message(item: Item | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -16,6 +17,7 @@ from dynamomq.requests import Operation, Request, Tick, Write, ask
 from dynamomq.reserved import CONSUMER
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
+from model_tests.simulator.agreeing import by_agreement, look_again, raise_shards
 
 # --- what is called --------------------------------------------------------------------------
 
@@ -113,9 +115,15 @@ class Call:
         plan = self.plan
         subject = [] if plan.subject is None else [plan.subject]
         found = (
-            one[plan.operation] for one in (OPERATIONS, HINTS, BATCHES) if plan.operation in one
+            one[plan.operation]
+            for one in (OPERATIONS, HINTS, BATCHES, AGREEMENTS)
+            if plan.operation in one
         )
-        return next(found)(settings, *subject, **dict(plan.options))
+        options = dict(plan.options)
+        known = options.pop("known", None)
+        if known is None or plan.operation in AGREEMENTS:
+            return next(found)(settings, *subject, **dict(plan.options))
+        return by_agreement(settings, known, partial(next(found), **options), subject)
 
     @property
     def parts(self) -> Sequence[Call]:
@@ -260,6 +268,12 @@ HINTS: Mapping[str, Callable[..., Operation[Any]]] = {
     "remove": _remove,
 }
 """What consumers call who know of each other, and what makes them know it wrong."""
+
+AGREEMENTS: Mapping[str, Callable[..., Operation[Any]]] = {
+    "look": look_again,
+    "raise_shards": raise_shards,
+}
+"""What clients call who go by what all have agreed on (see ``clients.py``)."""
 
 # --- how far it has come ---------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from attrs import define, evolve, field
 
 from dynamomq.timestamps import SECOND
 from model_tests.simulator.asked import (
+    AGREEING,
     HINTS,
     HOLDERS,
     OPERATORS,
@@ -32,6 +33,7 @@ from model_tests.simulator.asked import (
     check_version,
     fail,
     instant,
+    is_agreement,
     is_entry,
     is_held,
     is_message,
@@ -158,7 +160,7 @@ class Oracle:
             old: the item before; ``None``: there was none.
             new: the item after; ``None``: there is none.
         """
-        if is_entry(old or new):
+        if is_entry(old or new) or is_agreement(old or new):
             return
         if call is None:
             self._expired(time, old)
@@ -200,7 +202,7 @@ class Oracle:
             fail("HEAD", f"{call} found its group's list damaged, which it is not")
         if error in NOTHING_DONE:
             self._was_refused(call, error)
-        elif error is not None or plan.operation in HINTS:
+        elif error is not None or plan.operation in (*HINTS, *AGREEING):
             pass  # nothing was promised
         elif plan.operation == "send":
             self._check_accepted(call, result.item)

@@ -9,12 +9,14 @@ from attrs import evolve, frozen
 
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.operations import Settings
+from dynamomq.operations import REREAD, Agreement, Look, Settings
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
 from model_tests.simulator.actors import ADVANCES, Actor, Choice, Role, sending
+from model_tests.simulator.agreeing import Knowledge
 from model_tests.simulator.calls import Plan
+from model_tests.simulator.clients import Client, Raiser, ShardReceiver, ShardSender, Watch
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.oracle import Oracle
 from model_tests.simulator.rules import Rules
@@ -26,6 +28,7 @@ TIMEOUT = 10 * SECOND
 WINDOW = 300 * SECOND
 LEAP = 11 * SECOND  # past a deadline
 AHEAD = 2 * SECOND  # one clock's error
+PAUSE = 50 * SECOND  # less than a minute, after which clients look; three, and senders switch
 GROUP = "g"
 
 
@@ -131,13 +134,14 @@ def world(
     lag: Lag = Lag.LATE,
     max_receives: int | None = None,
     offsets: dict[str, int] | None = None,
+    oracle: Oracle | None = None,
 ) -> Simulation:
     """A world in which some messages have been sent already, and one of them may be buried."""
     simulation = Simulation(
         Settings("simulated", codec_for(None), TIMEOUT, max_receives, WINDOW),
         Rules(step=0, faults=0, search=True),
         IndexView(lambda: Lag.NONE),
-        Oracle(max_receives, WINDOW, TIMEOUT),
+        oracle or Oracle(max_receives, WINDOW, TIMEOUT),
         {
             "sender": Actor("sender", Sender(sent, len(sent), group)),
             "burier": Actor("burier", Editor(buried, len(buried), ("bury",))),
@@ -299,6 +303,54 @@ def _used_up_in_group() -> Simulation:
     return world(roles, Rules(faults=1), sent=("a",), group=GROUP, lag=Lag.NONE, max_receives=1)
 
 
+def _back_as_it_was() -> Simulation:
+    roles: dict[str, Role] = {
+        "producer": Sender(("b",), 1, GROUP),
+        "burier": Editor(("a",), triggers=("bury",)),
+        "remover": Editor(("b",), triggers=("cancel",)),
+        "redriver": Editor(("a",), triggers=("redrive",)),
+    }
+    rules = Rules(faults=1, kinds=frozenset({fates.LATE}))
+    return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE)
+
+
+def _of_clients(
+    raised: bool, producer: ShardSender, receiver: ShardReceiver, leap: int, leaps: int
+) -> Simulation:
+    """A world whose number of shards is raised: during what happens, or before it."""
+    watch = Watch(None, WINDOW, TIMEOUT)
+    rules = Rules(faults=0, leaps=(leap,), leaps_left=leaps)
+    sent = () if producer.group is None else ("a",)
+    simulation = world({}, rules, sent=sent, group=producer.group, lag=Lag.NONE, oracle=watch)
+    known = Knowledge(Look(Agreement(), simulation.settings, REREAD), simulation.time)
+    operator = Actor("operator", Raiser(2))
+    clients = [
+        Client(name, role, known=known)
+        for name, role in (("producer", producer), ("receiver", receiver))
+    ]
+    for one in (operator, *clients):
+        watch.clock(one.name, 0)
+    if raised:
+        simulation.actors = {operator.name: operator}
+        while not simulation.is_over:
+            mover = simulation.movers()[1][0]
+            simulation.take(mover, simulation.fates(mover)[1][0])
+    watch.known[clients[1].name] = known
+    simulation.settings = evolve(simulation.settings, visited=2)  # by which the survivor goes
+    actors = clients if raised else [operator, *clients]
+    simulation.actors = {one.name: one for one in actors}
+    simulation.counts.clear()
+    return simulation
+
+
+def _shard_raising() -> Simulation:
+    return _of_clients(False, ShardSender(("a",)), ShardReceiver(1), PAUSE, 3)
+
+
+def _group_meanwhile() -> Simulation:
+    return _of_clients(True, ShardSender(("b",), GROUP), ShardReceiver(3), 3 * PAUSE, 1)
+
+
 SCOPES = (
     Scope("a", "2 consumers, 1 message, any one fault anywhere", _faults),
     Scope("b", "2 consumers, 2 messages, no faults", _two_messages),
@@ -319,4 +371,7 @@ SCOPES = (
     Scope("q", "consumer ahead, producer, operator, 1 group, one repetition", _upkeep_by_others),
     Scope("r", "operator, consumer of dead letters, 1 group of 1, one repetition", _to_and_fro),
     Scope("s", "producer, consumer, head to be received once, any one fault", _used_up_in_group),
+    Scope("t", "producer, 3 operators, 1 group, one late attempt", _back_as_it_was),
+    Scope("u", "operator who raises the shards, producer, receiver, long pauses", _shard_raising),
+    Scope("v", "producer, receiver, 1 group, shards raised before, long pauses", _group_meanwhile),
 )

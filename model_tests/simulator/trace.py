@@ -1,6 +1,6 @@
 """Trace validation: what happened to each item is a walk through its machine's diagram.
 
-Every change, of a message, a group's item or a consumer's entry, is made again from the machine's
+Every change, of a message or of one of the table's other items, is made again from the machine's
 own tables. In the executable machine of the package ``transitions`` the item's state before it must
 be a source of the trigger, and the state after it the destination; one of those transitions' guards
 must hold; and its effects, applied to the item before, must make the item after, to the last
@@ -15,10 +15,10 @@ from dynamomq.effects import apply_effects
 from dynamomq.expressions import EffectError
 from dynamomq.machine import MESSAGE
 from dynamomq.requests import Write
-from dynamomq.reserved import CONSUMER, GROUP
+from dynamomq.reserved import AGREEMENT, CONSUMER, GROUP
 from dynamomq.rules import StateMachine, Transition, executable
 from dynamomq.values import Item
-from model_tests.simulator.asked import is_entry
+from model_tests.simulator.asked import is_agreement, is_entry
 from model_tests.simulator.lists import is_group
 from model_tests.simulator.oracle import ViolationError
 
@@ -49,6 +49,8 @@ def check_change(write: Write, old: Item | None, new: Item | None) -> None:
 def _machine_of(item: Item | None) -> StateMachine:
     if is_entry(item):
         return CONSUMER
+    if is_agreement(item):
+        return AGREEMENT
     return GROUP if is_group(item) else MESSAGE
 
 
