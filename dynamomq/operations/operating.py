@@ -332,7 +332,7 @@ def plan_of(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> Ope
     """
     if seen.state in NO_MESSAGE:
         raise missing(edit.id)
-    if edit.rule.trigger not in MESSAGE.legal_triggers(seen.state):
+    if all(source.name != seen.state for source, _ in edit.rule.alternatives):
         raise illegal(edit.rule.trigger, seen, seen.state)
     now = seen.not_before(now, most_ahead=_MOST_AHEAD)
     first = Write(edit.id, edit.rule, _arguments(settings, edit, seen, now))

@@ -145,7 +145,8 @@ class _Entries:
         ids: list[str] = []
         while len(ids) < count:
             for part in self._parts:
-                yield from part.read_on(self._known)
+                if not part.entries:
+                    yield from part.read_on(self._known)
             ahead = [part.entries for part in self._parts if part.entries]
             if not ahead:
                 break
