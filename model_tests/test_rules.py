@@ -34,6 +34,7 @@ from dynamomq.requests import Write, WriteBatch
 from model_tests.profiles import chosen
 from model_tests.replay import PROGRAM, Run, main, report_of
 from model_tests.simulator.actors import Actor
+from model_tests.simulator.asked import REMOVERS
 from model_tests.simulator.calls import OPERATIONS
 from model_tests.simulator.fates import FAULTS, Fate
 from model_tests.simulator.movers import CLOCKS, EXPIRY, INDEX, LATE, TIME, Mover
@@ -142,7 +143,7 @@ class Stories(RuleBasedStateMachine):
             if plan.operation == trigger and plan.message is about
         ]
         place = _pick(calls, number)
-        if trigger in ("delete", "cancel"):
+        if trigger in REMOVERS:
             self.removed.add(plans[place].id or plans[place].message.id)
         self.let(actor.mover, place)
         return self.go_on(actor, lambda: begins and _is_writing(actor))
@@ -306,8 +307,11 @@ RARE = {
     "fault: fails for one, executed",
     "fault: fails for some",
     "repeated",
+    "stale",
+    "redrive: done",
 }
-"""Faults inside batches, and entries that are shown twice: random runs have them."""
+"""Faults inside batches, and what must be prepared by other steps: index entries that are stale or
+shown twice, and messages in the dead-letter queue. Random runs have them all."""
 
 STORIES = settings(
     max_examples=chosen().stories,

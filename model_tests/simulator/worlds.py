@@ -58,7 +58,6 @@ class World(Protocol):
 NOT_CALLED = {
     "exhaust": "a step of receive",
     "quarantine": "a step of receive, on items that no operation writes",
-    "advance": "a step of delete",
 }
 """Triggers that nobody calls: why not. Those of time and of list upkeep go without saying."""
 
@@ -71,7 +70,7 @@ CALLED = tuple(
 
 _DATA = "data"
 _OPTIONS: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "send": {_DATA: (None,), "delay": (0, 3 * SECOND)},
+    "send": {_DATA: (None,), "delay": (0, 3 * SECOND), "group": (None, GROUPS[0])},
     "receive": {
         "source": tuple(QueueType),
         "max_messages": (1, 3),
@@ -79,7 +78,9 @@ _OPTIONS: Mapping[str, Mapping[str, Sequence[Any]]] = {
     },
     "extend": {"timeout": (10 * SECOND, 1 * SECOND)},
     "retry": {"delay": (0, 3 * SECOND)},
+    "delete": {"receive_next": (False, True)},
     "update": {_DATA: (None,)},
+    "reschedule": {"delay": (0, 3 * SECOND)},
 }
 """What a call may be given, the most harmless first; each payload is a new one."""
 
