@@ -1,5 +1,6 @@
 """Deduplication: by id and by content, for the window, in batches, and what a tombstone tells."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -216,7 +217,8 @@ def test_a_tombstone_is_no_message_to_edit(queue: Queue[Any], table: Table) -> N
     queue.send(1, id="m")
     queue.cancel("m")
     before = table.items()
-    for edit in (queue.cancel, queue.bury, queue.redrive, queue.reschedule):
+    later = partial(queue.reschedule, delay=60)
+    for edit in (queue.cancel, queue.bury, queue.redrive, later):
         with pytest.raises(IllegalTransitionError) as refusal:
             edit("m")
         assert refusal.value.state == "DELETED"
