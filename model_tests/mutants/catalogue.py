@@ -129,10 +129,7 @@ def _no_double() -> Iterable[Mutant]:
         "cancel-what-is-held",
         "cancel withdraws a message that somebody holds.",
         "NO-DOUBLE",
-        (
-            Place(operating, "_CANCEL", rules(also_from=["PROCESSING"])),
-            Place(operating, "MESSAGE", replaced_by(defects.Lawless())),
-        ),
+        (Place(operating, "_CANCEL", rules(also_from=["PROCESSING"])),),
         scope="e",
     )
 

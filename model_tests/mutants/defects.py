@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from dynamomq.attributes import ID, RECEIPT
 from dynamomq.drivers.skew import ClockOffset, Offset
 from dynamomq.errors import UnavailableError
 from dynamomq.expressions import Attr
-from dynamomq.machine import MESSAGE, NO_MESSAGE
+from dynamomq.machine import NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations import RETRY_HORIZON, Settings, send
 from dynamomq.operations.operating import missing
@@ -185,15 +185,6 @@ def given(option: str, change: Callable[[int], int]) -> Alter:
         )
 
     return alter
-
-
-@frozen
-class Lawless:
-    """A machine that says that everything is legal everywhere."""
-
-    def legal_triggers(self, _state: str) -> tuple[str, ...]:
-        """Return all triggers."""
-        return MESSAGE.triggers
 
 
 def edits_nothing(
