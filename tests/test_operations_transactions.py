@@ -115,7 +115,7 @@ def outcome(scene: Scene, fill: Fill, between: Callable[[], object] = lambda: No
     result = None
     try:
         with scene.queue.transaction() as tx:
-            tx.put("rows", {"id": "row"}, condition=NEW)
+            tx.put_row("rows", {"id": "row"}, condition=NEW)
             result = fill(tx)
     except DynamoMQError as error:
         return error
@@ -207,7 +207,7 @@ def test_an_attempt_that_failed_is_repeated(scene: Scene) -> None:
     scene.lossy.inner = Failing(inner)
     with scene.queue.transaction() as tx:
         sent = send(tx)
-        tx.put("rows", {"id": "row"}, condition=NEW)
+        tx.put_row("rows", {"id": "row"}, condition=NEW)
     assert sent.message.version == 1
     assert failures == []
 
@@ -271,7 +271,7 @@ def test_a_condition_that_holds_too_late(scene: Scene) -> None:
 
     def fill(queue: Queue[Any]) -> None:
         with queue.transaction() as tx:
-            tx.check("rows", {"id": "row"}, "attribute_exists(id)")
+            tx.check_row("rows", {"id": "row"}, "attribute_exists(id)")
             tx.send("payload", id="s")
 
     scene.lossy.inner = held_up = HeldUp(scene.lossy.inner)
@@ -352,7 +352,7 @@ def test_a_group_that_never_rests(scene: Scene) -> None:
     def fill(queue: Queue[Any]) -> None:
         with queue.transaction() as tx:
             tx.send(1, id="g1", group="g")
-            tx.put("rows", {"id": "row"})
+            tx.put_row("rows", {"id": "row"})
 
     names = (f"o{number}" for number in range(1000))
     inner = scene.lossy.inner

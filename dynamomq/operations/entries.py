@@ -36,7 +36,7 @@ _POSSIBLE: Final = (
 )
 _TEXTS: Final = ("TableName", "UpdateExpression", "ConditionExpression")
 _REMEDY: Final = (
-    "See DynamoDB's TransactWriteItems, or use put(), update(), delete_item(), check()."
+    "See DynamoDB's TransactWriteItems, or use put_row(), update_row(), delete_row(), check_row()."
 )
 
 

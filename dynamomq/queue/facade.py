@@ -40,7 +40,6 @@ from dynamomq.queue.agreed import (
     optional_visibility,
     optional_window,
 )
-from dynamomq.queue.base import visibility
 from dynamomq.queue.batches import ManyAtOnce
 from dynamomq.queue.operators import ForOperators
 from dynamomq.queue.transactions import InTransactions
@@ -428,7 +427,7 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
                 )
             self.run(operations.delete(self.settings, message))
             return None
-        timeout = None if visibility_timeout is None else visibility(visibility_timeout)
+        timeout = optional_visibility(visibility_timeout)
         return self.run(
             operations.delete_and_receive(self.settings, message, visibility_timeout=timeout)
         )
@@ -472,7 +471,7 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
         """
         check_count("max_messages", max_messages, at_least=1, at_most=MAX_RECEIVE)
         check_duration("wait", wait, at_most=MAX_WAIT)
-        timeout = None if visibility_timeout is None else visibility(visibility_timeout)
+        timeout = optional_visibility(visibility_timeout)
         receive = partial(
             self.receive,
             max_messages,

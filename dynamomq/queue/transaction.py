@@ -12,7 +12,7 @@ from attrs import define, field
 
 from dynamomq import operations
 from dynamomq.attributes import ID
-from dynamomq.checks import MAX_DELAY, RESERVED_PREFIX, Duration, check_duration
+from dynamomq.checks import MAX_DELAY, Duration, check_duration
 from dynamomq.errors import InvalidArgumentError, TransactionUsageError
 from dynamomq.machine import QueueType
 from dynamomq.message import Entry, Message
@@ -240,7 +240,7 @@ class Transaction(Generic[T]):
 
     # --- rows of one's own -------------------------------------------------------------------
 
-    def put(
+    def put_row(
         self,
         table: str,
         item: Mapping[str, Value],
@@ -261,8 +261,8 @@ class Transaction(Generic[T]):
             show_item: whether the error is to show what is there, should the condition not hold.
 
         Raises:
-            InvalidArgumentError: something can't be part of a request, or the transaction has an
-                action on the same item.
+            InvalidArgumentError: something can't be part of a request, the table is a queue's, or
+                the transaction has an action on the same item.
         """
         self._own(
             entry_of(
@@ -276,7 +276,7 @@ class Transaction(Generic[T]):
             )
         )
 
-    def update(
+    def update_row(
         self,
         table: str,
         key: Mapping[str, Value],
@@ -293,13 +293,13 @@ class Transaction(Generic[T]):
             table: the table's name.
             key: the item's key.
             update: an ``UpdateExpression``, such as ``"SET balance = balance - :amount"``.
-            condition: see :meth:`put`, and so are the others.
+            condition: see :meth:`put_row`, and so are the others.
             names: see there.
             values: see there.
             show_item: see there.
 
         Raises:
-            InvalidArgumentError: see :meth:`put`.
+            InvalidArgumentError: see :meth:`put_row`.
         """
         self._own(
             entry_of(
@@ -314,7 +314,7 @@ class Transaction(Generic[T]):
             )
         )
 
-    def delete_item(
+    def delete_row(
         self,
         table: str,
         key: Mapping[str, Value],
@@ -324,18 +324,18 @@ class Transaction(Generic[T]):
         values: Mapping[str, Value] | None = None,
         show_item: bool = False,
     ) -> None:
-        """Remove an item of your own, if it is there; :meth:`delete` is for messages.
+        """Remove an item of your own, if it is there.
 
         Args:
             table: the table's name.
             key: the item's key.
-            condition: see :meth:`put`, and so are the others.
+            condition: see :meth:`put_row`, and so are the others.
             names: see there.
             values: see there.
             show_item: see there.
 
         Raises:
-            InvalidArgumentError: see :meth:`put`.
+            InvalidArgumentError: see :meth:`put_row`.
         """
         self._own(
             entry_of(
@@ -349,7 +349,7 @@ class Transaction(Generic[T]):
             )
         )
 
-    def check(
+    def check_row(
         self,
         table: str,
         key: Mapping[str, Value],
@@ -365,12 +365,12 @@ class Transaction(Generic[T]):
             table: the table's name.
             key: the item's key.
             condition: a ``ConditionExpression``, which must hold.
-            names: see :meth:`put`, and so are the others.
+            names: see :meth:`put_row`, and so are the others.
             values: see there.
             show_item: see there.
 
         Raises:
-            InvalidArgumentError: see :meth:`put`.
+            InvalidArgumentError: see :meth:`put_row`.
         """
         self._own(
             entry_of(
@@ -450,6 +450,8 @@ class Transaction(Generic[T]):
         self._check_open()
         self._items.add_queue(self._queue.table)
         table, attributes, is_whole = raw_item(entry)
+        if "ConditionCheck" not in entry:
+            self._items.check_no_queue(table)
         self._items.add(table, attributes, is_whole=is_whole, argument="item", shown=attributes)
         self._append(OwnPart(entry), None)
 
@@ -459,17 +461,39 @@ class Transaction(Generic[T]):
 
 
 class _Items:
-    """The items on which a transaction has actions: none twice, and none of the queue's own."""
+    """The items on which a transaction has actions: none twice, and none of a queue's own."""
 
     def __init__(self) -> None:
         self._keys: dict[str, frozenset[str]] = {}  # the names of a table's key, where known
         self._queues: set[str] = set()
+        self._written: set[str] = set()  # tables with users' own rows
         self._items: dict[str, list[Mapping[str, Any]]] = {}
 
     def add_queue(self, table: str) -> None:
-        """Learn that a table is a queue's."""
+        """Learn that a table is a queue's.
+
+        Raises:
+            InvalidArgumentError: a row was to be written to it.
+        """
         self._queues.add(table)
         self._keys[table] = frozenset({ID.name})
+        if table in self._written:
+            self.check_no_queue(table)
+
+    def check_no_queue(self, table: str) -> None:
+        """Refuse to write rows beside a queue's messages: one might be a message.
+
+        Raises:
+            InvalidArgumentError: the table is a queue's.
+        """
+        self._written.add(table)
+        if table in self._queues:
+            raise InvalidArgumentError(
+                "table",
+                table,
+                "it is a queue's, and only the queue writes there",
+                remedy="Keep rows in a table of your own; check_row() may look at a message.",
+            )
 
     def add(
         self,
@@ -486,18 +510,10 @@ class _Items:
         then it is left to DynamoDB to find that two of them are the same.
 
         Raises:
-            InvalidArgumentError: there is an action on it already, or it is the queue's own.
+            InvalidArgumentError: there is an action on it already.
         """
         if not is_whole:
             self._keys.setdefault(table, frozenset(attributes))
-        key = attributes.get(ID.name, {}).get("S", "")
-        if table in self._queues and key.startswith(RESERVED_PREFIX):
-            raise InvalidArgumentError(
-                argument,
-                key,
-                f"ids that begin with {RESERVED_PREFIX!r} are the queue's own",
-                remedy="Use another id, or a table of your own.",
-            )
         others = self._items.setdefault(table, [])
         if any(self._is_same(table, attributes, other) for other in others):
             raise InvalidArgumentError(

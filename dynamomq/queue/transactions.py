@@ -53,7 +53,7 @@ class InTransactions(QueueBase[T]):
             >>> queue = Queue("mails", engine=engine)
             >>> queue.create_table()
             >>> with queue.transaction() as tx:
-            ...     tx.put("accounts", {"id": "17"}, condition="attribute_not_exists(id)")
+            ...     tx.put_row("accounts", {"id": "17"}, condition="attribute_not_exists(id)")
             ...     sent = tx.send({"welcome": "17"})
             >>> sent.message.state
             'STANDARD.READY'

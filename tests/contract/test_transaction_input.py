@@ -66,16 +66,16 @@ def test_two_actions_on_one_row(queue: Queue[Any], rows: Rows) -> None:
     """TRANSACT-2: an item is known by its key, and a whole one by what its table's key is."""
     key = {"pk": "17"}
     changes: tuple[Fill, ...] = (
-        lambda tx: tx.update(rows.name, key, "SET a = :a", values={":a": 1}),
-        lambda tx: tx.delete_item(rows.name, key),
-        lambda tx: tx.check(rows.name, key, "attribute_exists(pk)"),
-        lambda tx: tx.put(rows.name, {"pk": "17", "a": 1}),
+        lambda tx: tx.update_row(rows.name, key, "SET a = :a", values={":a": 1}),
+        lambda tx: tx.delete_row(rows.name, key),
+        lambda tx: tx.check_row(rows.name, key, "attribute_exists(pk)"),
+        lambda tx: tx.put_row(rows.name, {"pk": "17", "a": 1}),
         lambda tx: tx.add({"Delete": {"TableName": rows.name, "Key": {"pk": {"S": "17"}}}}),
     )
     for second in changes:
 
         def both(tx: Transaction[Any], second: Fill = second) -> None:
-            tx.update(rows.name, key, "SET b = :b", values={":b": 1})
+            tx.update_row(rows.name, key, "SET b = :b", values={":b": 1})
             second(tx)
 
         assert refused(queue, both).argument == "item"
@@ -86,31 +86,11 @@ def test_two_whole_rows_of_one_key(queue: Queue[Any], rows: Rows) -> None:
     """Where nothing tells what the table's key is, it is storage that finds the two."""
 
     def both(tx: Transaction[Any]) -> None:
-        tx.put(rows.name, {"pk": "17", "a": 1})
-        tx.put(rows.name, {"pk": "17", "a": 2})
+        tx.put_row(rows.name, {"pk": "17", "a": 1})
+        tx.put_row(rows.name, {"pk": "17", "a": 2})
 
     assert isinstance(refused_at_the_end(queue, both), RequestRejectedError)
     assert rows.row("17") is None
-
-
-def test_a_message_and_a_row_of_its_id(queue: Queue[Any], table: Table) -> None:
-    """In the queue's own table the ids are known."""
-
-    def both(tx: Transaction[Any]) -> None:
-        tx.send(1, id="m")
-        tx.put(table.name, {"id": "m"})
-
-    assert refused(queue, both).argument == "item"
-    assert table.item("m")["data"] == 1
-
-
-@pytest.mark.parametrize("id", ["$queue", "$group#g", "$consumer#1", "$anything"])
-def test_reserved_ids(id: str, queue: Queue[Any], table: Table) -> None:
-    """The queue's own items are not the user's to write."""
-    error = refused(queue, lambda tx: tx.put(table.name, {"id": id}))
-    assert error.value == id
-    refused(queue, lambda tx: tx.delete_item(table.name, {"id": id}))
-    assert table.items() == {}
 
 
 # --- too much --------------------------------------------------------------------------------
@@ -123,7 +103,7 @@ def test_too_many_actions(queue: Queue[Any], table: Table, rows: Rows) -> None:
         for number in range(60):
             tx.send(number)
         for number in range(41):
-            tx.put(rows.name, {"pk": f"{number}"})
+            tx.put_row(rows.name, {"pk": f"{number}"})
 
     error = refused_at_the_end(queue, many)
     assert isinstance(error, InvalidArgumentError)
@@ -237,16 +217,16 @@ def test_bad_rows(queue: Queue[Any], rows: Rows) -> None:
     wrong: Any = object()
     key = {"pk": "1"}
     for argument, fill in (
-        ("table", lambda tx: tx.put("a table", key)),
-        ("item", lambda tx: tx.put(rows.name, {})),
-        ("item", lambda tx: tx.put(rows.name, wrong)),
-        ("item", lambda tx: tx.put(rows.name, {"pk": "1", "price": 1.5})),
-        ("item", lambda tx: tx.put(rows.name, {"": "1"})),
-        ("key", lambda tx: tx.delete_item(rows.name, {"pk": set()})),
-        ("update", lambda tx: tx.update(rows.name, key, " ")),
-        ("condition", lambda tx: tx.check(rows.name, key, "")),
-        ("names", lambda tx: tx.check(rows.name, key, "#a = #b", names={"#a": wrong})),
-        ("values", lambda tx: tx.check(rows.name, key, "a = :a", values={":a": wrong})),
+        ("table", lambda tx: tx.put_row("a table", key)),
+        ("item", lambda tx: tx.put_row(rows.name, {})),
+        ("item", lambda tx: tx.put_row(rows.name, wrong)),
+        ("item", lambda tx: tx.put_row(rows.name, {"pk": "1", "price": 1.5})),
+        ("item", lambda tx: tx.put_row(rows.name, {"": "1"})),
+        ("key", lambda tx: tx.delete_row(rows.name, {"pk": set()})),
+        ("update", lambda tx: tx.update_row(rows.name, key, " ")),
+        ("condition", lambda tx: tx.check_row(rows.name, key, "")),
+        ("names", lambda tx: tx.check_row(rows.name, key, "#a = #b", names={"#a": wrong})),
+        ("values", lambda tx: tx.check_row(rows.name, key, "a = :a", values={":a": wrong})),
     ):
         assert refused(queue, fill).argument == argument
     assert rows.row("1") is None
@@ -259,7 +239,7 @@ def test_expressions_that_are_none(queue: Queue[Any], table: Table, rows: Rows) 
 
         def fill(tx: Transaction[Any], condition: str = condition) -> None:
             tx.send(1)
-            tx.put(rows.name, {"pk": "1"}, condition=condition)
+            tx.put_row(rows.name, {"pk": "1"}, condition=condition)
 
         assert isinstance(refused_at_the_end(queue, fill), RequestRejectedError), condition
     assert table.items() == {}

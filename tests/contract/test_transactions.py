@@ -59,7 +59,7 @@ def carry_out(queue: Queue[Any], fill: Fill) -> None:
 def test_a_message_and_a_row_appear_together(queue: Queue[Any], rows: Rows) -> None:
     """TRANSACT-1: both are there after the block, and the message is what send would return."""
     with queue.transaction() as tx:
-        tx.put(rows.name, {"pk": "17", "amount": 5})
+        tx.put_row(rows.name, {"pk": "17", "amount": 5})
         sent = tx.send({"order": "17"}, id="m", delay=3, headers={"trace": "abc"})
     assert rows.row("17") == {"pk": "17", "amount": 5}
     assert sent.id == "m"
@@ -71,7 +71,7 @@ def test_a_fresh_id_is_known_in_the_block(queue: Queue[Any], rows: Rows) -> None
     """A row may name the message that is sent with it."""
     with queue.transaction() as tx:
         sent = tx.send(1)
-        tx.put(rows.name, {"pk": "17", "message": sent.id})
+        tx.put_row(rows.name, {"pk": "17", "message": sent.id})
     assert rows.row("17") == {"pk": "17", "message": sent.message.id}
 
 
@@ -81,7 +81,7 @@ def test_a_result_and_its_acknowledgement(
     """TRANSACT-1: a message is deleted together with the row that is the effect of its work."""
     clock.advance(1)
     with queue.transaction() as tx:
-        tx.put(rows.name, {"pk": held.id, "result": 42})
+        tx.put_row(rows.name, {"pk": held.id, "result": 42})
         tx.delete(held)
     assert rows.row("m") == {"pk": "m", "result": 42}
     clock.advance(2 * TIMEOUT)
@@ -115,7 +115,7 @@ def test_several_queues(queue: Queue[Any], other: Queue[Any], rows: Rows) -> Non
     with queue.transaction() as tx:
         tx.delete(message)
         sent = tx.send(message.data, queue=other, id="m")
-        tx.update(rows.name, {"pk": "moved"}, "ADD amount :one", values={":one": 1})
+        tx.update_row(rows.name, {"pk": "moved"}, "ADD amount :one", values={":one": 1})
     assert queue.get("m").state == "DELETED"
     assert sent.message == other.get("m")
     assert rows.row("moved") == {"pk": "moved", "amount": 1}
@@ -129,8 +129,8 @@ def test_every_action_of_ones_own(queue: Queue[Any], rows: Rows) -> None:
     for pk in ("changed", "gone", "checked"):
         rows.put({"pk": pk, "size": 1})
     with queue.transaction() as tx:
-        tx.put(rows.name, {"pk": "new", "tags": {"a", "b"}, "deep": [{"x": None}, b"\0", True]})
-        tx.update(
+        tx.put_row(rows.name, {"pk": "new", "tags": {"a", "b"}, "deep": [{"x": None}, b"\0", True]})
+        tx.update_row(
             rows.name,
             {"pk": "changed"},
             "SET #size = #size + :two",
@@ -138,8 +138,8 @@ def test_every_action_of_ones_own(queue: Queue[Any], rows: Rows) -> None:
             names={"#size": "size"},
             values={":two": 2, ":limit": 5},
         )
-        tx.delete_item(rows.name, {"pk": "gone"}, condition="attribute_exists(pk)")
-        tx.check(
+        tx.delete_row(rows.name, {"pk": "gone"}, condition="attribute_exists(pk)")
+        tx.check_row(
             rows.name, {"pk": "checked"}, "#s = :one", names={"#s": "size"}, values={":one": 1}
         )
         tx.add({"Put": {"TableName": rows.name, "Item": {"pk": {"S": "raw"}, "n": {"N": "1"}}}})
@@ -150,15 +150,38 @@ def test_every_action_of_ones_own(queue: Queue[Any], rows: Rows) -> None:
     assert rows.row("raw") == {"pk": "raw", "n": 1}
 
 
-def test_rows_in_the_queues_table(queue: Queue[Any], table: Table) -> None:
-    """An item of the user's own may lie beside the messages, and is none of them."""
+def test_rows_are_not_written_among_messages(queue: Queue[Any], table: Table) -> None:
+    """TRANSACT-2: a row of one's own can't hit a message; to look at one is allowed."""
+    queue.send(1, id="m", group="g")
+    before = table.items()
+    key = {"id": "m"}
+    writes: tuple[Callable[[Transaction[Any]], None], ...] = (
+        lambda tx: tx.put_row(table.name, key),
+        lambda tx: tx.delete_row(table.name, key),
+        lambda tx: tx.update_row(table.name, key, "REMOVE next_id"),
+        lambda tx: tx.add({"Delete": {"TableName": table.name, "Key": {"id": {"S": "m"}}}}),
+    )
+    for write in writes:
+        with queue.transaction() as tx:
+            with pytest.raises(InvalidArgumentError, match="only the queue") as refusal:
+                write(tx)
+            assert refusal.value.argument == "table"
+    assert table.items() == before
     with queue.transaction() as tx:
-        tx.put(
-            table.name, {"id": "settings", "colour": "red"}, condition="attribute_not_exists(id)"
-        )
-        tx.send(1, id="m")
-    assert table.item("settings") == {"id": "settings", "colour": "red"}
-    assert [message.id for message in queue.receive(10)] == ["m"]
+        tx.check_row(table.name, key, "attribute_exists(id)")
+        tx.send(2, id="n")
+    assert queue.get("n").data == 2
+
+
+def test_another_queue_that_takes_part_is_no_table_of_ones_own(
+    queue: Queue[Any], other: Queue[Any]
+) -> None:
+    """TRANSACT-2: a queue is known by the first part that is about it."""
+    with queue.transaction() as tx:
+        tx.send(1, queue=other)
+        with pytest.raises(InvalidArgumentError, match="only the queue"):
+            tx.put_row(other.table, {"id": "row"})
+    assert [message.data for message in other.list()] == [1]
 
 
 def test_nothing_to_do(queue: Queue[Any], table: Table) -> None:
@@ -252,7 +275,7 @@ def test_a_block_that_raises_sends_nothing(queue: Queue[Any], table: Table, rows
 
     def fill(tx: Transaction[Any]) -> None:
         sent.append(tx.send(1))
-        tx.put(rows.name, {"pk": "17"})
+        tx.put_row(rows.name, {"pk": "17"})
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -269,7 +292,7 @@ def test_a_condition_of_ones_own(queue: Queue[Any], table: Table, rows: Rows) ->
 
     def fill(tx: Transaction[Any]) -> None:
         tx.send(1, id="m")
-        tx.update(
+        tx.update_row(
             rows.name,
             {"pk": "17"},
             "SET balance = balance - :five",
@@ -277,7 +300,7 @@ def test_a_condition_of_ones_own(queue: Queue[Any], table: Table, rows: Rows) ->
             values={":five": 5},
             show_item=True,
         )
-        tx.check(rows.name, {"pk": "18"}, "attribute_exists(pk)", show_item=True)
+        tx.check_row(rows.name, {"pk": "18"}, "attribute_exists(pk)", show_item=True)
 
     with pytest.raises(TransactionConditionError, match="action 2, Update in table") as caught:
         carry_out(queue, fill)
@@ -293,7 +316,7 @@ def test_the_item_is_shown_to_who_asked(queue: Queue[Any], rows: Rows) -> None:
     """Without ``show_item`` the error holds none."""
     rows.put({"pk": "17"})
     with pytest.raises(TransactionConditionError) as caught:
-        carry_out(queue, lambda tx: tx.put(rows.name, {"pk": "17"}, condition=ABSENT))
+        carry_out(queue, lambda tx: tx.put_row(rows.name, {"pk": "17"}, condition=ABSENT))
     assert caught.value.failed == (FailedAction(1, "Put", rows.name, None),)
 
 
@@ -301,7 +324,7 @@ def refused(queue: Queue[Any], rows: Rows, fill: Fill) -> Any:
     """The error of a transaction that would also put a row; the row must not be there."""
 
     def fill_with_row(tx: Transaction[Any]) -> None:
-        tx.put(rows.name, {"pk": "with it"})
+        tx.put_row(rows.name, {"pk": "with it"})
         fill(tx)
 
     with pytest.raises(DynamoMQError) as caught:
@@ -377,7 +400,7 @@ def test_a_table_that_is_not_there(queue: Queue[Any], table: Table) -> None:
 
     def fill(tx: Transaction[Any]) -> None:
         tx.send(1)
-        tx.put("no-such-table", {"pk": "17"})
+        tx.put_row("no-such-table", {"pk": "17"})
 
     with pytest.raises(TableNotFoundError, match="no-such-table") as caught:
         carry_out(queue, fill)
@@ -397,7 +420,7 @@ def test_a_transaction_is_for_one_block(queue: Queue[Any], table: Table) -> None
         tx.send(1, id="m")
         with pytest.raises(TransactionUsageError, match="one block"):
             tx.__enter__()
-    for use in (lambda: tx.send(2), lambda: tx.put(table.name, {"id": "x"}), tx.__enter__):
+    for use in (lambda: tx.send(2), lambda: tx.put_row(table.name, {"id": "x"}), tx.__enter__):
         with pytest.raises(TransactionUsageError) as caught:
             use()
         assert caught.value.remedy
@@ -453,7 +476,7 @@ def test_transactions_that_race(queue: Queue[Any], table: Table, rows: Rows) -> 
         with queue.transaction() as tx:
             for place in (0, 1):
                 tx.send(number, id=f"{name}{number}.{place}", group="g")
-            tx.update(rows.name, {"pk": "sum"}, "ADD sent :two", values={":two": 2})
+            tx.update_row(rows.name, {"pk": "sum"}, "ADD sent :two", values={":two": 2})
 
     def produce(name: str) -> None:
         for number in range(TRANSACTIONS):

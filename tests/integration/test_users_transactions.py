@@ -71,7 +71,7 @@ def stage(dynamodb_endpoint: str, dynamodb_client: Any, table_name: str) -> Iter
 def take_order(stage: Stage) -> Sent[Any]:
     """Write an order's row and send its message, in a group."""
     with stage.queue.transaction() as tx:
-        tx.put(stage.rows.name, {"pk": "17"}, condition=NEW)
+        tx.put_row(stage.rows.name, {"pk": "17"}, condition=NEW)
         return tx.send("work", id="m", group="g")
 
 
@@ -82,7 +82,7 @@ def finish_order(stage: Stage) -> None:
     (message,) = stage.others.receive()
     stage.script.advance(1)
     with stage.queue.transaction() as tx:
-        tx.update(stage.rows.name, {"pk": "17"}, "ADD times :one", values={":one": 1})
+        tx.update_row(stage.rows.name, {"pk": "17"}, "ADD times :one", values={":one": 1})
         tx.delete(message)
         tx.send("ship", id="n", group="g")
 

@@ -92,8 +92,8 @@ def transactions(queue: Queue[Order], texts: Queue[str]) -> None:
         tx.send("text")  # type: ignore[call-overload]  # the error is the point: not an Order
         tx.delete(queue.receive()[0])
         tx.retry(texts.receive()[0], delay=timedelta(minutes=5), queue=texts)
-        tx.put("rows", {"id": "17", "tags": {"a"}}, condition="attribute_not_exists(id)")
-        tx.update("rows", {"id": "18"}, "SET #n = :n", names={"#n": "n"}, values={":n": 1})
+        tx.put_row("rows", {"id": "17", "tags": {"a"}}, condition="attribute_not_exists(id)")
+        tx.update_row("rows", {"id": "18"}, "SET #n = :n", names={"#n": "n"}, values={":n": 1})
         tx.add({"Delete": {"TableName": "rows", "Key": {"id": {"S": "19"}}}})
     assert_type(sent.message, Message[Order])
     assert_type(queue.send_item(Order(1)), list[dict[str, dict[str, Any]]])
