@@ -19,6 +19,7 @@ __all__ = ["Parser", "Placed", "Size"]
 T = TypeVar("T")
 
 _MAX_OPERATORS: Final = 300
+_MAX_DEPTH: Final = 100  # of parentheses in one another: more than anybody writes, or Python likes
 _MAX_INDEX: Final = 2**31 - 1
 _MAX_STEPS: Final = 32
 
@@ -86,6 +87,7 @@ class Parser:
         self._place = 0
         self._placeholders = placeholders
         self._operators = 0
+        self._depth = 0
         self._last_group = (0, 0)  # where the last parentheses were opened and closed
 
     # --- words and signs ---------------------------------------------------------------------
@@ -151,11 +153,16 @@ class Parser:
         """Read what stands in parentheses, the first of which is next.
 
         Raises:
-            ExpressionError: there are parentheses in the parentheses, and nothing else.
+            ExpressionError: there are parentheses in the parentheses, and nothing else; or too many
+                in one another.
         """
         opening, position = self._place, self.next.position
         self.need_sign("(")
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise error_at(position, f"there are more than {_MAX_DEPTH} parentheses in one another")
         found = read()
+        self._depth -= 1
         closing = self._place
         self.need_sign(")")
         if self._last_group == (opening + 1, closing - 1):
