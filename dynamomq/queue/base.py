@@ -6,8 +6,6 @@ from typing import Any, Generic, TypeVar
 
 from dynamomq.checks import (
     MAX_DELAY,
-    MAX_VISIBILITY_TIMEOUT,
-    Duration,
     check_due,
     check_duration,
     check_group,
@@ -22,7 +20,7 @@ from dynamomq.payload import Codec, fingerprint
 from dynamomq.queue.agreed import Agreed
 from dynamomq.requests import Operation
 
-__all__ = ["QueueBase", "visibility"]
+__all__ = ["QueueBase"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -111,8 +109,3 @@ class QueueBase(Generic[T]):
             None if entry.group is None else check_group(entry.group),
             None if entry.due_at is None else check_due(entry.due_at),
         )
-
-
-def visibility(value: Duration) -> int:
-    """Return a visibility timeout in nanoseconds."""
-    return check_duration("visibility_timeout", value, at_most=MAX_VISIBILITY_TIMEOUT, zero=False)
