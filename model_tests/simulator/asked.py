@@ -16,11 +16,8 @@ Name = tuple[str, int]  # of a call: whose, and the how many-th
 
 HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
 RECEIVERS = ("receive", "claim")
-HINTS = ("attend", "leave", "pretend", "remove")
-"""Operations that are about consumers, not about messages."""
-
-AGREEING = ("look", "raise_shards")
-"""Operations that are about what all clients have agreed on."""
+HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards")
+"""Operations that are about consumers, or about what all have agreed on, not about messages."""
 
 OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
 REMOVERS = ("delete", "cancel", "purge")
@@ -102,6 +99,11 @@ def fail(property_id: str, what: str) -> NoReturn:
 def is_entry(item: Item | None) -> bool:
     """Tell whether it is no message, but a line in the list of consumers."""
     return item is not None and str(item["id"]).startswith("$consumer#")
+
+
+def is_no_message(item: Item | None) -> bool:
+    """Tell whether it is an item that says something about clients, not about messages."""
+    return is_entry(item) or is_agreement(item)
 
 
 def is_agreement(item: Item | None) -> bool:

@@ -13,7 +13,6 @@ from attrs import define, evolve, field
 
 from dynamomq.timestamps import SECOND
 from model_tests.simulator.asked import (
-    AGREEING,
     HINTS,
     HOLDERS,
     OPERATORS,
@@ -33,11 +32,10 @@ from model_tests.simulator.asked import (
     check_version,
     fail,
     instant,
-    is_agreement,
-    is_entry,
     is_held,
     is_message,
     is_next,
+    is_no_message,
     longer,
     queue_of,
 )
@@ -160,7 +158,7 @@ class Oracle:
             old: the item before; ``None``: there was none.
             new: the item after; ``None``: there is none.
         """
-        if is_entry(old or new) or is_agreement(old or new):
+        if is_no_message(old or new):
             return
         if call is None:
             self._expired(time, old)
@@ -202,7 +200,7 @@ class Oracle:
             fail("HEAD", f"{call} found its group's list damaged, which it is not")
         if error in NOTHING_DONE:
             self._was_refused(call, error)
-        elif error is not None or plan.operation in (*HINTS, *AGREEING):
+        elif error is not None or plan.operation in HINTS:
             pass  # nothing was promised
         elif plan.operation == "send":
             self._check_accepted(call, result.item)

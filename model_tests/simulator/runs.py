@@ -8,7 +8,7 @@ from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
 from model_tests.simulator.actors import Actor, Consumer, Operator, Producer, Role
-from model_tests.simulator.asked import is_agreement, is_entry, is_message, queue_of
+from model_tests.simulator.asked import is_message, is_no_message, queue_of
 from model_tests.simulator.choices import Chooser
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.lists import is_group
@@ -146,7 +146,7 @@ def come_to_an_end(simulation: Simulation) -> None:
 
 def is_unfinished(item: Item) -> bool:
     """Tell whether it is a message that somebody has still to deal with."""
-    is_other = is_entry(item) or is_agreement(item) or is_group(item)
+    is_other = is_no_message(item) or is_group(item)
     is_live = not is_other and is_message(item)
     return is_live and queue_of(item) != "DLQ"
 
