@@ -22,6 +22,14 @@ HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards")
 OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
 REMOVERS = ("delete", "cancel", "purge")
 
+NOTHING_DONE = (
+    "DuplicateMessageError",
+    "IllegalTransitionError",
+    "MessageNotFoundError",
+    "StaleReceiptError",
+)
+"""Errors that say for certain that the call has changed nothing."""
+
 _LONGER = {"send": "delay", "retry": "delay", "extend": "timeout", "reschedule": "delay"}
 """By which option an operation puts the due time off; all others make it now."""
 

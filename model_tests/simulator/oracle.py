@@ -15,6 +15,7 @@ from dynamomq.timestamps import SECOND
 from model_tests.simulator.asked import (
     HINTS,
     HOLDERS,
+    NOTHING_DONE,
     OPERATORS,
     RECEIVERS,
     REMOVERS,
@@ -43,14 +44,6 @@ from model_tests.simulator.lists import Lists, is_group, is_upkeep
 from model_tests.simulator.lives import Delivery, Life
 
 __all__ = ["Oracle", "ViolationError"]
-
-NOTHING_DONE = (
-    "DuplicateMessageError",
-    "IllegalTransitionError",
-    "MessageNotFoundError",
-    "StaleReceiptError",
-)
-"""Errors that say for certain that the call has changed nothing."""
 
 
 @define(eq=False)
