@@ -257,7 +257,7 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """A misspelt part ends with the usage, before anything is measured."""
     with pytest.raises(SystemExit):
         main(["cuonts"])
-    assert "'cuonts' is none of counts, reads" in capsys.readouterr().err
+    assert "'cuonts' is none of counts, groups, reads" in capsys.readouterr().err
 
 
 def test_an_endpoint_needs_a_url(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,8 +39,9 @@ class Faults:
     ``receive`` or ``delete`` for the write that carries it out, alone, in a batch or in a
     transaction; or a kind of request such as ``query``, ``write_batch`` or ``transact``, whatever
     it is for. A transaction is struck as a whole, with the user's own actions. (A receive that
-    finds no candidate in the index writes nothing, so nothing strikes it.) Every request counts,
-    also when an operation repeats one; what the SDK would repeat does not.
+    finds no candidate in the index writes nothing, so nothing strikes it. A queue's first call, and
+    one a minute or more later, begins with a ``get`` of what its clients have agreed on.) Every
+    request counts, also when an operation repeats one; what the SDK would repeat does not.
 
     A fault strikes once unless ``times`` says otherwise, and the next such request unless ``nth``
     does. Where several are due, the one that was armed first strikes, and the others wait for the
