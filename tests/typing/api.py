@@ -39,6 +39,8 @@ def untyped(client: Any) -> None:
     assert_type(Queue(), Queue[Any])
     assert_type(Queue("orders"), Queue[Any])
     Queue("orders", client=client)
+    Queue("orders", visibility_timeout=None, max_receives=3, deduplication_window=None)
+    Queue("orders").create_table(shards=4, max_receives=0, deduplication_window=600)
     Queue("orders", session=client, region_name="eu-central-1")
     Queue("orders", endpoint_url="http://localhost:8000", index="by-due-time")
     Queue("orders", engine=DynamoDBEngine(client=client))
