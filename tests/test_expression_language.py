@@ -117,7 +117,10 @@ def test_a_set_without_members_is_gone() -> None:
         ("n = n", "at character 5: = compares n with itself"),
         ("n = m.a AND", "at character 12: a name is wanted, not the end"),
         ("((n = m.a))", "at character 1: there are redundant parentheses"),
-        ("(" * 1500 + "n = m.a" + ")" * 1500, "at character 101: there are more than 100 parentheses in one another"),
+        (
+            "(" * 1500 + "n = m.a" + ")" * 1500,
+            "at character 101: there are more than 100 parentheses in one another",
+        ),
         ("contains(s)", "at character 9: contains wants 2 operand(s), not 1"),
         ("CONTAINS(s, n)", "at character 1: conditions have no function CONTAINS"),
         ("size(s)", "at character 8: an operator is wanted, not the end"),
