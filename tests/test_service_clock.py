@@ -177,14 +177,19 @@ def test_one_reply_is_enough_for_the_usual_limit(clock: ManualClock) -> None:
 @pytest.mark.parametrize("most", [1, 5])
 def test_receive_raises_it_before_it_claims(clock: ManualClock, most: int) -> None:
     """A receive has looked at the index by then, and has written nothing."""
-    entry = {"id": {"S": "a"}, "receive_count": {"N": "0"}}
-    client = ScriptedClient([dated(clock, Items=[entry])])
+    entry = {
+        "id": {"S": "a"},
+        "queue_type": {"S": "STANDARD"},
+        "queue_add_timestamp": {"S": clock.text()},
+        "receive_count": {"N": "0"},
+    }
+    client = ScriptedClient([dated(clock), dated(clock, Items=[entry])])
     engine = DynamoDBEngine(
         client=client, clock_correction=True, clock_limit=1, surroundings=clock.surroundings()
     )
     with pytest.raises(ClockError):
         Queue("orders", engine=engine).receive(most)
-    assert client.methods == ["query"]
+    assert client.methods == ["get_item", "query"]  # what is agreed on; the index
 
 
 @pytest.mark.parametrize("limit", [0, -1, "long", 10**6])

@@ -11,6 +11,7 @@ from dynamomq.operations import Claimer
 from dynamomq.testing import FaultyEngine
 from dynamomq.values import MAX_ITEM_BYTES, item_size
 from tests.consumer.support import (
+    PATIENCE,
     TABLE,
     Notes,
     behind,
@@ -53,8 +54,8 @@ def test_a_claim_without_an_answer_loses_nothing(storage: FaultyEngine, executed
     """Whether or not the claim was carried out, its messages are delivered (NO-LOSS)."""
     queue = opened(storage, send=4, visibility_timeout=0.3)
     handled: set[str] = set()
+    storage.faults.time_out("receive", executed=executed)
     with running(queue, lambda delivery: handled.add(delivery.id)) as consumer:
-        storage.faults.time_out("receive", executed=executed)
         eventually("all messages", lambda: len(handled) == 4)
         eventually("the end of all", lambda: not queue.stats().standard.total)
         assert consumer.stopped().exit_status == 0
@@ -151,15 +152,17 @@ def test_who_works_when_it_fails_has_its_grace(
 ) -> None:
     """After a fatal error, handlers that run may end, and are acknowledged if that is possible."""
     queue = opened(storage, send=1)
-    has_failed = threading.Event()
+    is_known, has_failed = threading.Event(), threading.Event()
 
     def handle(delivery: Delivery[Any]) -> None:
+        assert is_known.wait(PATIENCE)  # it may be quicker than the name is bound below
         monkeypatch.setattr(Claimer, "claim", defective)
         eventually("the error", lambda: running_one.consumer._conductor.fatal)
         has_failed.set()
         assert not delivery.lease.lost.is_set()
 
     with running(queue, handle, concurrency=2) as running_one:
+        is_known.set()
         summary = running_one.summary()
     assert has_failed.is_set()
     assert isinstance(summary.error, MistakeError)
