@@ -171,7 +171,10 @@ def allowed(rule: Rule, item: Item | None, given: Arguments) -> bool:
 @given(data=st.data())
 @settings(max_examples=40)
 def test_every_write_counts(trigger: str, data: st.DataObject) -> None:
-    """VERSION: an update raises ``version`` by one and says when; a put starts at 1."""
+    """VERSION: an update raises ``version`` by one and says when; a put starts at 1.
+
+    Whoever keeps a group's list leaves a message its token and its time (MACHINE-7).
+    """
     source = data.draw(st.sampled_from(sorted({s.source for s in WRITES if s.trigger == trigger})))
     item = data.draw(items(source))
     _, rule = rule_of(MESSAGE, trigger, source)
@@ -185,8 +188,12 @@ def test_every_write_counts(trigger: str, data: st.DataObject) -> None:
         assert after["version"] == before + 1
     elif trigger == "quarantine":
         assert after["version"] == 1
-    assert after["last_updated_timestamp"] == NOW
-    assert (after.get("token") == given_.get("token")) or trigger in UPKEEP
+    if trigger in ("link", "unlink", "promote"):
+        kept = ("last_updated_timestamp", "token")
+        assert [after.get(name) for name in kept] == [(item or {}).get(name) for name in kept]
+    else:
+        assert after["last_updated_timestamp"] == NOW
+        assert after.get("token") == given_.get("token")
 
 
 def seen_version(item: Item | None) -> dict[str, Value]:
