@@ -23,6 +23,7 @@ from dynamomq.rules import Rule
 from dynamomq.values import Item, Value
 
 __all__ = [
+    "LISTED",
     "PLANS",
     "Joining",
     "busy_group",
@@ -34,6 +35,9 @@ __all__ = [
     "links",
     "tail_of",
 ]
+
+LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
+"""The states of the members of a group's list: those that a neighbour may be linked with."""
 
 PLANS = 20
 """How often a change of a group's list is planned anew before it is left to the caller.

@@ -20,7 +20,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import MESSAGE, QueueType, beside
 from dynamomq.message import Message
-from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving, links
+from dynamomq.operations.groups import LISTED, PLANS, busy_group, is_listed, leaving, links
 from dynamomq.operations.writing import (
     Settings,
     at,
@@ -83,11 +83,10 @@ RELEASE = _by_queue("release")
 DELETE = _by_queue("delete")
 MOVE_TO_DLQ = MESSAGE.rule("move_to_dlq")
 
-_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _LEAVING = frozenset(
     one.trigger
     for one in MESSAGE.transitions
-    if one.by == "holder" and one.source in _LISTED and one.destination not in _LISTED
+    if one.by == "holder" and one.source in LISTED and one.destination not in LISTED
 )
 """The triggers by which a holder takes a message out of its group's list."""
 

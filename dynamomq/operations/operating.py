@@ -17,7 +17,7 @@ from dynamomq.attributes import DATA, ERRORS, HEADERS, NEXT_ID, PREVIOUS_ID, QUE
 from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
 from dynamomq.message import MAX_FAILURES, Message
-from dynamomq.operations.groups import PLANS, joining, leaving, tail_of
+from dynamomq.operations.groups import LISTED, PLANS, joining, leaving, tail_of
 from dynamomq.operations.holding import planned_by
 from dynamomq.operations.sending import check_size
 from dynamomq.operations.writing import (
@@ -65,7 +65,6 @@ PURGE = MESSAGE.rule("purge")
 _COMES_AND_GOES = frozenset(one.name for one in (ERRORS, RECEIPT, NEXT_ID, PREVIOUS_ID))
 """What a message has room for beside its content."""
 
-_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _MOST_AHEAD = 3600 * SECOND
 """How far ahead of an operator's clock a message's time may be and still be followed.
 
@@ -295,7 +294,7 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         plan = yield from plan_of(settings, edit, seen, moment.now)
         if plan is None:
             continue
-        leaves = None if edit.rule.destinations & _LISTED else seen.item
+        leaves = None if edit.rule.destinations & LISTED else seen.item
         reply = yield from together(plan.request, plan.upkeep, leaving=leaves)
         if isinstance(reply, Written):
             return _edited(settings, plan, seen)
@@ -308,8 +307,8 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         if attempt > 1:
             yield from pause(attempt)
     raise ConflictError(
-        f"Message {id!r} was changed by others {PLANS} times in a row while {trigger} was "
-        "being carried out; nothing was changed by it.",
+        f"Message {id!r} was changed by others {PLANS} times in a row, each time before "
+        f"{trigger} could be carried out.",
         remedy="Try again.",
     )
 
@@ -347,10 +346,10 @@ def _in_its_place(
 ) -> Operation[Plan | None]:
     """Return the write with its place in a group's list, and the upkeep of that list."""
     destinations = request.rule.destinations
-    if not destinations & _LISTED:  # it leaves the list, if it is in one
-        upkeep = leaving(settings, now, seen.item) if seen.state in _LISTED else []
+    if not destinations & LISTED:  # it leaves the list, if it is in one
+        upkeep = leaving(settings, now, seen.item) if seen.state in LISTED else []
         return Plan(planned_by(request, seen.item), upkeep, now)
-    if not destinations <= _LISTED:  # it stays where it is
+    if not destinations <= LISTED:  # it stays where it is
         return Plan(request, (), now)
     if seen.group is None:
         place: dict[str, Value] = {"partition": settings.partition(QueueType.STANDARD, seen.id)}

@@ -19,7 +19,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.groups import PLANS, busy_group, check_tail, joining, tail_of
+from dynamomq.operations.groups import LISTED, PLANS, busy_group, check_tail, joining, tail_of
 from dynamomq.operations.writing import (
     Settings,
     at,
@@ -74,7 +74,6 @@ _LINKS = 2 * (MAX_KEY_BYTES + 16)  # what its neighbours' ids may need; they cha
 _REST = 12 * 1024  # more than all other attributes of a message can have, its id included
 
 _SEND = MESSAGE.rule("send")
-_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 
 MOST_JOINING = MAX_TRANSACTION - 2
 """How many messages can join a group in one transaction: besides them, the last message before
@@ -283,7 +282,7 @@ def judged(
     if existing.send_token == sent.send_token:
         # The refusal echoes our own success, whatever has happened to it since. Which of several
         # plans that was, only the item tells: it knows its predecessor.
-        has_place = existing.group is not None and existing.state in _LISTED
+        has_place = existing.group is not None and existing.state in LISTED
         return onlooker_view(existing) if has_place else sent
     if reply.repeated:
         later = yield from ask(Tick())  # there may have been a pause since the first one

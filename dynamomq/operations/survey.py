@@ -13,9 +13,9 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import define, field
 
 from dynamomq.attributes import DUE, ID, TAIL_ID
-from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.operations.groups import group_key
+from dynamomq.operations.groups import LISTED, group_key
 from dynamomq.operations.writing import Settings, message_of, persistently
 from dynamomq.requests import GetMany, Operation, Query, Scan, Tick, ask
 from dynamomq.values import Item
@@ -31,7 +31,6 @@ Wanted: TypeAlias = Callable[[Message[Any]], bool]
 """Tells whether a message is one of those that are looked for. It is asked once about each, as it
 is at that time; what it raises ends the survey."""
 
-_LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
 _ENTRIES = 1000
 """How many entries of the index, or items of the table, are read at once."""
 
@@ -85,7 +84,7 @@ def in_queue(
                 found[message.id] = message.version
             if len(found) == at_most:
                 return found
-            is_last = message.state in _LISTED and message.next_id is None
+            is_last = message.state in LISTED and message.next_id is None
             if message.group is not None and not is_last:  # also one that has just left
                 groups[message.group] = None
     if not behind_heads:
