@@ -10,6 +10,7 @@ from attrs import frozen
 
 from dynamomq.checks import MAX_DELAY, Duration, check_duration
 from dynamomq.consumer.backoff import Backoff, FullJitter, Setback
+from dynamomq.errors import PortableError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.timestamps import SECOND
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 
-class RetryAfter(Exception):  # noqa: N818 - an instruction, not a failure
+class RetryAfter(PortableError):  # noqa: N818 - an instruction, not a failure
     """Raise it in a handler: deliver the message again after so long.
 
     Args:
@@ -43,7 +44,7 @@ class RetryAfter(Exception):  # noqa: N818 - an instruction, not a failure
         super().__init__(reason or f"to be delivered again after {self.delay / SECOND:g} s")
 
 
-class Reject(Exception):  # noqa: N818 - an instruction, not a failure
+class Reject(PortableError):  # noqa: N818 - an instruction, not a failure
     """Raise it in a handler: no delivery can succeed, so into the dead-letter queue at once.
 
     Args:

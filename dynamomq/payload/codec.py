@@ -42,8 +42,13 @@ class Codec(Generic[T]):
 
     name: str
     """The declared type, as messages show it."""
+    _declared: object = field(repr=False)
     _shape: Shape = field(repr=False)
     _check: Check | None = field(repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled and copied as the declared type, with the messages that have this codec."""
+        return codec_for, (self._declared,)
 
     def encode(self, payload: T) -> Value:
         """Return the stored form of a payload; the payload's own containers are never shared.
@@ -108,12 +113,13 @@ def codec_for(payload_type: object = None) -> Codec[Any]:
         PayloadError: the type, or a type in it, can't be stored so that it comes back.
     """
     if payload_type is None:
-        return Codec(name="JSON-like data", shape=JSON_LIKE, check=None)
+        return Codec(name="JSON-like data", declared=None, shape=JSON_LIKE, check=None)
     name = type_name(payload_type)
     try:
         compiler = Compiler()
         shape = compiler.shape(payload_type)
-        return Codec(name=name, shape=shape, check=compiler.check(shape))
+        check = compiler.check(shape)
+        return Codec(name=name, declared=payload_type, shape=shape, check=check)
     except RefusedError as refusal:
         raise PayloadError(
             f"payload={name} can't be used: {refusal.reason}.", remedy=refusal.remedy

@@ -8,7 +8,7 @@ from typing import Self
 
 from attrs import define, field
 
-from dynamomq.errors import InvalidArgumentError
+from dynamomq.errors import InvalidArgumentError, PortableError
 
 __all__ = ["Crash", "Fault", "UnusedFaultError"]
 
@@ -22,7 +22,7 @@ class Crash(BaseException):
     """
 
 
-class UnusedFaultError(AssertionError):
+class UnusedFaultError(PortableError, AssertionError):
     """A fault was armed and did not happen, so the test has not tested it.
 
     Attributes:
