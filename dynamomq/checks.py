@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar
 
@@ -23,15 +23,18 @@ __all__ = [
     "check_count",
     "check_due",
     "check_duration",
+    "check_flag",
     "check_group",
     "check_headers",
     "check_id",
     "check_name",
     "check_rate",
+    "check_several",
     "check_source",
 ]
 
 F = TypeVar("F")
+T = TypeVar("T")
 
 Duration: TypeAlias = float | timedelta
 """Seconds, or a ``timedelta``."""
@@ -49,6 +52,10 @@ _SHORTEST = timedelta(milliseconds=1)
 _FASTEST = 1_000_000  # messages a second, which nobody will reach
 _MAX_NAME_BYTES = 65_535  # of a name in a map
 _NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_HEADER_REMEDIES = {
+    type(None): "Leave this header out.",
+    bytes: "Decode it, or put it into the payload.",
+}
 
 
 def check_duration(argument: str, value: Duration, *, at_most: timedelta, zero: bool = True) -> int:
@@ -83,17 +90,57 @@ def check_duration(argument: str, value: Duration, *, at_most: timedelta, zero: 
     return round(seconds * SECOND)
 
 
-def check_id(id: object, *, argument: str = "id") -> str:
+def check_flag(argument: str, value: object) -> bool:
+    """Return a choice between yes and no; what is neither may have been meant for either.
+
+    Raises:
+        InvalidArgumentError: it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(
+            argument, value, "it is neither True nor False", remedy="Pass one of them."
+        )
+    return value
+
+
+def check_several(argument: str, values: Iterable[T], *, of: str) -> list[T]:
+    """Return several things as a list, made before anything is sent.
+
+    Args:
+        argument: the parameter's name, for the error.
+        values: what was passed; what it raises when it is gone through is passed on.
+        of: what they should be, such as ``payloads``.
+
+    Raises:
+        InvalidArgumentError: it is one thing, and not several.
+    """
+    if isinstance(values, str | bytes | bytearray | Mapping) or not isinstance(values, Iterable):
+        raise InvalidArgumentError(
+            argument,
+            type(values).__name__,  # not the value: it may be a payload
+            f"these are not several {of}",
+            remedy=f"Pass a list of {of}, or another iterable.",
+        )
+    return [*values]
+
+
+def check_id(id: object, *, argument: str = "id", fresh: bool = False) -> str:
     """Return a message id that a caller chose.
+
+    Args:
+        id: what was passed.
+        argument: the parameter's name, for the error.
+        fresh: whether a message gets an id of its own where none is given.
 
     Raises:
         InvalidArgumentError: not text, empty, reserved, or longer than a key may be.
     """
+    or_not = ", or leave it out to get a fresh one" if fresh else ""
     if not isinstance(id, str):
-        raise InvalidArgumentError(argument, id, "an id is text", remedy="Pass a str.")
+        raise InvalidArgumentError(argument, id, "an id is text", remedy=f"Pass a str{or_not}.")
     if not id:
         raise InvalidArgumentError(
-            argument, id, "an id can't be empty", remedy="Leave it out to get a fresh one."
+            argument, id, "an id can't be empty", remedy=f"Pass a message's id{or_not}."
         )
     if id.startswith(RESERVED_PREFIX):
         raise InvalidArgumentError(
@@ -195,18 +242,18 @@ def check_rate(rate: object) -> float:
     return rate
 
 
-def check_callable(argument: str, function: F) -> F:
-    """Return a function that is to be called, or ``None``.
+def check_callable(argument: str, function: F, *, needed: bool = False) -> F:
+    """Return a function that is to be called, or ``None`` unless it is needed.
 
     Raises:
         InvalidArgumentError: it can't be called.
     """
-    if function is not None and not callable(function):
+    if not callable(function) and (needed or function is not None):
         raise InvalidArgumentError(
             argument,
             type(function).__name__,
             "it can't be called",
-            remedy="Pass a function, or leave it out.",
+            remedy="Pass a function." if needed else "Pass a function, or leave it out.",
         )
     return function
 
@@ -221,16 +268,23 @@ def check_headers(headers: object) -> dict[str, str] | None:
         return None
     if not isinstance(headers, Mapping):
         raise InvalidArgumentError(
-            "headers", headers, "they are not a mapping", remedy="Pass a dict of str to str."
+            "headers",
+            type(headers).__name__,  # not what is in it: that may be a credential
+            "they are not a mapping",
+            remedy="Pass a dict of str to str.",
         )
     for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise InvalidArgumentError(
-                "headers",
-                name,  # not the value: it may be a credential
-                "names and values of headers are text",
-                remedy="Convert them with str(), or put them into the payload.",
-            )
+        for what, text in (("name", name), ("value", value)):
+            if not isinstance(text, str):
+                raise InvalidArgumentError(
+                    "headers",
+                    name,  # and never the value
+                    f"the {what} of a header is text, and this one is of type "
+                    f"{type(text).__name__}",
+                    remedy=_HEADER_REMEDIES.get(
+                        type(text), "Put it into the payload, or make text of it."
+                    ),
+                )
         try:
             size = len(name.encode())
             value.encode()

@@ -19,6 +19,7 @@ import dynamomq
 import dynamomq.errors
 import dynamomq.testing
 from dynamomq import Entry, FailedAction, LocalEngine, Queue, Reject, RetryAfter, errors
+from dynamomq.portable import PortableError
 from dynamomq.testing import Crash, UnusedFaultError
 
 E = TypeVar("E", bound=BaseException)
@@ -61,7 +62,6 @@ SAMPLES: tuple[BaseException, ...] = (
     UnusedFaultError(("crash('delete')", "crash('send')")),
 )
 _SHARED = {  # roots of others, which nobody raises
-    errors.PortableError,
     errors.DynamoMQError,
     errors.CallerError,
     errors.ContentionError,
@@ -81,7 +81,7 @@ def exceptions() -> set[type[BaseException]]:
         for thing in (getattr(module, name) for name in module.__all__)
         if isinstance(thing, type) and issubclass(thing, BaseException)
     }
-    return named | set(_under(errors.PortableError))
+    return named | set(_under(PortableError))
 
 
 def _under(root: type[BaseException]) -> Iterator[type[BaseException]]:

@@ -117,7 +117,7 @@ def test_a_name_is_one_tables() -> None:
             engine.create_table("queue")
         with pytest.raises(TableMismatchError, match="a table of your own"):
             Queue("accounts", engine=engine).create_table()
-        with pytest.raises(RequestRejectedError):
+        with pytest.raises(InvalidArgumentError, match="name="):
             engine.create_table("a table")
 
 

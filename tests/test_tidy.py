@@ -13,6 +13,7 @@ from tests.support.source import PACKAGE, ROOT, SourceFile, documents, python_fi
 
 # Inside the package, imports point only upwards in this list.
 LAYERS = (
+    "portable",
     "errors",
     "timestamps",
     "values",

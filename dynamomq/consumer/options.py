@@ -13,6 +13,7 @@ from dynamomq.checks import (
     Duration,
     check_count,
     check_duration,
+    check_flag,
     check_source,
 )
 from dynamomq.consumer.backoff import Backoff
@@ -79,8 +80,7 @@ class Options:
         if not isinstance(queue, Queue):
             raise InvalidArgumentError("queue", queue, "it is no queue", remedy="Pass a Queue.")
         _check_backoff(backoff)
-        if not isinstance(heartbeat, bool):
-            raise InvalidArgumentError("heartbeat", heartbeat, "it is neither True nor False")
+        check_flag("heartbeat", heartbeat)
         timeout = None
         if visibility_timeout is not None:
             timeout = check_duration(
@@ -105,7 +105,7 @@ class Options:
                 UNTOLD if timeout is None else timeout / SECOND, longest / SECOND, extends=heartbeat
             ),
             backoff=backoff,
-            steal_after=patience if cooperate else None,
+            steal_after=patience if check_flag("cooperate", cooperate) else None,
             hooks=_hooks(hooks),
         )
 
@@ -118,7 +118,11 @@ def _check_backoff(value: object) -> None:
 
 
 def _hooks(value: object) -> tuple[Hooks, ...]:
-    if not isinstance(value, Sequence) or not all(isinstance(one, Hooks) for one in value):
+    if (
+        isinstance(value, str | bytes)
+        or not isinstance(value, Sequence)
+        or not all(isinstance(one, Hooks) for one in value)
+    ):
         raise InvalidArgumentError(
             "hooks",
             value,

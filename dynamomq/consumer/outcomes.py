@@ -10,9 +10,9 @@ from attrs import frozen
 
 from dynamomq.checks import MAX_DELAY, Duration, check_duration
 from dynamomq.consumer.backoff import Backoff, FullJitter, Setback
-from dynamomq.errors import PortableError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
+from dynamomq.portable import PortableError
 from dynamomq.timestamps import SECOND
 
 __all__ = [

@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from dynamomq.checks import Duration
+from dynamomq.checks import Duration, check_flag
 from dynamomq.consumer.backoff import Backoff, FullJitter
 from dynamomq.consumer.claims import (
     Claimed,
@@ -132,7 +132,11 @@ class _Runtime(Generic[T]):
 
         Args:
             force: whether to give up at once instead, as after a second signal.
+
+        Raises:
+            InvalidArgumentError: ``force`` is neither True nor False.
         """
+        check_flag("force", force)
         self._mailbox.put(_Stop(force))
 
     def run(self, *, signals: bool = True) -> Summary:
@@ -146,8 +150,9 @@ class _Runtime(Generic[T]):
             What was done and how it ended; ``exit_status`` is made of it.
 
         Raises:
-            InvalidArgumentError: it has run before.
+            InvalidArgumentError: it has run before, or ``signals`` is neither True nor False.
         """
+        check_flag("signals", signals)
         if self._has_run:
             raise InvalidArgumentError(
                 "consumer", self, "it has run already", remedy="Make another one."

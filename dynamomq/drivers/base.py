@@ -13,12 +13,12 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from attrs import frozen
 
 from dynamomq.drivers.skew import UNKNOWN, Offset
-from dynamomq.errors import ClockError, ClosedError, DynamoMQError
+from dynamomq.errors import ClockError, ClosedError, DynamoMQError, InvalidArgumentError
 from dynamomq.requests import Moment, Operation, Request, Sleep, Tick
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import SECOND
 
-__all__ = ["CLOCK_LIMIT", "Driver", "Engine", "Surroundings"]
+__all__ = ["CLOCK_LIMIT", "Driver", "Engine", "Surroundings", "checked_surroundings"]
 
 CLOCK_LIMIT = 15 * SECOND
 """How uncertain the time may be for a claim, unless said otherwise: one reply tells it to about a
@@ -83,6 +83,24 @@ class Surroundings:
         id = self.new_id(now) if tick.new_id else ""
         ids = tuple(self.new_id(now) for _ in range(tick.ids))
         return Moment(now, fresh, id, self.chance(), uncertainty, ids)
+
+
+def checked_surroundings(given: object) -> Surroundings:
+    """Return surroundings that were given, or by default the machine's own.
+
+    Raises:
+        InvalidArgumentError: they are none.
+    """
+    if given is None:
+        return Surroundings()
+    if not isinstance(given, Surroundings):
+        raise InvalidArgumentError(
+            "surroundings",
+            type(given).__name__,
+            "they are no Surroundings",
+            remedy="Leave them out; they are for tests.",
+        )
+    return given
 
 
 class Driver(ABC):

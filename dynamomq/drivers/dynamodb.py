@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from attrs import evolve
 
@@ -18,17 +17,17 @@ from dynamomq.attributes import DUE, ID, QUEUE_TYPE
 from dynamomq.checks import Duration, check_duration
 from dynamomq.drivers import wire
 from dynamomq.drivers.actions import check_actions, inadmissible, tables_of
-from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings
+from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings, checked_surroundings
 from dynamomq.drivers.connection import REFUSED, Answer, Client, Connection, Session
 from dynamomq.drivers.failures import from_code, stem
 from dynamomq.drivers.inputs import key_input, write_input
 from dynamomq.drivers.meter import Meter
+from dynamomq.drivers.options import check_choices, check_connection
 from dynamomq.drivers.service_clock import ServiceClock
 from dynamomq.drivers.transacting import cancelled, transact_input
 from dynamomq.errors import (
     AccessDeniedError,
     DynamoMQError,
-    InvalidArgumentError,
     RequestRejectedError,
     TableNotFoundError,
     ThrottledError,
@@ -127,29 +126,22 @@ class DynamoDBEngine:
 
         Raises:
             InvalidArgumentError: ``client`` or ``session`` together with what it already decides;
-                or ``clock_limit`` is no duration.
+                or an argument is of the wrong type, or out of range.
         """
-        if endpoint_url is not None:
-            _check_url(endpoint_url)
-        for name, given, needed in (("client", client, "put_item"), ("session", session, "client")):
-            if given is not None and not hasattr(given, needed):
-                raise InvalidArgumentError(name, given, f"it is not a boto3 DynamoDB {name}")
-        if client is not None:
-            chosen = {
-                "session": session,
-                "region_name": region_name,
-                "endpoint_url": endpoint_url,
-                "profile_name": profile_name,
-            }
-            _refuse(chosen, "a client is given, which has its own")
-        if session is not None:
-            _refuse({"profile_name": profile_name}, "a session is given, which has its own")
+        check_connection(
+            session=session,
+            client=client,
+            region_name=region_name,
+            endpoint_url=endpoint_url,
+            profile_name=profile_name,
+        )
+        check_choices(batches=batches, meter=meter, clock_correction=clock_correction)
         self.batches = batches
         self.meter = meter
         limit = check_duration("clock_limit", clock_limit, at_most=_MAX_LIMIT, zero=False)
         if clock_correction is None:
             clock_correction = surroundings is None
-        self.surroundings = surroundings or Surroundings()
+        self.surroundings = checked_surroundings(surroundings)
         clock = ServiceClock(self.surroundings.clock) if clock_correction else None
         if clock is not None:
             self.surroundings = evolve(self.surroundings, offset=clock.offset, clock_limit=limit)
@@ -181,37 +173,6 @@ class DynamoDBEngine:
         A second call does nothing.
         """
         self._connection.close()
-
-
-def _check_url(url: object) -> None:
-    """Refuse what boto3 would fail on later, or what would show a password in error messages."""
-    remedy = "Pass a URL such as http://localhost:8000."
-    if isinstance(url, str) and "@" in url:
-        host = url.rpartition("@")[2]  # and not what is before it
-        raise InvalidArgumentError(
-            "endpoint_url", host, "it must not contain a user or a password", remedy=remedy
-        )
-    if not _is_http(url):
-        raise InvalidArgumentError("endpoint_url", url, "it is not an HTTP URL", remedy=remedy)
-
-
-def _is_http(url: object) -> bool:
-    try:
-        parts = urlsplit(url) if isinstance(url, str) else None
-        return (
-            parts is not None
-            and parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and parts.port != 0  # which raises where it is no port at all
-        )
-    except ValueError:
-        return False
-
-
-def _refuse(arguments: Mapping[str, object], reason: str) -> None:
-    for name, value in arguments.items():
-        if value is not None:
-            raise InvalidArgumentError(name, value, reason)
 
 
 class DynamoDBDriver(Driver):

@@ -11,7 +11,7 @@ from copy import deepcopy
 from decimal import Decimal, DecimalException
 from typing import Any, Final, Literal, TypeAlias
 
-from dynamomq.checks import check_name
+from dynamomq.checks import check_flag, check_name
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.values import Value, ValueRuleError, check_value, item_from_wire, to_wire
 
@@ -79,25 +79,34 @@ def entry_of(
     what = "item" if verb == "Put" else "key"
     parameters: dict[str, Any] = {
         "TableName": check_name("table", table),
-        "Item" if verb == "Put" else "Key": _typed(what, attributes),
+        "Item" if verb == "Put" else "Key": _attributes(what, attributes),
     }
     for name, argument, text in (
         ("UpdateExpression", "update", update),
         ("ConditionExpression", "condition", condition),
     ):
-        if text is not None:
+        if text is not None or name in _NEEDED[verb]:
             parameters[name] = _text(argument, text)
-    if names:
-        parameters["ExpressionAttributeNames"] = _names("names", names)
-    if values:
-        parameters["ExpressionAttributeValues"] = _typed("values", values)
-    if show_item:
+    if names is not None and (given := _names("names", names)):
+        parameters["ExpressionAttributeNames"] = given
+    if values is not None and (typed := _typed("values", values)):
+        parameters["ExpressionAttributeValues"] = typed
+    if check_flag("show_item", show_item):
         parameters["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return {verb: parameters}
 
 
+def _attributes(argument: str, attributes: object) -> dict[str, Any]:
+    typed = _typed(argument, attributes)
+    if not typed:
+        raise InvalidArgumentError(
+            argument, attributes, "attributes are wanted", remedy="Pass those of the key at least."
+        )
+    return typed
+
+
 def _typed(argument: str, attributes: object) -> dict[str, Any]:
-    if not isinstance(attributes, Mapping) or not attributes:
+    if not isinstance(attributes, Mapping):
         raise InvalidArgumentError(
             argument,
             type(attributes).__name__,
@@ -126,7 +135,7 @@ def _typed(argument: str, attributes: object) -> dict[str, Any]:
 def _text(argument: str, text: object) -> str:
     if not isinstance(text, str) or not text.strip():
         raise InvalidArgumentError(
-            argument, text, "it is no expression", remedy="Pass text, or leave it out."
+            argument, text, "it is no expression", remedy="Pass text, such as 'amount > :least'."
         )
     return text
 
@@ -136,7 +145,10 @@ def _names(argument: str, names: object) -> dict[str, str]:
         isinstance(text, str) and text for pair in names.items() for text in pair
     ):
         raise InvalidArgumentError(
-            argument, names, "names are text", remedy="Pass {'#placeholder': 'attribute'}."
+            argument,
+            names,
+            "they are no mapping from text to text",
+            remedy="Pass {'#placeholder': 'attribute'}.",
         )
     return dict(names)
 

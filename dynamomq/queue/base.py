@@ -79,7 +79,7 @@ class QueueBase(Generic[T]):
             PayloadError: the payload can't be stored exactly.
             InvalidArgumentError: something else is not acceptable.
         """
-        id = None if entry.id is None else check_id(entry.id)
+        id = None if entry.id is None else check_id(entry.id, fresh=True)
         if entry.due_at is not None and entry.delay:
             raise InvalidArgumentError(
                 "delay", entry.delay, "there is a due_at beside it", remedy="Pass either."

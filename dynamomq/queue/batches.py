@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TypeVar
 
 from dynamomq import operations
@@ -12,8 +12,9 @@ from dynamomq.checks import (
     MAX_VISIBILITY_TIMEOUT,
     Duration,
     check_duration,
+    check_several,
 )
-from dynamomq.errors import DynamoMQError, InvalidArgumentError
+from dynamomq.errors import DynamoMQError
 from dynamomq.message import Entry, Message
 from dynamomq.operations import (
     BatchResult,
@@ -48,19 +49,17 @@ class ManyAtOnce(QueueBase[T]):
             entry too.
 
         Raises:
+            InvalidArgumentError: they are not several. (What an iterator of yours raises is passed
+                on.) Nothing has been sent.
             SetupError: table or credentials are not right, and nothing has been sent.
             AccessDeniedError: sending is not allowed, and nothing has been sent.
             ClosedError: the queue was closed.
         """
-        if isinstance(entries, str | bytes | Mapping | Entry):
-            raise InvalidArgumentError(
-                "entries",
-                type(entries).__name__,  # not the value: it may be a payload
-                "it is one payload, not several",
-                remedy="Pass a list of payloads.",
-            )
         stopped: set[str | None] = set()  # groups of which one can't be sent
-        outgoing = [self._outgoing_or_failure(entry, stopped) for entry in entries]
+        outgoing = [
+            self._outgoing_or_failure(entry, stopped)
+            for entry in check_several("entries", entries, of="payloads")
+        ]
         return self.run(operations.send_batch(self.settings, outgoing))
 
     def _outgoing_or_failure(
@@ -87,6 +86,7 @@ class ManyAtOnce(QueueBase[T]):
             What became of each, in order; ``error`` is what ``delete`` would have raised.
 
         Raises:
+            InvalidArgumentError: they are not several.
             SetupError: table or credentials are not right, and nothing has been changed.
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
@@ -111,7 +111,7 @@ class ManyAtOnce(QueueBase[T]):
             What became of each, in order; ``error`` is what ``retry`` would have raised.
 
         Raises:
-            InvalidArgumentError: the delay is out of range.
+            InvalidArgumentError: the delay is out of range, or they are not several messages.
             SetupError: table or credentials are not right, and nothing has been changed.
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
@@ -135,7 +135,7 @@ class ManyAtOnce(QueueBase[T]):
             raised.
 
         Raises:
-            InvalidArgumentError: the timeout is out of range.
+            InvalidArgumentError: the timeout is out of range, or they are not several messages.
             SetupError: table or credentials are not right, and nothing has been changed.
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
@@ -150,6 +150,7 @@ class ManyAtOnce(QueueBase[T]):
             What became of each, in order; ``error`` is what ``release`` would have raised.
 
         Raises:
+            InvalidArgumentError: they are not several.
             SetupError: table or credentials are not right, and nothing has been changed.
             AccessDeniedError: it is not allowed, and nothing has been changed.
             ClosedError: the queue was closed.
@@ -158,8 +159,4 @@ class ManyAtOnce(QueueBase[T]):
 
 
 def _several(messages: Iterable[Message[T]]) -> list[Message[T]]:
-    if isinstance(messages, Message):
-        raise InvalidArgumentError(
-            "messages", messages, "it is one message, not several", remedy="Pass a list."
-        )
-    return [*messages]
+    return check_several("messages", messages, of="messages")

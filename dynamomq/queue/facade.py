@@ -17,6 +17,7 @@ from dynamomq.checks import (
     Duration,
     check_count,
     check_duration,
+    check_flag,
     check_name,
     check_source,
 )
@@ -159,7 +160,8 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
                 "it is not an engine",
                 remedy="Pass LocalEngine(path), or leave it out for DynamoDB.",
             )
-        if engine is not None and (session or client or endpoint_url or region_name):
+        beside = (session, client, endpoint_url, region_name)
+        if engine is not None and any(one is not None for one in beside):
             raise InvalidArgumentError(
                 "engine",
                 engine,
@@ -415,9 +417,9 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
         Raises:
             StaleReceiptError: the delivery is over, and the message is still there for others.
             ConflictError: others kept changing its group, and it is not deleted.
-            InvalidArgumentError: the message was not received.
+            InvalidArgumentError: the message was not received, or an argument is not acceptable.
         """
-        if not receive_next:
+        if not check_flag("receive_next", receive_next):
             if visibility_timeout is not None:
                 raise InvalidArgumentError(
                     "visibility_timeout",
@@ -479,7 +481,7 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
             wait=wait,
             source=check_source(source),
         )
-        return self._streamed(receive, until_empty=until_empty)
+        return self._streamed(receive, until_empty=check_flag("until_empty", until_empty))
 
     def _streamed(
         self, receive: Callable[[], builtins.list[Message[T]]], *, until_empty: bool

@@ -17,6 +17,7 @@ from dynamomq.checks import (
     check_count,
     check_due,
     check_duration,
+    check_flag,
     check_headers,
     check_id,
     check_rate,
@@ -210,7 +211,7 @@ class ForOperators(QueueBase[T]):
                 older_than=None
                 if older_than is None
                 else check_duration("older_than", older_than, at_most=MAX_DELAY),
-                dry_run=dry_run,
+                dry_run=check_flag("dry_run", dry_run),
                 progress=check_callable("progress", progress),
             )
         )
@@ -255,7 +256,7 @@ class ForOperators(QueueBase[T]):
                 if limit is None
                 else check_count("limit", limit, at_least=1, at_most=_MOST_COUNTED),
                 rate=None if rate is None else check_rate(rate),
-                dry_run=dry_run,
+                dry_run=check_flag("dry_run", dry_run),
                 progress=check_callable("progress", progress),
             )
         )

@@ -8,7 +8,8 @@ from typing import Self
 
 from attrs import define, field
 
-from dynamomq.errors import InvalidArgumentError, PortableError
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.portable import PortableError
 
 __all__ = ["Crash", "Fault", "UnusedFaultError"]
 

@@ -23,7 +23,8 @@ from typing import Any, Self, get_args
 from attrs import evolve
 
 from dynamomq.attributes import DUE, ID, QUEUE_TYPE
-from dynamomq.drivers.base import Driver, Surroundings
+from dynamomq.checks import check_callable
+from dynamomq.drivers.base import Driver, Surroundings, checked_surroundings
 from dynamomq.drivers.local import records
 from dynamomq.drivers.local.feed import Feed, Listener
 from dynamomq.drivers.local.limits import (
@@ -109,7 +110,7 @@ class LocalEngine(OwnTables):
             UnavailableError: another process kept the file locked, or the disk fails.
         """
         _check(path, durability, busy_timeout)
-        self.surroundings = Surroundings() if surroundings is None else surroundings
+        self.surroundings = checked_surroundings(surroundings)
         self._store = Store(path, durability, busy_timeout)
         self._feed = Feed()
         self._writer = Writer(self._store, self._feed, self.surroundings.clock)
@@ -130,7 +131,11 @@ class LocalEngine(OwnTables):
 
         Returns:
             A function that ends the subscription.
+
+        Raises:
+            InvalidArgumentError: it can't be called.
         """
+        check_callable("listener", listener, needed=True)
         return self._feed.subscribe(listener)
 
     def close(self) -> None:
@@ -169,7 +174,11 @@ def _check(path: object, durability: object, busy_timeout: object) -> None:
         raise InvalidArgumentError(
             "durability", durability, "there is no such durability", remedy="Pass full or normal."
         )
-    if not isinstance(busy_timeout, int | float) or not 0 < busy_timeout <= 3600:
+    if (
+        isinstance(busy_timeout, bool)
+        or not isinstance(busy_timeout, int | float)
+        or not 0 < busy_timeout <= 3600
+    ):
         raise InvalidArgumentError(
             "busy_timeout", busy_timeout, "it is not in 0 to 3600 s", remedy="Pass seconds."
         )

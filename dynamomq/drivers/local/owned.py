@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from dynamomq.drivers.local.limits import check_name
+from dynamomq.checks import check_name
 from dynamomq.drivers.local.places import Key, create_own_table, place_of
 from dynamomq.drivers.local.store import Store
 from dynamomq.drivers.local.writer import Transaction, Writer
@@ -40,12 +40,11 @@ class OwnTables:
                 unless types are given: ``{"account": "S", "entry": "N"}``.
 
         Raises:
-            InvalidArgumentError: it can't be a key, or the table exists with another key or holds
-                a queue.
-            RequestRejectedError: DynamoDB would not take the name.
+            InvalidArgumentError: it can't be a name or a key, or the table exists with another key
+                or holds a queue.
         """
+        check_name("name", name)
         wanted = _checked_key(key)
-        check_name("a table", name)
         with self._store.writing() as connection:
             found = create_own_table(connection, name, wanted)
         if found is None:
@@ -68,9 +67,12 @@ class OwnTables:
             key: the key attributes, such as ``{"id": "17"}``.
 
         Raises:
+            InvalidArgumentError: an argument is of the wrong type.
             TableNotFoundError: there is no such table.
             RequestRejectedError: it is not the table's key.
         """
+        check_name("table", table)
+        _check_attributes("key", key)
         with self._store.reading() as connection:
             return place_of(Transaction(connection, table), table, key).item
 
@@ -78,22 +80,40 @@ class OwnTables:
         """Store a row, whatever was there before; no part of any transaction.
 
         Raises:
+            InvalidArgumentError: an argument is of the wrong type.
             TableNotFoundError: there is no such table.
             RequestRejectedError: DynamoDB would not store it.
         """
+        check_name("table", table)
+        _check_attributes("item", item)
         self._writer.run(
             table, lambda transaction: place_of(transaction, table, item).prepared(item)()
         )
 
 
+def _check_attributes(argument: str, attributes: object) -> None:
+    if not isinstance(attributes, Mapping) or not all(
+        isinstance(name, str) and name for name in attributes
+    ):
+        raise InvalidArgumentError(
+            argument,
+            type(attributes).__name__,  # not the values, which may be secrets
+            "attributes are wanted",
+            remedy="Pass a dict from names to values, such as {'id': '17'}.",
+        )
+
+
 def _checked_key(key: KeyDefinition) -> Key:
-    typed = dict(key) if isinstance(key, Mapping) else dict.fromkeys(key, "S")
+    typed: dict[Any, Any] = {}
+    if isinstance(key, Mapping):
+        typed = dict(key)
+    elif isinstance(key, list | tuple) and all(isinstance(name, str) for name in key):
+        typed = dict.fromkeys(key, "S")
     if (
-        isinstance(key, str)
+        not 1 <= len(typed) <= _MOST
         or len(typed) != len(key)
-        or not 1 <= len(typed) <= _MOST
-        or not all(typed)
-        or not set(typed.values()) <= set(_LETTERS)
+        or not all(isinstance(name, str) and name for name in typed)
+        or not all(letter in _LETTERS for letter in typed.values())
     ):
         raise InvalidArgumentError(
             "key",
