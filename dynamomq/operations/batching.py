@@ -90,7 +90,6 @@ def send_batch(
             results[place] = entry
         else:
             outgoing[place] = entry
-    grouped = {place: one for place, one in outgoing.items() if one.group is not None}
 
     def begin(places: Sequence[int]) -> Operation[dict[int, _Begun[SendResult[Any]]]]:
         entries = {place: outgoing[place] for place in places}
@@ -110,14 +109,34 @@ def send_batch(
                 begun[place] = _Begun(request, judge)
         return begun
 
-    keys = {
-        place: place if entry.id is None else entry.id
-        for place, entry in outgoing.items()
-        if place not in grouped
-    }
-    yield from _in_batches(keys, begin, results)
-    yield from send_to_groups(settings, grouped, results)
+    halted: dict[str | None, DynamoMQError] = {}
+    for number, some in enumerate(_runs(outgoing)):
+        keys = {
+            place: place if entry.id is None else entry.id
+            for place, entry in some.items()
+            if entry.group is None
+        }
+        yield from _in_batches(keys, begin, results, is_first=number == 0)
+        grouped = {place: entry for place, entry in some.items() if entry.group is not None}
+        yield from send_to_groups(settings, grouped, results, halted)
     return [results[place] for place in range(len(entries))]
+
+
+def _runs(outgoing: Mapping[int, Outgoing]) -> Iterator[dict[int, Outgoing]]:
+    """Yield entries in order, in parts that hold no id both in a group and outside of it.
+
+    Nor in two groups. Within a part those without a group are sent first, and one group after the
+    other; so of two entries with one id, the second has to be in a later part.
+    """
+    some: dict[int, Outgoing] = {}
+    groups: dict[str, str | None] = {}
+    for place, entry in outgoing.items():
+        if entry.id is not None and groups.setdefault(entry.id, entry.group) != entry.group:
+            yield some
+            some, groups = {}, {entry.id: entry.group}
+        some[place] = entry
+    if some:
+        yield some
 
 
 def _judge_send(
@@ -281,6 +300,7 @@ def _in_batches(
     results: dict[int, R],
     *,
     look: bool = False,
+    is_first: bool = True,
 ) -> Operation[None]:
     """Send entries, up to 25 at once, and add to the results what they came to.
 
@@ -295,6 +315,7 @@ def _in_batches(
         begin: makes the writes of some entries; where it can't, it has added their results.
         results: where they go, by place.
         look: whether to read the items that refused a write.
+        is_first: whether nothing has been sent so far.
 
     Raises:
         SetupError: table or credentials are not right, and nothing has been carried out.
@@ -302,7 +323,6 @@ def _in_batches(
         ClosedError: the same.
     """
     failure: DynamoMQError | None = None
-    is_first = True
     for places in _chunks(keys):
         begun = yield from begin(places)
         if not begun:

@@ -7,7 +7,7 @@ what comes before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from dynamomq.errors import DynamoMQError, OrderError, UnavailableError
@@ -25,9 +25,18 @@ list included."""
 
 
 def send_to_groups(
-    settings: Settings, outgoing: Mapping[int, Outgoing], results: dict[int, SendResult[Any]]
+    settings: Settings,
+    outgoing: Mapping[int, Outgoing],
+    results: dict[int, SendResult[Any]],
+    halted: MutableMapping[str | None, DynamoMQError],
 ) -> Operation[None]:
     """Send messages to their groups, and add what became of each to ``results``, by place.
+
+    Args:
+        settings: the queue's.
+        outgoing: the messages, by place.
+        results: what became of them, by place.
+        halted: why nothing more is sent to a group, and under ``None`` to any; it is added to.
 
     Raises:
         SetupError: table or credentials are not right, and nothing has been sent.
@@ -36,22 +45,25 @@ def send_to_groups(
     groups: dict[str, list[int]] = {}
     for place, entry in outgoing.items():
         groups.setdefault(str(entry.group), []).append(place)
-    failure: DynamoMQError | None = None  # one that all groups would meet
     for group, places in groups.items():
         drafts, begun = yield from _drafts(settings, {n: outgoing[n] for n in places}, results)
-        stopped = failure
         for chunk in _chunks(drafts):
+            stopped = halted.get(None) or halted.get(group)
             error = stopped or (yield from _sent(settings, group, chunk, begun, results))
             if error is None:
                 continue
             if stopped is None:
                 if isinstance(error, FATAL) and not any(one.ok for one in results.values()):
                     raise error
-                failure = error if isinstance(error, (*FATAL, UnavailableError)) else None
-                stopped = failure or overtaking(group)
+                if isinstance(error, (*FATAL, UnavailableError)):
+                    halted[None] = error  # all groups would meet it
+                else:
+                    halted[group] = overtaking(group)
             for place, draft in chunk.items():
                 if place not in results:  # a duplicate is known to be one
                     results[place] = not_sent(str(draft["id"]), error)
+        if len(drafts) < len(places):
+            halted.setdefault(group, overtaking(group))
 
 
 def overtaking(group: str) -> OrderError:

@@ -1,5 +1,6 @@
 """Batches and groups: each group's order, whatever else is in the batch (BATCH-4)."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -48,6 +49,53 @@ def test_what_a_batch_returns_is_what_it_stored(queue: Queue[Any]) -> None:
     """BATCH-1: each result's message is that of get."""
     for result in queue.send_batch(entries("g", "a", "b", "c")):
         assert result.message == queue.get(result.id)
+
+
+@pytest.mark.parametrize("engine", ["local-memory"], indirect=True)
+def test_of_two_entries_with_one_id_the_first_is_sent(open_queue: OpenQueue, table: Table) -> None:
+    """BATCH-1: in the order of the entries, wherever each of them goes; all batches of three."""
+    where = [(id, group) for id in ("a", "b") for group in (None, "g", "h")]
+    for wanted in product(where, repeat=3):
+        queue = open_queue()
+        results = queue.send_batch(
+            [Entry(place, id=id, group=group) for place, (id, group) in enumerate(wanted)]
+        )
+        ids = [id for id, _ in wanted]
+        assert [one.ok for one in results] == [id not in ids[:n] for n, id in enumerate(ids)]
+        for id in {*ids}:
+            assert queue.get(id).data == ids.index(id)
+            assert queue.get(id).group == wanted[ids.index(id)][1]
+        for id in table.items():
+            table.remove(id)
+
+
+def test_an_id_outside_of_its_group_and_in_it(queue: Queue[Any], table: Table) -> None:
+    """BATCH-1, BATCH-4: the first entry wins, and what follows in its group stays behind it."""
+    mixed = [
+        Entry(0, id="x", group="g"),
+        Entry(1, id="x"),
+        Entry(2, id="y", group="h"),
+        Entry(3, id="y", group="g"),
+        Entry(4, id="z", group="g"),
+    ]
+    results = queue.send_batch(mixed)
+    assert [one.ok for one in results] == [True, False, True, False, True]
+    assert orders(table.items()) == {"g": ["x", "z"], "h": ["y"]}
+
+
+def test_nothing_overtakes_across_an_id_that_comes_twice(queue: Queue[Any], table: Table) -> None:
+    """BATCH-4: a group whose message could not be sent is not gone on with in a later request."""
+    results = queue.send_batch(
+        [
+            Entry("0" * 500_000, id="large", group="g"),
+            Entry(1, id="x"),
+            Entry(2, id="x", group="h"),
+            Entry(3, id="later", group="g"),
+        ]
+    )
+    errors = [type(one.error) for one in results]
+    assert errors == [PayloadError, type(None), DuplicateMessageError, OrderError]
+    assert orders(table.items()) == {}
 
 
 def test_groups_and_others_share_a_batch(queue: Queue[Any], table: Table) -> None:
