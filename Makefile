@@ -70,7 +70,7 @@ model: $(READY) ## Run the model checks: simulations, exhaustive search, mutants
 model-deep: $(READY) ## Run random simulations with fresh seeds for MINUTES=60
 	DYNAMOMQ_MODEL=deep DYNAMOMQ_MODEL_MINUTES=$(MINUTES) \
 		$(BIN)/python -m pytest $(PARALLEL) model_tests/test_random.py \
-		model_tests/test_schedules.py model_tests/test_rules.py -o faulthandler_timeout=0 $(ARGS)
+		model_tests/test_schedules.py model_tests/test_rules.py model_tests/test_pairs.py -o faulthandler_timeout=0 $(ARGS)
 
 .PHONY: chaos
 chaos: $(READY) ## Run consumers while processes and network fail (minutes): ARGS="--seed 7 --seconds 600"

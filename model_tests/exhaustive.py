@@ -7,26 +7,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from model_tests.simulator.pairs import PAIRS, Family
 from model_tests.simulator.scopes import SCOPES
 from model_tests.simulator.search import Found, Scope, Way, explore, follow
 from model_tests.simulator.timeline import told
 
 PROGRAM = "python -m model_tests.exhaustive"
+ALL: Sequence[Scope | Family] = (*SCOPES, *PAIRS)
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "proof.md"
 
 
-def start_of_row(scope: Scope) -> str:
+def start_of_row(scope: Scope | Family) -> str:
     """How a scope's row begins."""
     return f"| {scope.name} | {scope.what} |"
 
 
-def row(scope: Scope, found: Found) -> str:
+def row(scope: Scope | Family, found: Found) -> str:
     """A scope's row in the documentation."""
     counts = " | ".join(f"{n:,}" for n in (found.states, found.transitions, found.ends))
     return f"{start_of_row(scope)} {counts} |"
 
 
-def write(scope: Scope, found: Found) -> None:
+def write(scope: Scope | Family, found: Found) -> None:
     """Bring a scope's row in the documentation up to date."""
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     known = start_of_row(scope)
@@ -44,18 +46,25 @@ def report(scope: Scope, way: Way) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Search what the command line names; 1 if a property does not hold, otherwise 0."""
     given = _parser().parse_args(arguments)
-    chosen = [scope for scope in SCOPES if scope.name in (given.scopes or scope.name)]
     if given.way:
-        return max(_go(scope, given.way) for scope in chosen)
-    for scope in chosen:
-        found = explore(scope)
+        worlds = [*SCOPES, *(scope for family in PAIRS for scope in family.scopes)]
+        return max(_go(scope, given.way) for scope in worlds if scope.name in given.scopes)
+    for scope in ALL:
+        if scope.name not in (given.scopes or scope.name):
+            continue
+        found, world = visited(scope)
         print(row(scope, found), f"{found.transitions / found.seconds:,.0f} a second", flush=True)
         if found.violation is not None:
-            print(report(scope, found.way))
+            print(report(world, found.way))
             return 1
         if given.write:
             write(scope, found)
     return 0
+
+
+def visited(scope: Scope | Family) -> tuple[Found, Scope]:
+    """Search a scope, or all of a family, and return with that the last one."""
+    return scope.explore() if isinstance(scope, Family) else (explore(scope), scope)
 
 
 def _go(scope: Scope, way: Way) -> int:
@@ -73,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Search all that can happen in small worlds, and print how many states and "
         "transitions there are. Exit code 1: a property does not hold; 0: all do; 2: there is "
         "no such way.",
-        epilog="; ".join(f"{scope.name}: {scope.what}" for scope in SCOPES) + ".",
+        epilog="; ".join(f"{scope.name}: {scope.what}" for scope in ALL) + ".",
     )
     parser.add_argument("scopes", nargs="*", metavar="SCOPE", help="which (default: all)")
     parser.add_argument("--way", type=_way, help="go this way instead, as a report's last line has")

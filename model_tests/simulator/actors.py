@@ -63,6 +63,7 @@ class Actor:
         calls: how many it has begun.
         ticks: how often the present call has asked for the time.
         estimator: by what it corrects its clock, if it does; in worlds that are not copied.
+        has_looked: whether storage has answered a request of the present call.
         since: what its clock showed when the present request was made, or earlier.
     """
 
@@ -80,6 +81,7 @@ class Actor:
     calls: int = 0
     ticks: int = 0
     estimator: ClockOffset | None = None
+    has_looked: bool = False
     since: int = 0
 
     def copy(self) -> Actor:
@@ -130,8 +132,10 @@ class Actor:
 
     def answered(self, time: int, *, failed: bool) -> None:
         """Have the answer to a request: one of the storage has a date, unless it has failed."""
-        if self.asks_storage and not failed:
-            self._told(time)
+        if self.asks_storage:
+            self.has_looked = True
+            if not failed:
+                self._told(time)
         self.since = time + self.offset
 
     def _told(self, time: int) -> None:
@@ -186,7 +190,7 @@ class Actor:
     def end(self, outcome: Outcome) -> None:
         """Be told how the call ended."""
         assert self.call is not None, "only a call ends"
-        self.execution, self.in_doubt_since = None, None
+        self.execution, self.in_doubt_since, self.has_looked = None, None, False
         for part, one in self.call.endings(outcome):
             self._ended(part.plan, one)
 
@@ -207,7 +211,7 @@ class Actor:
     def crash(self) -> None:
         """Lose everything, and start anew; the clock stays."""
         self.call = self.execution = self.in_doubt_since = None
-        self.attempts, self.wakes, self.waits = 0, 0, False
+        self.attempts, self.wakes, self.waits, self.has_looked = 0, 0, False, False
         self.held = self.done = ()
 
     def _finish(self, message: Message[Any]) -> None:

@@ -25,6 +25,8 @@ class Rules:
         step: how long each step takes, in nanoseconds.
         faults: how many faults may happen; ``None``: any number.
         kinds: which; none: all.
+        troubled: to whom; none: to anybody. In a search all others do what they do in one go, once
+            they have begun to ask storage: only what they write matters, and when.
         leaps: by how much time may leap, in nanoseconds.
         leaps_left: how often it may; ``None``: any number of times.
         offsets: how far a clock may be off after a jump; none: clocks do not jump.
@@ -37,6 +39,7 @@ class Rules:
     step: int = SECOND // 1000
     faults: int | None = None
     kinds: frozenset[Fate] = frozenset()
+    troubled: str = ""
     leaps: tuple[int, ...] = ()
     leaps_left: int | None = None
     offsets: tuple[int, ...] = ()

@@ -148,18 +148,30 @@ def world(
         },
         BaseTable(remember=True),
     )
+    run_out(simulation)
+    simulation.index.lag = lambda: lag
+    simulation.rules = evolve(rules, step=0, search=True)
+    meet(simulation, *(Actor(*one, (offsets or {}).get(one[0], 0)) for one in roles.items()))
+    return simulation
+
+
+def meet(simulation: Simulation, *actors: Actor) -> None:
+    """Let these be the actors from now on."""
+    simulation.actors = {actor.name: actor for actor in actors}
+    for actor in actors:
+        simulation.oracle.clock(actor.name, actor.offset)
+    simulation.counts.clear()
+
+
+def run_out(simulation: Simulation, *actors: Actor) -> None:
+    """Let all do what they have to do, or some actors instead, and let nothing go wrong."""
+    if actors:
+        meet(simulation, *actors)
+    rules, simulation.rules = simulation.rules, evolve(simulation.rules, faults=0, leaps_left=0)
     while not simulation.is_over:
         mover = simulation.movers()[1][0]
         simulation.take(mover, simulation.fates(mover)[1][0])
-    simulation.index.lag = lambda: lag
-    simulation.rules = evolve(rules, step=0, search=True)
-    simulation.actors = {
-        name: Actor(name, role, (offsets or {}).get(name, 0)) for name, role in roles.items()
-    }
-    for actor in simulation.actors.values():
-        simulation.oracle.clock(actor.name, actor.offset)
-    simulation.counts.clear()
-    return simulation
+    simulation.rules = rules
 
 
 REPEATED = frozenset({fates.REPLY_LOST, fates.LATE, fates.TIMED_OUT})
@@ -179,12 +191,14 @@ def _two_messages() -> Simulation:
 
 def _late_requests() -> Simulation:
     roles: dict[str, Role] = {"producer": Sender(("a",), 2), "consumer": Worker(3)}
-    return world(roles, Rules(faults=2, kinds=REPEATED, leaps=(LEAP,), leaps_left=1))
+    rules = Rules(faults=2, kinds=REPEATED, leaps=(LEAP,), leaps_left=1)
+    return world(roles, rules, lag=Lag.NONE)
 
 
 def _expiry() -> Simulation:
     roles: dict[str, Role] = {"one": Worker(2), "two": Worker(2), "three": Worker(2)}
-    return world(roles, Rules(faults=0, leaps=(LEAP,), leaps_left=1), sent=("a",))
+    rules = Rules(faults=0, leaps=(LEAP,), leaps_left=1)
+    return world(roles, rules, sent=("a",), lag=Lag.NONE)
 
 
 def _operator() -> Simulation:
@@ -331,10 +345,7 @@ def _of_clients(
     for one in (operator, *clients):
         watch.clock(one.name, 0)
     if raised:
-        simulation.actors = {operator.name: operator}
-        while not simulation.is_over:
-            mover = simulation.movers()[1][0]
-            simulation.take(mover, simulation.fates(mover)[1][0])
+        run_out(simulation, operator)
     watch.known[clients[1].name] = known
     simulation.settings = evolve(simulation.settings, visited=2)  # by which the survivor goes
     actors = clients if raised else [operator, *clients]

@@ -62,6 +62,16 @@ class Found:
     violation: ViolationError | None = None
     way: Way = ()
 
+    def add(self, other: Found) -> None:
+        """Add what another search has seen; its violation is the one that counts."""
+        self.states += other.states
+        self.transitions += other.transitions
+        self.ends += other.ends
+        self.seconds += other.seconds
+        self.counts += other.counts
+        self.seen += other.seen
+        self.violation, self.way = other.violation, other.way
+
 
 def explore(
     scope: Scope, *, most: int = 10**6, at_end: Callable[[Simulation], None] = come_to_an_end

@@ -155,7 +155,7 @@ class Simulation:
         ]
         if self.rules.search:
             for actor in awake:
-                if not actor.asks_storage:
+                if not actor.asks_storage or self._goes_on(actor):
                     return (1,), (actor.mover,)
         found = [(10, actor.mover) for actor in awake]
         busy = bool(found)
@@ -171,6 +171,10 @@ class Simulation:
         if self._expired():
             found.append((2, EXPIRY))
         return [weight for weight, _ in found], [mover for _, mover in found]
+
+    def _goes_on(self, actor: Actor) -> bool:
+        """Whether what an actor has begun is done in one go."""
+        return actor.has_looked and actor.name != (self.rules.troubled or actor.name)
 
     def fates(self, mover: Mover) -> tuple[Sequence[int], Sequence[Fate]]:
         """What could happen if this one moves, and how likely each should be."""
@@ -208,7 +212,7 @@ class Simulation:
         if not actor.asks_storage:
             if isinstance(request, Tick) and (self.rules.leaps_left or self.rules.jumps_left):
                 yield fates.WAITS
-        elif self.rules.faults != 0:
+        elif self.rules.faults != 0 and self.rules.troubled in ("", actor.name):
             possible = fates.of(request, faulty=True)[1][1:]
             wanted = self.rules.kinds or frozenset(possible)
             yield from (one for one in possible if one in wanted and one is not fates.FROZEN)

@@ -1,0 +1,258 @@
+"""Pairs of faults, generated from the machine: each of its steps meets any two, in a small world.
+
+For each transition that somebody asks for, and each place that its message can have (in no group,
+or first, in the middle or last of a group of three), a world is made in which the message is in the
+transition's source, and one actor takes the step. Whatever it asks for meets up to two faults: in
+one request, or in one operation. In half of the worlds a rival does meanwhile, in one go, whatever
+else is legal before or after the step: that is what a late attempt may undo, or be undone by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from attrs import frozen
+
+from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.message import Message
+from dynamomq.rules import Transition
+from dynamomq.timestamps import SECOND
+from model_tests.simulator import fates
+from model_tests.simulator.actors import Actor, Choice, sending
+from model_tests.simulator.calls import Plan
+from model_tests.simulator.fates import Fate
+from model_tests.simulator.index import Lag
+from model_tests.simulator.rules import Rules
+from model_tests.simulator.scopes import AHEAD, GROUP, LEAP, TIMEOUT, meet, run_out, world
+from model_tests.simulator.search import Found, Scope, explore
+from model_tests.simulator.simulation import Simulation
+
+ALONE, FIRST, MIDDLE, LAST = "alone", "first", "middle", "last"
+MEMBERS = ("a", "b", "c")
+_IDS = {ALONE: "a", FIRST: "a", MIDDLE: "b", LAST: "c"}
+
+SUBJECT, RIVAL = "subject", "rival"
+
+_ASKED_FOR_AS = {"exhaust": "receive", "advance": "delete"}
+"""Steps that are taken by another call than the one that is named like them."""
+
+_OPTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "retry": (("delay", 0),),
+    "extend": (("timeout", TIMEOUT),),
+    "advance": (("receive_next", True),),
+    "update": (("data", "edited"),),
+    "reschedule": (("delay", 0),),
+}
+
+TELLING = frozenset({fates.LATE, fates.TIMED_OUT, fates.THROTTLED})
+"""What stands for all others where there is a rival. A late attempt may be executed at once, after
+the rival has acted, or when all is over: so it is also a lost reply, or a lost request. To those
+who are told of it, a failure inside is the same as a time-out."""
+
+
+@frozen
+class Once:
+    """Makes one of some calls, and no more.
+
+    Attributes:
+        plans: which.
+        calls: how many it will then have made.
+    """
+
+    plans: tuple[Plan, ...]
+    calls: int = 1
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Make it."""
+        return [] if actor.calls >= self.calls else [(1, plan) for plan in self.plans]
+
+
+@frozen
+class Meeting:
+    """One step of the machine, and where it is taken.
+
+    Attributes:
+        step: the step.
+        place: the place of its message.
+    """
+
+    step: Transition
+    place: str
+
+    @property
+    def name(self) -> str:
+        """What it is called: trigger, state and place."""
+        return f"{self.step.trigger}:{self.step.source}:{self.place}"
+
+    @property
+    def id(self) -> str:
+        """The message."""
+        return _IDS[self.place]
+
+    @property
+    def group(self) -> str | None:
+        """The message's group."""
+        return None if self.place == ALONE else GROUP
+
+    # --- who acts ----------------------------------------------------------------------------
+
+    def begin(self, kinds: frozenset[Fate], rivals: tuple[Plan, ...]) -> Simulation:
+        """Make the world in which the step is about to be taken."""
+        source = self.step.source
+        ids = MEMBERS if self.group else MEMBERS[:1]
+        simulation = world(
+            {},
+            Rules(faults=2, kinds=kinds, troubled=SUBJECT),
+            sent=ids[:-1] if source == "ABSENT" else ids,
+            group=self.group,
+            buried=(self.id,) if source.startswith("DLQ.") else (),
+            lag=Lag.NONE,
+            max_receives=1 if self.step.trigger == "exhaust" else None,
+        )
+        subject = Actor(SUBJECT, Once(()))
+        for prepare in self._preparations():
+            simulation.time += SECOND
+            subject.role = Once((prepare(subject.held),), subject.calls + 1)
+            run_out(simulation, subject)
+            subject = simulation.actors[SUBJECT]
+        simulation.time += LEAP if source.endswith("EXPIRED") else SECOND
+        subject.role = Once((self._plan(subject.held),), subject.calls + 1)
+        meet(simulation, subject, Actor(RIVAL, Once(rivals), AHEAD))
+        return simulation
+
+    def _preparations(self) -> Iterator[_Making]:
+        """What the subject does before: receive the message, where the step is its holder's."""
+        state = self.step.source.partition(".")[2]
+        if self.step.trigger == "exhaust":
+            yield from (_receive(STANDARD), partial(_with_it, "retry"))
+        if state in ("PROCESSING", "EXPIRED") or self.step.trigger == "advance":
+            yield _receive(_queue(self.step.source))
+
+    def _plan(self, held: _Held) -> Plan:
+        trigger = self.step.trigger
+        if trigger == "send":
+            return sending(self.id, "sent", group=self.group)
+        if self.step.by == "receiver":
+            return _receive(_queue(self.step.source))(held)
+        if self.step.by == "operator":
+            return Plan(trigger, self.id, options=_OPTIONS.get(trigger, ()))
+        return _with_it(trigger, held)
+
+    def rivals(self) -> tuple[Plan, ...]:
+        """What else may be done to the message before or after: one way to each state."""
+        found: dict[tuple[str, str], Plan] = {}
+        for step in MESSAGE.transitions:
+            if step.source not in (self.step.source, self.step.destination):
+                continue
+            if step.by == "operator":
+                plan = Plan(step.trigger, self.id, options=_OPTIONS.get(step.trigger, ()))
+            elif step.trigger == "receive":
+                plan = _receive(_queue(step.source))(())
+            else:
+                continue
+            found.setdefault((step.destination, step.by), plan)
+        return tuple(dict.fromkeys(found.values()))
+
+
+_Held = tuple[Message[Any], ...]
+_Making = Callable[[_Held], Plan]
+STANDARD = QueueType.STANDARD
+
+
+def _queue(state: str) -> QueueType:
+    return QueueType.DLQ if state.startswith("DLQ.") else STANDARD
+
+
+def _receive(queue: QueueType) -> _Making:
+    plan = Plan("receive", options=(("max_messages", 1), ("source", queue)))
+    return lambda _held: plan
+
+
+def _with_it(trigger: str, held: _Held) -> Plan:
+    operation = _ASKED_FOR_AS.get(trigger, trigger)
+    return Plan(operation, message=held[0], options=_OPTIONS.get(trigger, ()))
+
+
+# --- all of them -----------------------------------------------------------------------------
+
+PLACES: Mapping[str | None, tuple[str, ...]] = {
+    "ABSENT": (ALONE, LAST),
+    "WAITING": (MIDDLE, LAST),
+    None: (ALONE, FIRST),
+}
+"""Where a message can be that is in a state; in all others it is alone, or first."""
+
+LEFT_OUT = {
+    "MALFORMED": "no operation leaves such an item",
+}
+"""Sources that no world here begins with: why not."""
+
+
+def _meetings() -> Iterator[Meeting]:
+    for step in MESSAGE.transitions:
+        if step.trigger == "advance":
+            yield Meeting(step, MIDDLE)
+        elif step.by not in ("time", "upkeep") and step.source not in LEFT_OUT:
+            yield from (Meeting(step, place) for place in PLACES.get(step.source, PLACES[None]))
+
+
+MEETINGS = tuple({meeting.name: meeting for meeting in _meetings()}.values())
+
+
+@frozen
+class Family:
+    """The worlds in which one trigger meets pairs of faults.
+
+    Attributes:
+        name: the trigger.
+        scopes: the worlds.
+    """
+
+    name: str
+    scopes: tuple[Scope, ...]
+
+    @property
+    def what(self) -> str:
+        """How many they are."""
+        return f"{len(self.scopes)} worlds"
+
+    def explore(self, visit: Callable[[Scope], Found] = explore) -> tuple[Found, Scope]:
+        """Visit every state of every world; return the sums, and the last world visited.
+
+        Where a property does not hold that is the world in which it does not.
+        """
+        sums = Found(states=0)
+        for scope in self.scopes:
+            found = visit(scope)
+            sums.add(found)
+            if found.violation is not None:
+                break
+        return sums, scope
+
+
+def families(kinds: frozenset[Fate] = TELLING) -> tuple[Family, ...]:
+    """Return one family for each trigger.
+
+    Args:
+        kinds: the faults where there is a rival; none: all.
+    """
+    return tuple(
+        Family(trigger, tuple(scope for one in meetings for scope in _scopes(one, kinds)))
+        for trigger, meetings in groupby(MEETINGS, lambda one: one.step.trigger)
+    )
+
+
+def _scopes(meeting: Meeting, kinds: frozenset[Fate]) -> Iterator[Scope]:
+    what = f"{meeting.step.trigger} of {meeting.step.source}, {meeting.place}"
+    yield Scope(meeting.name, what, partial(meeting.begin, frozenset(), ()))
+    rivals = meeting.rivals()
+    if rivals:
+        begin = partial(meeting.begin, kinds, rivals)
+        yield Scope(f"{meeting.name}:rival", f"{what}, and a rival", begin)
+
+
+PAIRS = families()
+"""The scopes of each trigger."""
