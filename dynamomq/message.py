@@ -253,6 +253,16 @@ class Message(Generic[T]):
         """From when on it may be received (UTC); for its holder, the deadline."""
         return _moment(self.item.get(attributes.DUE.name))
 
+    def will_end(self) -> None:
+        """Be told that a call of the holder's is about to end the delivery."""
+
+    def has_ended(self, trigger: str) -> None:
+        """Be told that a call of the holder's has ended the delivery.
+
+        Args:
+            trigger: by which step: ``delete``, ``retry``, ``release`` or ``move_to_dlq``.
+        """
+
     def not_before(self, now: int, *, most_ahead: int = _ABSURD) -> int:
         """Return the time of the next write by someone who has seen this item (spec: TIME-2).
 

@@ -14,10 +14,19 @@ from attrs import define, field
 from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.hooks import Hooks
 from dynamomq.consumer.leases import Leases
-from dynamomq.consumer.outcomes import Done, GiveBack, Judge, PutAside, Verdict
+from dynamomq.consumer.outcomes import (
+    Done,
+    GiveBack,
+    Judge,
+    PutAside,
+    Reject,
+    RetryAfter,
+    Verdict,
+)
 from dynamomq.errors import (
     ContentionError,
     DynamoMQError,
+    IllegalTransitionError,
     OutcomeUnknownError,
     RequestRejectedError,
     ServiceError,
@@ -38,6 +47,14 @@ Failures: TypeAlias = Mapping[str, BaseException]
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
+
+_COUNTED_AS = {
+    "delete": "succeeded",
+    "retry": "retried",
+    "release": "released",
+    "move_to_dlq": "dead_lettered",
+}
+"""What a delivery counts as that its handler has ended itself."""
 
 
 @define(eq=False)
@@ -171,12 +188,13 @@ class Crew(Generic[T]):
         for delivery in deliveries:
             self.tell("before", delivery)
         failures = self._call(deliveries)
-        for delivery in deliveries:
-            self.leases.settle(delivery)
         done: list[Delivery[T]] = []
         failed: list[tuple[Delivery[T], GiveBack | PutAside]] = []
         for delivery in deliveries:
             error = failures.get(delivery.id)
+            if delivery.lease.ended_by is not None:
+                self._note_ended(delivery, delivery.lease.ended_by, error)
+                continue
             verdict = self.judge.verdict(delivery, error, self.chance())
             if error is not None:
                 _log_failure(delivery, error, verdict)
@@ -207,7 +225,7 @@ class Crew(Generic[T]):
             try:
                 self.queue.release(delivery)
             except DynamoMQError:
-                self._note_lost(delivery)
+                self._note_lost(delivery, "it was claimed, but its time was over before its start.")
             else:
                 self.tally.count("released")
         return held
@@ -254,25 +272,28 @@ class Crew(Generic[T]):
 
     def _persistently(self, delivery: Delivery[T], write: Callable[[], None]) -> bool:
         """Settle a delivery, through outages, as long as it is ours; tell whether that worked."""
-        pause = _FIRST_PAUSE
+        pause, why = _FIRST_PAUSE, ""
         while not delivery.lease.lost.is_set():
             try:
                 write()
                 return True
-            except StaleReceiptError:
-                break
+            except (StaleReceiptError, IllegalTransitionError):
+                delivery.lease.lose(self.queue.surroundings.monotonic())
+                self.tell("lost", delivery)
             except (OutcomeUnknownError, RequestRejectedError) as error:
-                _LOG.warning("%s", error, extra=_about(delivery))
+                why = str(error)
                 break
             except (ServiceError, SetupError, ContentionError) as error:
-                _LOG.warning("Not settled yet: %s", error, extra=_about(delivery))
+                level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
+                _LOG.log(level, "Not settled yet: %s", error, extra=_about(delivery))
                 if self._gives_up.wait(self.chance() * pause):
+                    why = "the consumer ended before the storage could be used."
                     break  # its lease ends, and another delivery follows
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            except DynamoMQError:
-                _LOG.exception("Message %s can't be settled.", delivery.id, extra=_about(delivery))
+            except DynamoMQError as error:
+                why = f"{type(error).__name__}: {error}"
                 break
-        self._note_lost(delivery)
+        self._note_lost(delivery, why)
         return False
 
     # --- notes -------------------------------------------------------------------------------
@@ -282,15 +303,35 @@ class Crew(Generic[T]):
         _LOG.debug("Message %s is done.", delivery.id, extra=_about(delivery))
         self.tell("after", delivery)
 
-    def _note_lost(self, delivery: Delivery[T]) -> None:
+    def _note_ended(self, delivery: Delivery[T], trigger: str, error: BaseException | None) -> None:
+        """Count a delivery that its handler has ended itself: nothing more is to be done."""
+        self.tally.count(_COUNTED_AS[trigger])
+        if error is not None:
+            _LOG.warning(
+                "The handler of message %s failed (%s) after it had ended the delivery itself, by "
+                "%s: nothing more is done.",
+                *(delivery.id, type(error).__name__, trigger),
+                exc_info=error,
+                extra=_about(delivery),
+            )
+        elif trigger == "delete":
+            self.tell("after", delivery)
+
+    def _note_lost(self, delivery: Delivery[T], why: str = "") -> None:
+        """Count a delivery that was not acknowledged, and say why.
+
+        Args:
+            delivery: which.
+            why: what is known; empty: that its lease was lost, which knows why.
+        """
         self.tally.count("lost")
         if not delivery.lease.lost.is_set():
-            delivery.lease.lost.set()
+            delivery.lease.lose(self.queue.surroundings.monotonic())
             self.tell("lost", delivery)
         _LOG.warning(
-            "Message %s was not acknowledged: its delivery was over. If handlers need more time, "
-            "raise the visibility timeout or max_lifetime.",
+            "Message %s was not acknowledged: %s",
             delivery.id,
+            why or delivery.lease.why_lost,
             extra=_about(delivery),
         )
 
@@ -313,12 +354,13 @@ def _log_failure(delivery: Delivery[Any], error: BaseException, verdict: Verdict
         what = f"it is due again in {verdict.delay / SECOND:.1f} s"
     else:
         what = "it goes to the dead-letter queue"
+    wanted = isinstance(error, Reject | RetryAfter)  # an instruction, not news
     _LOG.warning(
         "Delivery %d of message %s failed (%s): %s.",
         delivery.receive_count,
         delivery.id,
-        type(error).__name__,
+        f"{type(error).__name__}: {error}" if wanted else type(error).__name__,
         what,
-        exc_info=error,
+        exc_info=None if wanted else error,
         extra={**_about(delivery), "error_type": type(error).__name__},
     )

@@ -28,3 +28,11 @@ class Delivery(Message[T]):
     def of(cls, message: Message[T], lease: Lease) -> Delivery[T]:
         """Return a message with its lease."""
         return cls(message.item, message.state, message.codec, message.table, lease=lease)
+
+    def will_end(self) -> None:
+        """Note that a call of the holder's is about to end it."""
+        self.lease.will_end()
+
+    def has_ended(self, trigger: str) -> None:
+        """Note that a call of the holder's, the handler's own included, has ended it."""
+        self.lease.has_ended(trigger)

@@ -71,13 +71,15 @@ class Keeper(Generic[T]):
         terms = self.leases.terms  # for all that follows: the queue's timeout may change meanwhile
         errors = self._errors_of_extending(due, terms.timeout)
         for delivery, error in zip(due, errors, strict=True):
+            now = self.queue.surroundings.monotonic()
             if error is None:
                 self.leases.extended(delivery, began, terms)
-            elif not isinstance(error, StaleReceiptError | IllegalTransitionError):
-                _LOG.warning("Not extended yet: %s", error, extra={"message_id": delivery.id})
-                self.leases.put_off(delivery, self.queue.surroundings.monotonic())
-            elif self.leases.lose(delivery):
-                self.lost(delivery)
+            elif isinstance(error, StaleReceiptError | IllegalTransitionError):
+                if self.leases.lose(delivery, now):
+                    self.lost(delivery)
+            elif self.leases.put_off(delivery, now):
+                about = {"message_id": delivery.id}
+                _LOG.warning("Message %s: not extended yet: %s", delivery.id, error, extra=about)
 
     def _errors_of_extending(
         self, due: Sequence[Delivery[T]], timeout: float

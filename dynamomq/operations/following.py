@@ -75,6 +75,7 @@ def delete_and_receive(
         # The claim is refused by any change of the next one: that is no damage.
         reply = yield from together(request, upkeep, leaving=item if claim is None else None)
         if isinstance(reply, Written):
+            check_effect(settings, request, message, reply, now)
             return None if claim is None else claim[1]
         found = to_plan_from(request, message, reply)
         if found is None:

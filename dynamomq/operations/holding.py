@@ -259,6 +259,8 @@ def write_of(
     if message.queue not in rules:
         (trigger,) = {rule.trigger for rule in rules.values()}
         raise illegal(trigger, message, message.state)
+    if rules[message.queue].trigger != "extend":
+        message.will_end()
     arguments: dict[str, Value] = {
         **at(settings, now),
         "token": token,
@@ -271,7 +273,7 @@ def write_of(
 def check_effect(
     settings: Settings, request: Write, message: Message[T], reply: WriteReply, now: int
 ) -> None:
-    """Do nothing if the write took effect, now or by an earlier attempt.
+    """Tell the message if the write took effect, now or by an earlier attempt, and so ended it.
 
     Raises:
         StaleReceiptError: the delivery is over.
@@ -282,6 +284,8 @@ def check_effect(
         found = message_of(settings, reply.item, now)
         if not _took_effect(request.rule, message, found):
             raise refusal(request.rule.trigger, message, found, repeated=reply.repeated)
+    if request.rule.trigger != "extend":
+        message.has_ended(request.rule.trigger)
 
 
 def extended(

@@ -109,6 +109,12 @@ class Finishing:
         """The group whose list it is in."""
         return self.message.group if is_listed(self.message.item) else None
 
+    @property
+    def trigger(self) -> str:
+        """By which step it is finished."""
+        (trigger,) = {rule.trigger for rule in self.rules.values()}
+        return trigger
+
     def write(self, instant: int) -> Write:
         """Return what finishes it.
 

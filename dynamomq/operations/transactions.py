@@ -99,10 +99,12 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
         _check_size(plan)
         reply = yield from _tried(home, parts, plan, moment.tokens[0])
         if isinstance(reply, Committed):
+            _tell_messages(parts)
             return [_sent(part, plan.writes.get(place)) for place, part in enumerate(parts)]
         doubtful = doubtful or reply.repeated
         judge = _Judge(home, parts, plan, begun, doubtful)
         if (yield from judge.took_effect(reply)):
+            _tell_messages(parts)
             return (yield from judge.messages())
         yield from pause(attempt)
     raise ConflictError(
@@ -120,6 +122,13 @@ def actions_of(home: str, parts: Sequence[Part]) -> Operation[tuple[Action, ...]
     view = yield from look_at(home, parts)
     moment = yield from ask(Tick())
     return plan_of(home, parts, view, moment.now, moment.now).actions
+
+
+def _tell_messages(parts: Sequence[Part]) -> None:
+    """Tell those that were to be finished that they have been."""
+    for part in parts:
+        if isinstance(part, Finishing):
+            part.message.has_ended(part.trigger)
 
 
 # --- sending it ------------------------------------------------------------------------------

@@ -60,8 +60,8 @@ def test_a_failed_extension_is_repeated_sooner() -> None:
 def test_a_lease_that_is_lost_is_left_alone() -> None:
     """It is neither extended nor reported again."""
     leases, (lease, _) = watched(100, 100)
-    assert leases.lose("0")
-    assert not leases.lose("0")
+    assert leases.lose("0", 110)
+    assert not leases.lose("0", 110)
     assert lease.lost.is_set()
     assert leases.due(115) == ["1"]
     assert leases.expire(1000) == ["1"]
@@ -70,8 +70,8 @@ def test_a_lease_that_is_lost_is_left_alone() -> None:
 def test_a_delivery_that_is_being_ended_is_not_lost_by_that() -> None:
     """A refused extension says nothing then: it may be our own delete that refuses it."""
     leases, (lease,) = watched(100)
-    leases.settle("0")
-    assert not leases.lose("0")
+    lease.will_end()
+    assert not leases.lose("0", 110)
     assert not lease.lost.is_set()
 
 
@@ -81,8 +81,8 @@ def test_what_was_dropped_is_forgotten() -> None:
     leases.drop("0")
     leases.drop("0")
     leases.extended("0", 110)
-    leases.settle("0")
-    assert not leases.lose("0")
+    lease.will_end()
+    assert not leases.lose("0", 110)
     assert leases.expire(1000) == []
     assert lease.deadline == 130
 
@@ -116,7 +116,7 @@ def test_the_next_look_is_at_a_deadline() -> None:
     """Who waits for deadlines is not woken for extensions, which are another thread's."""
     leases, _ = watched(100, 95)
     assert leases.next_look() == 125
-    leases.lose("1")
+    leases.lose("1", 110)
     assert leases.next_look() == 130
     leases.drop("0")
     assert leases.next_look() is None
