@@ -46,7 +46,7 @@ def test_meter() -> None:
         {"Items": [], "ConsumedCapacity": units},
         {"Responses": [{}, taken], "ConsumedCapacity": [units, units]},
         refusal("ThrottlingException"),
-        {"ConsumedCapacity": [{"Table": {"CapacityUnits": 0.5}}]},
+        {"Responses": {TABLE.name: []}, "ConsumedCapacity": [{"Table": {"CapacityUnits": 0.5}}]},
         refusal("ResourceNotFoundException"),
         meter=meter,
     )

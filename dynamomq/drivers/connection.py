@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from botocore.exceptions import ClientError
 
-from dynamomq.drivers.failures import SDK_ERRORS, Attempt, stem, translated
+from dynamomq.drivers.failures import SDK_ERRORS, Attempt, discreet, stem, translated
 from dynamomq.drivers.meter import Capacity, Meter
+from dynamomq.drivers.replies import attend, awaiting, check_members
 from dynamomq.drivers.service_clock import ServiceClock
 from dynamomq.errors import ClosedError
 from dynamomq.table import TableDefinition
@@ -94,6 +95,8 @@ class Connection:
         self._profile_name = profile_name
         self._lock = threading.Lock()
         self._client = client
+        if client is not None:
+            attend(client)
         self._owns_client = client is None
         self._process = os.getpid()
         self._closed = False
@@ -124,22 +127,31 @@ class Connection:
         answer: Answer = {}
         sent = self._clock.local() if self._clock is not None else 0
         try:
-            client = self._client
-            if client is None:
-                client = self._connected()
-            answer = getattr(client, _METHODS[operation])(**parameters)
+            answer = self._reply(operation, parameters)
         except SDK_ERRORS as error:
             if isinstance(error, ClientError):
                 answer = error.response
-            if not _is_refusal(error):
-                parts = parameters.get("TransactItems", ())
-                raise translated(error, self.attempt(operation, table), parts) from error
+            parts = parameters.get("TransactItems", ())
+            raise translated(error, self.attempt(operation, table), parts) from discreet(error)
         finally:
             if self._clock is not None:
                 self._clock.heed(answer, sent)
             if meter is not None:
                 capacity = _capacity(answer, reads=operation in _READS)
                 meter.count(operation, refused=_refusals(answer), capacity=capacity)
+        return answer
+
+    def _reply(self, operation: str, parameters: dict[str, Any]) -> Answer:
+        """Return a whole reply of DynamoDB's that tells what was done, or what was refused."""
+        client = self._client or self._connected()
+        try:
+            with awaiting():
+                answer: Answer = getattr(client, _METHODS[operation])(**parameters)
+        except ClientError as error:
+            if not _refusals(error.response):
+                raise
+            answer = error.response
+        check_members(operation, parameters, answer)
         return answer
 
     def attempt(self, operation: str, table: TableDefinition) -> Attempt:
@@ -198,6 +210,7 @@ class Connection:
             endpoint_url=self._endpoint_url,
             config=_config(),
         )
+        attend(client)
         return client
 
 
@@ -228,11 +241,6 @@ def _version() -> str:
         return metadata.version("dynamomq")
     except metadata.PackageNotFoundError:
         return "source"
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Tell whether a condition did not hold, of a single write or in a transaction."""
-    return isinstance(error, ClientError) and _refusals(error.response) > 0
 
 
 def _refusals(answer: Answer) -> int:

@@ -3,7 +3,7 @@
 DynamoDB names a failure by a code, ``…Exception`` or ``…Error`` for a whole request and without
 (or with another ending) for one statement of a batch; the table here goes by what is left when the
 ending is taken away. The SDK has exception classes of its own for what never reached DynamoDB. The
-caller chains the cause, so nothing is lost by the shorter sentence.
+caller chains the cause, which keeps the response, but no text that could quote what was sent.
 
 Messages name tables, actions and endpoints. They never show a payload or a credential; the
 service's own words are passed on only where DynamoDB puts neither into them.
@@ -18,6 +18,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 from botocore import exceptions as sdk
 
+from dynamomq.drivers.replies import NoReplyError
 from dynamomq.errors import (
     AccessDeniedError,
     ConflictError,
@@ -33,10 +34,10 @@ from dynamomq.errors import (
 )
 from dynamomq.table import TableDefinition
 
-__all__ = ["SDK_ERRORS", "Attempt", "from_code", "stem", "translated"]
+__all__ = ["SDK_ERRORS", "Attempt", "discreet", "from_code", "stem", "translated"]
 
-SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
-"""The roots of all that boto3 raises by design."""
+SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError, NoReplyError)
+"""The roots of all that boto3 raises by design, and what we raise within it."""
 
 _LONGEST = 300
 _NO_CAUSE = "None"  # the code of those actions of a cancelled transaction that were all right
@@ -61,7 +62,17 @@ _CONFIGURATION: Final = (
     sdk.InvalidRegionError,
     sdk.ProfileNotFound,
 )
-_NETWORK: Final = (sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError)
+_NETWORK: Final = (
+    sdk.ChecksumError,
+    sdk.ConnectionError,
+    sdk.HTTPClientError,
+    sdk.IncompleteReadError,
+    NoReplyError,
+)
+_SLOW: Final = (sdk.ConnectTimeoutError, sdk.ReadTimeoutError)
+"""Failures of the network that have taken their time: those the SDK has repeated long enough."""
+
+_TOO_LARGE: Final = 413
 
 
 @frozen
@@ -129,15 +140,46 @@ def translated(
             remedy="Check profile_name, AWS_PROFILE and the files in ~/.aws.",
         )
     if isinstance(error, _NETWORK):
-        return UnavailableError(
-            f"{attempt.endpoint} could not be reached for {attempt} ({type(error).__name__})."
-            f"{attempt.doubt}",
-            remedy="Check the region, the endpoint and the network; calling again is safe.",
-        )
+        return _unreachable(error, attempt)
     # Left are refusals by the SDK itself, whose texts may quote the values that were sent.
     return RequestRejectedError(
         f"The AWS SDK refused {attempt} ({type(error).__name__}).", code=type(error).__name__
     )
+
+
+def discreet(error: Exception) -> Exception:
+    """Return an error of boto3's without the text in which it may quote what was sent."""
+    if isinstance(error, sdk.ClientError):
+        error.args = (f"{error.operation_name}: {error.response.get('Error', {}).get('Code')}",)
+    elif not isinstance(error, (*_CONFIGURATION, *_NETWORK, sdk.NoRegionError)):
+        error.args = (type(error).__name__,)
+    return error
+
+
+def _unreachable(error: Exception, attempt: Attempt) -> DynamoMQError:
+    """Return the error for a request that was not answered, or not by DynamoDB."""
+    if isinstance(error, NoReplyError) and error.status == _TOO_LARGE:
+        # Nobody passes on what is too large for it, so this is an answer, whoever gives it.
+        return RequestRejectedError(
+            f"{attempt} is too large for what is between here and DynamoDB (HTTP status 413).",
+            code=str(_TOO_LARGE),
+            remedy="Send less at once, or raise the limit of the proxy or gateway.",
+        )
+    if isinstance(error, NoReplyError):
+        unavailable = UnavailableError(
+            f"What {attempt.endpoint} replied to {attempt} is no whole reply of DynamoDB: "
+            f"{error.reason}.{attempt.doubt}",
+            remedy="Check the endpoint, and proxies and gateways on the way to it; calling again "
+            "is safe.",
+        )
+    else:
+        unavailable = UnavailableError(
+            f"{attempt.endpoint} could not be reached for {attempt} ({type(error).__name__})."
+            f"{attempt.doubt}",
+            remedy="Check the region, the endpoint and the network; calling again is safe.",
+        )
+    unavailable.retryable = not isinstance(error, _SLOW)
+    return unavailable
 
 
 def from_code(code: str, message: str, attempt: Attempt, status: int = 400) -> DynamoMQError:

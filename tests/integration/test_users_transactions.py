@@ -21,6 +21,7 @@ from tests.support.lists import orders
 from tests.support.proxy import ReplyEater
 
 ATTEMPTS = 3  # of the SDK
+EVERY = 5 * ATTEMPTS  # in each of ours
 TRANSACTION = "TransactWriteItems"
 NEW = "attribute_not_exists(pk)"
 
@@ -106,7 +107,7 @@ def test_all_replies_lost(stage: Stage) -> None:
 
     With ids of its own, the same block is refused as a whole where it has taken effect.
     """
-    stage.eater.swallow(TRANSACTION, times=ATTEMPTS)
+    stage.eater.swallow(TRANSACTION, times=EVERY)
     with pytest.raises(UnavailableError, match="the same block again"):
         take_order(stage)
     before = stage.everything()
