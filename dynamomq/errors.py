@@ -68,6 +68,11 @@ def shorten(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the singular or in the plural: ``1 message``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class DynamoMQError(PortableError):
     """The root of all errors of this library.
 

@@ -19,6 +19,7 @@ from dynamomq.errors import (
     OutcomeUnknownError,
     RequestRejectedError,
     StaleReceiptError,
+    counted,
 )
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
@@ -229,7 +230,9 @@ class Claims(Generic[T]):
     load: Callable[[], Load]
     report: Callable[[Report], None]
     _orders: SimpleQueue[_Order] = field(factory=SimpleQueue, init=False)
+    _closing: threading.Lock = field(factory=threading.Lock, init=False)
     _is_closed: bool = field(default=False, init=False)
+    _wanted: int = field(default=0, init=False)  # by the claim under way
     _thread: threading.Thread | None = field(default=None, init=False)
     _trouble: bool = field(default=False, init=False)
     _mentioned: set[str] = field(factory=set, init=False)
@@ -251,15 +254,20 @@ class Claims(Generic[T]):
         """Have the others told that this consumer claims nothing any more."""
         self._orders.put(_LEAVE)
 
-    def end(self, within: float) -> None:
+    def end(self, within: float) -> int:
         """Let the thread end, and wait for that, but not longer than so many seconds.
 
-        What a claim that is still under way brings in later is given back, if the process lives.
+        Returns:
+            How many messages a claim that is still under way may bring in, which is reported no
+            more: they are given back, if the process lives. What other claims have brought in
+            has been reported by now.
         """
-        self._is_closed = True
+        with self._closing:
+            self._is_closed = True
         self._orders.put(None)
         if self._thread is not None:
             self._thread.join(max(0.0, within))
+        return self._wanted
 
     def _serve(self) -> None:
         while (order := self._orders.get()) is not None:
@@ -290,16 +298,27 @@ class Claims(Generic[T]):
         monotonic = self.queue.surroundings.monotonic
         settings = self.queue.settings  # now: once there are claims, nothing may stand in the way
         began = monotonic()
-        messages = self._claimed(wanted)
-        ended = monotonic()
-        self._mention_trouble()
-        if self._is_closed:
-            self._release(messages)
-            return
-        now = self.queue.run(_now())
-        times = [min(max(began, ended - _age(one, now)), ended) for one in messages]
-        news_in = self.strategy.looks_again(now) / SECOND
-        self.report(Claimed(messages, wanted, times, news_in, settings))
+        self._wanted = wanted
+        try:
+            messages = self._claimed(wanted)
+            ended = monotonic()
+            self._mention_trouble()
+            now = self.queue.run(_now())
+            times = [min(max(began, ended - _age(one, now)), ended) for one in messages]
+            news_in = self.strategy.looks_again(now) / SECOND
+            claimed = Claimed(messages, wanted, times, news_in, settings)
+            if not self._is_reported(claimed):
+                self.report(self._release(messages))
+        finally:
+            self._wanted = 0
+
+    def _is_reported(self, claimed: Claimed) -> bool:
+        """Report a claim, unless nobody listens any more: either is certain."""
+        with self._closing:
+            if not self._is_closed:
+                self._wanted = 0
+                self.report(claimed)
+            return not self._is_closed
 
     def _claimed(self, wanted: int) -> Sequence[Message[T]]:
         try:
@@ -323,9 +342,10 @@ class Claims(Generic[T]):
             errors = [result.error for result in self.queue.release_batch(messages)]
         except DynamoMQError as failure:
             errors = [failure] * len(messages)
-        for error in errors:
-            if error is not None:
-                _LOG.warning("Not released yet: %s", error)
+        failures = [error for error in errors if error is not None]
+        if failures:
+            many = counted(len(failures), "message")
+            _LOG.warning("Not given back yet: %s, the first because of: %s", many, failures[0])
         left = [
             message
             for message, error in zip(messages, errors, strict=True)

@@ -40,7 +40,7 @@ from dynamomq.consumer.options import Options
 from dynamomq.consumer.outcomes import Judge
 from dynamomq.consumer.signals import obeyed
 from dynamomq.consumer.summary import Reason, Summary
-from dynamomq.errors import DynamoMQError, InvalidArgumentError
+from dynamomq.errors import DynamoMQError, InvalidArgumentError, counted
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import Load, Settings
@@ -109,6 +109,7 @@ class _Runtime(Generic[T]):
         self._load_before = (self._now(), 0, 0.0)
         self._unreleased: Sequence[Message[T]] = ()
         self._releases_at = inf
+        self._maybe_claimed = 0
         self._has_run = False
 
     def __enter__(self) -> Self:
@@ -158,12 +159,13 @@ class _Runtime(Generic[T]):
                 "consumer", self, "it has run already", remedy="Make another one."
             )
         self._has_run = True
-        with obeyed(self.stop, self._give_up) if signals else nullcontext():
+        with obeyed(self.stop, self._give_up, self._now) if signals else nullcontext():
             try:
                 self._crew.start(self._conductor.pace.workers)
                 self._keeper.start()
                 self._claims.start()
-                _LOG.info("Consuming %s with %d workers.", self.queue.table, self._conductor.free)
+                workers = counted(self._conductor.free, "worker")
+                _LOG.info("Consuming %s with %s.", self.queue.table, workers)
                 self._conduct()
             finally:
                 self._end()
@@ -317,7 +319,20 @@ class _Runtime(Generic[T]):
     def _end(self) -> None:
         self._keeper.end()
         self._crew.dismiss()
-        self._claims.end(0.0 if self._conductor.is_forced else _FAREWELL)
+        self._maybe_claimed = self._claims.end(0.0 if self._conductor.is_forced else _FAREWELL)
+        for _ in range(self._mailbox.qsize()):
+            self._hear_after_the_end(self._mailbox.get())
+
+    def _hear_after_the_end(self, event: _Event) -> None:
+        """Note what has happened since the last decision: no claim, and no end, is forgotten."""
+        match event:
+            case Claimed(messages):
+                self._unreleased = (*self._unreleased, *messages)
+            case Released(count, left):
+                self._crew.tally.count("released", count)
+                self._unreleased = left
+            case _Ended(job):
+                self._open.pop(id(job), None)
 
     def _summary(self) -> Summary:
         conductor, tally = self._conductor, self._crew.tally
@@ -332,13 +347,20 @@ class _Runtime(Generic[T]):
             lost=tally.lost,
             released=tally.released,
             abandoned=abandoned,
+            maybe_claimed=self._maybe_claimed,
         )
         if abandoned:
             _LOG.warning(
-                "%d messages are still being handled, or could not be given back; they are "
-                "delivered again when their visibility timeouts have passed: %s",
-                len(abandoned),
+                "Still being handled, or not given back: %s, to be delivered again after the "
+                "visibility timeout: %s",
+                counted(len(abandoned), "message"),
                 ", ".join(abandoned),
+            )
+        if summary.maybe_claimed:
+            _LOG.warning(
+                "A claim of up to %s was still under way; what it brings in is given back if the "
+                "process lives on, or else delivered again after the visibility timeout.",
+                counted(summary.maybe_claimed, "message"),
             )
         _LOG.info("Ended: %s.", summary.reason)
         return summary
@@ -346,7 +368,7 @@ class _Runtime(Generic[T]):
     def _reason(self, abandoned: bool) -> Reason:
         if self._conductor.fatal is not None:
             return "failed"
-        if not abandoned and not self._conductor.is_claiming:
+        if not abandoned and not self._maybe_claimed and not self._conductor.is_claiming:
             return "stopped"
         return "forced" if self._conductor.is_forced else "grace ended"
 

@@ -32,6 +32,9 @@ class Summary:
         abandoned: the ids of messages whose handlers were still running, or that were not started
             and could not be given back. They are delivered again
             when their visibility timeouts have passed.
+        maybe_claimed: how many messages a claim that was still under way may have brought in at
+            most. Nobody knows their ids yet. If the process lives on, they are given back; else
+            they, too, are delivered again when their visibility timeouts have passed.
     """
 
     reason: Reason
@@ -42,6 +45,7 @@ class Summary:
     lost: int = 0
     released: int = 0
     abandoned: tuple[str, ...] = ()
+    maybe_claimed: int = 0
 
     @property
     def exit_status(self) -> int:

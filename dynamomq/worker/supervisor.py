@@ -12,7 +12,7 @@ argument. :mod:`dynamomq.worker.processes` carries the actions out.
   as credentials that are late or a module that is being replaced do, and is no reason to stop those
   that work: the child is started again.
 * The first signal has the children finish what they have begun; the second has them give up; the
-  third kills them. Children that outlive the grace are killed, too.
+  third kills them. Signals within a second are one. Children that outlive the grace are killed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import TypeAlias
 
 from attrs import define, field, frozen
 
+from dynamomq.consumer.signals import Orders
 from dynamomq.worker.statuses import ChildStatus, ExitStatus, describe_status
 
 __all__ = [
@@ -139,6 +140,7 @@ class Supervisor:
     _children: dict[int, _Child] = field(init=False, factory=dict)
     _stopping: bool = field(init=False, default=False)
     _signals: int = field(init=False, default=0)
+    _orders: Orders = field(init=False, factory=Orders)
     _kill_at: float | None = field(init=False, default=None)
     _failure: ExitStatus | None = field(init=False, default=None)
     _left: bool = field(init=False, default=False)
@@ -206,7 +208,13 @@ class Supervisor:
         return actions
 
     def signalled(self, name: str, now: float) -> Sequence[Action]:
-        """Do what a signal to stop asks for: the first, the second, any later one."""
+        """Do what a signal to stop asks for: the first, the second, any later one.
+
+        Signals that come within a second are one order: the worker may get it for itself, and again
+        with its process group.
+        """
+        if not self._orders.is_new(now):
+            return ()
         self._signals += 1
         if not self._stopping:
             _log.info("%s: stopping; handlers have %g s to finish", name, self._grace)

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from attrs import frozen
 
 from dynamomq import LocalEngine, Queue
+from dynamomq.consumer.signals import ONE_ORDER, Orders
 from tests.consumer.support import PATIENCE
 from tests.support.source import ROOT
 
@@ -108,11 +110,28 @@ def test_handlers_that_do_not_end_are_left(tmp_path: Path) -> None:
         assert states == ["STANDARD.PROCESSING", "STANDARD.PROCESSING", "STANDARD.READY"]
 
 
+def test_signals_within_a_moment_are_one(tmp_path: Path) -> None:
+    """A process that gets SIGTERM for itself, and again with its group, ends in order."""
+    with consuming(tmp_path, grace=PATIENCE, ends=True) as process:
+        for order in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            process.popen.send_signal(order)
+        assert [process.line(), process.line()] == ["told", "stopped"]
+        assert process.status(0) == 0
+
+
+def test_orders_and_their_echoes() -> None:
+    """An echo comes within a second of its order, however many there are; later is a new order."""
+    orders = Orders()
+    times = (10.0, 10.1, 10.9, 11.0, 11.2, 11.9, 12.5)
+    assert [time for time in times if orders.is_new(time)] == [10.0, 11.0, 12.5]
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     """Status 4, however long the grace."""
     with consuming(tmp_path, grace=86_400, ends=False) as process:
         process.popen.send_signal(signal.SIGINT)
         assert process.line() == "told"
+        time.sleep(ONE_ORDER)  # of another process, whose clock is real
         process.popen.send_signal(signal.SIGINT)
         assert process.line() == "told"
         assert process.line().startswith("forced")

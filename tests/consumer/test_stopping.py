@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from dynamomq import BatchConsumer, Consumer, Delivery, InvalidArgumentError, Queue
+from dynamomq.drivers.base import Driver
+from dynamomq.requests import Request, Write, WriteBatch
 from dynamomq.testing import FaultyEngine
 from tests.consumer.support import (
     PATIENCE,
     QUICK,
+    TABLE,
     Notes,
     Running,
     behind,
@@ -18,6 +21,7 @@ from tests.consumer.support import (
     running,
 )
 from tests.contract.engines import Meanwhile
+from tests.integration.scene import Between, Fronted
 
 
 def test_running_handlers_finish(storage: FaultyEngine) -> None:
@@ -141,7 +145,7 @@ def test_what_still_runs_after_the_grace_is_named(
         assert not ended.is_set()
         item = behind(storage).item("m0")
         assert (item["status"], item["receive_count"]) == ("PROCESSING", 1)
-        assert any("still being handled" in one.getMessage() for one in caplog.records)
+        assert any("Still being handled" in one.getMessage() for one in caplog.records)
         go_on.set()
         assert ended.wait(PATIENCE)
         # Its thread still acknowledges what it has done in time, if the process lives that long.
@@ -168,6 +172,67 @@ def test_an_order_by_force_ends_it_at_once(storage: FaultyEngine) -> None:
         assert summary.abandoned == ("m0",)
         go_on.set()
         eventually("its end", lambda: queue.get("m0").state == "DELETED")
+
+
+class Held(Between):
+    """A storage that carries a claim out, and keeps its answer until it may go."""
+
+    def __init__(self, inner: Driver, claimed: threading.Event, go: threading.Event) -> None:
+        super().__init__(inner)
+        self.claimed, self.go = claimed, go
+
+    def store(self, request: Request[Any]) -> Any:
+        """Carry it out, and wait where that is the point."""
+        reply = super().store(request)
+        writes = request.writes if isinstance(request, WriteBatch) else (request,)
+        if any(isinstance(one, Write) and one.rule.trigger == "receive" for one in writes):
+            self.claimed.set()
+            assert self.go.wait(PATIENCE)
+        return reply
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_claim_under_way_is_told_of(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture, force: bool
+) -> None:
+    """Nobody waits for its answer any more, but that it may have brought messages is not hidden.
+
+    If the process lives on, they are given back.
+    """
+    queue = opened(storage, send=3)
+    claimed, go = threading.Event(), threading.Event()
+    held: Queue[Any] = Queue(TABLE, engine=Fronted(storage, lambda one: Held(one, claimed, go)))
+    grace = 86_400 if force else 0
+    with running(held, print, concurrency=5, grace=grace, cooperate=False) as consumer:
+        assert claimed.wait(PATIENCE)
+        consumer.consumer.stop(force=force)
+        summary = consumer.summary()
+    assert (summary.reason, summary.abandoned) == ("forced" if force else "grace ended", ())
+    assert summary.maybe_claimed == 5
+    assert any("A claim of up to 5 messages" in one.getMessage() for one in caplog.records)
+    assert {queue.get(id).receive_count for id in ("m0", "m1", "m2")} == {1}
+    go.set()
+    eventually("their release", lambda: not queue.stats().standard.processing)
+    assert {queue.get(id).receive_count for id in ("m0", "m1", "m2")} == {0}
+
+
+def test_what_was_reported_and_not_heard_is_named(storage: FaultyEngine) -> None:
+    """Messages that come in with the order to end at once are abandoned by name."""
+    queue = opened(storage, send=2)
+    consumers: list[Consumer[Any]] = []
+    consumer = Consumer(queue, print, **{**QUICK, "cooperate": False})
+    consumers.append(consumer)
+    report = consumer._claims.report
+
+    def with_an_order(news: Any) -> None:
+        consumer.stop(force=True)  # so that it is heard first
+        report(news)
+
+    consumer._claims.report = with_an_order
+    summary = Running(consumer).summary()
+    assert summary.reason == "forced"
+    assert len(summary.abandoned) + summary.released == 2
+    assert summary.maybe_claimed == 0
 
 
 def test_leaving_the_block_stops_it(storage: FaultyEngine) -> None:

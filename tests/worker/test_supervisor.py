@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from attrs import define, field
 
+from dynamomq.consumer.signals import ONE_ORDER
 from dynamomq.worker.statuses import ChildStatus, ExitStatus, describe_status
 from dynamomq.worker.supervisor import (
     HEAD_START,
@@ -57,7 +58,12 @@ class World:
         return self.do(self.supervisor.exited(number, status, self.now))
 
     def signal(self) -> list[Action]:
-        """The worker gets a signal."""
+        """The worker gets a signal, a second after whatever happened last."""
+        self.now += ONE_ORDER
+        return self.echo()
+
+    def echo(self) -> list[Action]:
+        """The worker gets a signal at once."""
         return self.do(self.supervisor.signalled("SIGTERM", self.now))
 
     def advance(self, seconds: float) -> list[Action]:
@@ -264,8 +270,18 @@ def test_the_second_signal_does_not_prolong(world: World) -> None:
     """Shortly before the children are killed, a second signal does not put that off."""
     world.signal()
     world.advance(GRACE + MARGIN - 0.5)
-    world.signal()
+    world.echo()
     assert world.wait() == (0.5, [Kill(1), Kill(2)])
+
+
+def test_signals_within_a_moment_are_one(world: World) -> None:
+    """The process, and then its group, get each order: it is neither forced nor killed by that."""
+    assert world.signal() == [Tell(1, Word.STOP), Tell(2, Word.STOP)]
+    world.advance(ONE_ORDER / 2)
+    assert world.echo() == world.echo() == []
+    assert world.signal() == [Tell(1, Word.GIVE_UP), Tell(2, Word.GIVE_UP)]
+    assert world.echo() == []
+    assert world.signal() == [Kill(1), Kill(2)]
 
 
 def test_the_third_signal_kills(world: World) -> None:
