@@ -29,6 +29,7 @@ __all__ = [
     "check_id",
     "check_name",
     "check_rate",
+    "check_reason",
     "check_several",
     "check_source",
 ]
@@ -256,6 +257,21 @@ def check_callable(argument: str, function: F, *, needed: bool = False) -> F:
             remedy="Pass a function." if needed else "Pass a function, or leave it out.",
         )
     return function
+
+
+def check_reason(argument: str, reason: object) -> None:
+    """Refuse what can't be the reason of a failure.
+
+    Raises:
+        InvalidArgumentError: neither an exception nor text, nor ``None``.
+    """
+    if reason is not None and not isinstance(reason, BaseException | str):
+        raise InvalidArgumentError(
+            argument,
+            reason,
+            "it is neither an exception nor a text",
+            remedy="Pass the exception that was raised, or a sentence.",
+        )
 
 
 def check_headers(headers: object) -> dict[str, str] | None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from hashlib import sha256
 from typing import TypeAlias
 
 from attrs import frozen
 
-from dynamomq.checks import MAX_DELAY, Duration, check_duration
+from dynamomq.checks import Duration, check_duration
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.timestamps import SECOND
 
-__all__ = ["Backoff", "Constant", "DecorrelatedJitter", "FullJitter", "Setback"]
+__all__ = ["MAX_REST", "Backoff", "Constant", "DecorrelatedJitter", "FullJitter", "Setback"]
+
+MAX_REST = timedelta(days=7)
+"""How long a failed message rests at most, whatever a backoff says: so a function that doubles for
+ever loses none. ``RetryAfter`` may say more."""
 
 _FLOOR = 0.1  # seconds
 _MOST_DOUBLINGS = 64  # of a float; the cap comes long before
@@ -36,11 +41,12 @@ class Setback:
 
 
 Backoff: TypeAlias = Callable[[Setback], float]
-"""Returns the rest in seconds: one of the classes here, or any function of your own."""
+"""Returns the rest in seconds: one of the classes here, or any function of your own. It is cut to
+seven days; what is no finite number of seconds from 0 on is replaced by the default's."""
 
 
 def _seconds(argument: str, value: Duration) -> float:
-    return check_duration(argument, value, at_most=MAX_DELAY) / SECOND
+    return check_duration(argument, value, at_most=MAX_REST) / SECOND
 
 
 class FullJitter:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from dynamomq.checks import MAX_DELAY, Duration, check_duration
-from dynamomq.consumer.backoff import Backoff, FullJitter, Setback
+from dynamomq.consumer.backoff import MAX_REST, Backoff, FullJitter, Setback
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.portable import PortableError
@@ -93,7 +94,6 @@ class PutAside:
 Verdict: TypeAlias = Done | GiveBack | PutAside
 
 _DEFAULT = FullJitter()
-_LONGEST = MAX_DELAY / timedelta(seconds=1)
 
 
 @frozen
@@ -141,6 +141,6 @@ class Judge:
                     f"The backoff failed: {type(failure).__name__}; the default is used."
                 )
         else:
-            if own >= 0:  # so it is not NaN
+            if 0 <= own < inf:  # so it is not NaN
                 seconds = own
-        return round(min(seconds, _LONGEST) * SECOND)
+        return round(min(seconds, MAX_REST / timedelta(seconds=1)) * SECOND)

@@ -140,6 +140,16 @@ class _Runtime(Generic[T]):
         check_flag("force", force)
         self._mailbox.put(_Stop(force))
 
+    @property
+    def grace(self) -> float:
+        """How long handlers may go on after the order to stop, in seconds."""
+        return self._conductor.pace.grace
+
+    def shorten_grace(self, seconds: float) -> None:
+        """Give handlers less time than they were to have, before it runs."""
+        pace = self._conductor.pace
+        self._conductor.pace = evolve(pace, grace=min(pace.grace, seconds))
+
     def run(self, *, signals: bool = True) -> Summary:
         """Consume until told to stop, or until an error that waiting does not mend.
 

@@ -12,6 +12,7 @@ from dynamomq.checks import (
     MAX_VISIBILITY_TIMEOUT,
     Duration,
     check_duration,
+    check_reason,
     check_several,
 )
 from dynamomq.errors import DynamoMQError
@@ -117,6 +118,7 @@ class ManyAtOnce(QueueBase[T]):
             ClosedError: the queue was closed.
         """
         later = check_duration("delay", delay, at_most=MAX_DELAY)
+        check_reason("error", error)
         return self.run(
             operations.retry_batch(self.settings, _several(messages), delay=later, error=error)
         )

@@ -19,6 +19,7 @@ from dynamomq.checks import (
     check_duration,
     check_flag,
     check_name,
+    check_reason,
     check_source,
 )
 from dynamomq.drivers.base import Engine
@@ -370,9 +371,11 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
         Raises:
             StaleReceiptError: the delivery is over.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
-            InvalidArgumentError: the delay is out of range, or the message was not received.
+            InvalidArgumentError: the delay is out of range, the error is neither exception nor
+                text, or the message was not received.
         """
         later = check_duration("delay", delay, at_most=MAX_DELAY)
+        check_reason("error", error)
         self.run(operations.retry(self.settings, message, delay=later, error=error))
 
     def release(self, message: Message[T]) -> None:
@@ -443,6 +446,7 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
             IllegalTransitionError: it was received from the dead-letter queue.
             InvalidArgumentError: the message was not received.
         """
+        check_reason("error", error)
         self.run(operations.move_to_dlq(self.settings, message, error=error))
 
     def stream(

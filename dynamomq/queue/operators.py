@@ -21,6 +21,7 @@ from dynamomq.checks import (
     check_headers,
     check_id,
     check_rate,
+    check_reason,
     check_source,
 )
 from dynamomq.errors import InvalidArgumentError
@@ -55,6 +56,7 @@ class ForOperators(QueueBase[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
+        check_reason("reason", reason)
         return self.run(operations.bury(self.settings, check_id(id), reason=reason))
 
     def redrive(self, id: str) -> Message[T]:

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from dynamomq import operations
 from dynamomq.attributes import ID
-from dynamomq.checks import MAX_DELAY, Duration, check_duration
+from dynamomq.checks import MAX_DELAY, Duration, check_duration, check_reason
 from dynamomq.errors import InvalidArgumentError, TransactionUsageError
 from dynamomq.machine import QueueType
 from dynamomq.message import Entry, Message
@@ -565,6 +565,7 @@ def finishing(
     settings = queue.settings
     holding.check_held(settings, message)
     later = check_duration("delay", delay, at_most=MAX_DELAY)
+    check_reason("error", error)
     rules: holding.Rules = {
         "delete": holding.DELETE,
         "retry": holding.RETRY,

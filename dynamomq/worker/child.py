@@ -37,7 +37,7 @@ __all__ = ["configure_logging", "main"]
 
 _log = logging.getLogger("dynamomq.worker")
 
-_CRASHED = 70
+_FIRST = 1  # of the processes: it says what concerns all of them
 _STATUSES = {
     ExitStatus.DRAINED: ChildStatus.FINISHED,
     ExitStatus.SETUP: ChildStatus.SETUP,
@@ -61,13 +61,15 @@ def main() -> int:
     configure_logging(assignment.settings.log_level, f"process {assignment.number}")
     sys.path[:] = assignment.path
     try:
-        return _consume(assignment.settings, orders)
+        return _consume(assignment.number, assignment.settings, orders)
     except (SetupError, AccessDeniedError) as error:
         _log.error("%s", error)
         return ChildStatus.SETUP
     except CallerError as error:
-        _log.error("%s", error, exc_info=error.__cause__)  # the trace of a module that fails
-        return ChildStatus.USAGE
+        cause = error.__cause__  # why a module fails; our own errors say that in a line
+        _log.error("%s", error, exc_info=None if isinstance(cause, DynamoMQError) else cause)
+        is_set_up = not isinstance(cause, SetupError | AccessDeniedError)
+        return ChildStatus.USAGE if is_set_up else ChildStatus.SETUP
 
 
 def configure_logging(level: str, who: str) -> None:
@@ -94,9 +96,18 @@ class _Assignment:
         return cls(values["number"], values["path"], Settings.from_json(values["settings"]))
 
 
-def _consume(settings: Settings, orders: _Orders) -> int:
+def _consume(number: int, settings: Settings, orders: _Orders) -> int:
     with ExitStack() as stack:
         consumer = _consumer(settings, stack)
+        if consumer.grace > settings.grace:
+            # The worker can't know it, and would kill us in the midst of what we are allowed.
+            if number == _FIRST:
+                _log.warning(
+                    "the consumer has %g s to finish, but the processes have %g s: to leave it its "
+                    "time, pass --grace %g",
+                    *(consumer.grace, settings.grace, consumer.grace),
+                )
+            consumer.shorten_grace(settings.grace)
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda _number, _frame: consumer.stop())
         threading.Thread(
@@ -120,7 +131,7 @@ def _conclude(summary: Summary) -> int:
 
 def _status(summary: Summary) -> int:
     if summary.error is not None and not isinstance(summary.error, DynamoMQError):
-        return _CRASHED  # a defect, or a lack of memory: the next process may fare better
+        return ChildStatus.CRASHED  # the next process may fare better
     return _STATUSES[ExitStatus(summary.exit_status)]
 
 

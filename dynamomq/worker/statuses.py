@@ -38,6 +38,7 @@ class ChildStatus(IntEnum):
     LEFT = 3
     FORCED = 4
     USAGE = 64
+    CRASHED = 70
     SETUP = 78
 
 
@@ -46,14 +47,15 @@ _MEANINGS = {
     ChildStatus.LEFT: "handlers were still running",
     ChildStatus.FORCED: "told to give up",
     ChildStatus.USAGE: "it can't be run",
+    ChildStatus.CRASHED: "a defect, or a lack of memory",
     ChildStatus.SETUP: "a set-up error",
 }
 
 
 def describe_status(status: int) -> str:
     """Return how a process ended, in words; a negative status is the signal that killed it."""
-    if status in _MEANINGS:
-        return f"ended with status {status} ({_MEANINGS[ChildStatus(status)]})"
+    if status in _MEANINGS:  # without the number: it is no status of the worker, or another one
+        return f"ended: {_MEANINGS[ChildStatus(status)]}"
     if status >= 0:
         return f"ended with status {status}"
     try:

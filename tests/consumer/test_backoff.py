@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamomq import Constant, DecorrelatedJitter, FullJitter, InvalidArgumentError, Setback
-from dynamomq.checks import MAX_DELAY
+from dynamomq.consumer.backoff import MAX_REST
 
-LONGEST = MAX_DELAY / timedelta(seconds=1)
+LONGEST = MAX_REST / timedelta(seconds=1)
 
-seconds = st.floats(min_value=0, max_value=1e6)
+seconds = st.floats(min_value=0, max_value=LONGEST)
 failures = st.integers(min_value=1, max_value=10**9)
 PRECISION = 1.001e-9
 """A duration is kept in whole nanoseconds."""

@@ -5,7 +5,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from dynamomq import Delivery, Queue, Reject, RetryAfter
+from dynamomq import Delivery, Message, Queue, Reject, RetryAfter
+from dynamomq.consumer.handlers import checked_failures
+from dynamomq.payload import codec_for
 from dynamomq.requests import Request, WriteBatch
 from dynamomq.testing import FaultyEngine
 from tests.consumer.support import PATIENCE, TABLE, Notes, eventually, opened, running_in_batches
@@ -77,6 +79,31 @@ def test_a_wrong_answer_fails_the_batch(storage: FaultyEngine, answer: Any) -> N
     assert seen[0] == [("m0", 1), ("m1", 1)]
     assert sorted(one for batch in seen[1:] for one in batch) == [("m0", 2), ("m1", 2)]
     assert (summary.retried, summary.succeeded) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "text"),
+    [
+        (
+            {"m9": ValueError("no")},
+            ValueError,
+            "named 'm9', which is not in its batch of 2",
+        ),
+        ({"m0": ValueError}, TypeError, "gave the class ValueError for 'm0'"),
+        ({"m0": "no"}, TypeError, "gave str for 'm0'"),
+        (["m0"], TypeError, "this one returned list"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_an_answer_is_said(
+    answer: Any, error: type[Exception], text: str
+) -> None:
+    """With the id that it is about, and what to do instead."""
+    deliveries: list[Message[Any]] = [
+        Message({"id": id}, "", codec_for(None), TABLE) for id in ("m0", "m1")
+    ]
+    with pytest.raises(error, match=text):
+        checked_failures(answer, deliveries)
 
 
 def test_an_exception_fails_all(storage: FaultyEngine) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from dynamomq import Consumer, Delivery, InvalidArgumentError, Queue, Reject, RetryAfter
+from dynamomq import (
+    BatchConsumer,
+    Consumer,
+    Delivery,
+    InvalidArgumentError,
+    Queue,
+    Reject,
+    RetryAfter,
+)
 from dynamomq.drivers.base import Driver
 from dynamomq.requests import Request, Write, WriteBatch
 from dynamomq.testing import FaultyEngine
@@ -131,6 +139,57 @@ def test_handlers_that_would_not_run_are_refused(
     """Calling them only makes an object: their messages would be deleted unhandled."""
     with pytest.raises(InvalidArgumentError, match="calling it runs nothing"):
         Consumer(opened(storage), handler)
+
+
+class Shop:
+    """Has a method that looks like a handler until one sees that it lacks its object."""
+
+    def handle(self, _: object) -> None:
+        """Look like a handler."""
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda: None,
+        lambda _message, _other: None,
+        lambda _message, *, needed: needed,
+        Shop.handle,
+        partial(Shop.handle, Shop(), 1),
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("kind", [Consumer, BatchConsumer])
+def test_handlers_of_another_number_of_arguments_are_refused(
+    storage: FaultyEngine, kind: Any, handler: Any
+) -> None:
+    """Where the consumer is made, not message by message until all are dead letters."""
+    with pytest.raises(InvalidArgumentError, match="it can't be called with one argument") as no:
+        kind(opened(storage), handler)
+    assert "functools.partial" in no.value.remedy
+
+
+@pytest.mark.parametrize("handler", [Shop, dict], ids=str)
+def test_a_class_is_no_handler(storage: FaultyEngine, handler: Any) -> None:
+    """Calling it only makes an object: messages would be deleted unhandled."""
+    with pytest.raises(InvalidArgumentError, match="it is a class"):
+        Consumer(opened(storage), handler)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        print,
+        Shop().handle,
+        partial(Shop.handle, Shop()),
+        lambda *_: None,
+        lambda _message, _more=1: None,
+    ],
+    ids=range(5),
+)
+def test_what_takes_a_message_is_a_handler(storage: FaultyEngine, handler: Any) -> None:
+    """Functions of one argument, whatever else they may take."""
+    Consumer(opened(storage), handler)
 
 
 @pytest.mark.parametrize("handler", [wait_for_it, yields])
@@ -342,7 +401,7 @@ def test_a_failure_after_the_lease_was_lost_changes_nothing(storage: FaultyEngin
 
 def test_a_delivery_is_a_message(storage: FaultyEngine) -> None:
     """It can be extended by hand, is hashable, and shows neither payload nor receipt."""
-    queue: Queue[Any] = opened(storage, send=1)
+    queue: Queue[Any] = opened(storage)
     shown: list[str] = []
 
     def handle(delivery: Delivery[Any]) -> None:
@@ -355,6 +414,7 @@ def test_a_delivery_is_a_message(storage: FaultyEngine) -> None:
         consumer.consumer.stop()
 
     with running(queue, handle) as consumer:
+        queue.send("work", id="m0")
         assert consumer.summary().succeeded == 1
     assert shown == ["<Message 'm0' STANDARD.PROCESSING receive_count=1>"]
 

@@ -102,6 +102,7 @@ def broken(_: Setback) -> float:
     [
         broken,
         lambda _: float("nan"),
+        lambda _: float("inf"),
         lambda _: -1.0,
         lambda _: "soon",
         lambda _: None,
@@ -133,10 +134,20 @@ def test_an_exception_that_takes_no_notes_is_judged_too() -> None:
 
 
 def test_a_rest_has_a_longest() -> None:
-    """A backoff of more than the longest delay is cut to it, so that the retry is accepted."""
-    verdict = evolve(JUDGE, backoff=lambda _: float("inf")).verdict(message(), ERROR, 0.5)
+    """A backoff that doubles for ever loses no message: a rest is a week at most."""
+    verdict = evolve(JUDGE, max_receives=None, backoff=lambda one: 2.0**one.failures).verdict(
+        message(99), ERROR, 0.5
+    )
     assert isinstance(verdict, GiveBack)
-    assert timedelta(seconds=verdict.delay / SECOND) == MAX_DELAY
+    assert timedelta(seconds=verdict.delay / SECOND) == timedelta(days=7)
+    assert judge_of(RetryAfter(timedelta(days=365))) == timedelta(days=365)
+
+
+def judge_of(error: BaseException) -> timedelta:
+    """How long a message rests after an error."""
+    verdict = JUDGE.verdict(message(), error, 0.5)
+    assert isinstance(verdict, GiveBack)
+    return timedelta(seconds=verdict.delay / SECOND)
 
 
 def test_the_backoff_is_told_what_happened() -> None:

@@ -34,6 +34,7 @@ NO_DURATIONS = (float("nan"), float("inf"), 10**400, 10**5000, "5", b"", True, D
 BAD_DELAYS = (-1, -1e-9, timedelta(seconds=-1), 36_525 * DAY + 1, None, *NO_DURATIONS)
 BAD_TIMEOUTS = (0, -1, 0.0009, timedelta(0), timedelta(days=7, seconds=1), *NO_DURATIONS)
 NO_COUNTS = (0, -1, 1.5, 2.0, "3", True, None, 10**400, 10**5000)
+NO_REASONS = (5, 0, True, b"no", ValueError, ["no"], {"why": "no"})
 BAD_HEADERS = (
     {1: "a"},
     {"a": 1},
@@ -136,6 +137,10 @@ ARGUMENTS = (
     Argument("message", lambda queue, _, bad: queue.release(bad), ("m", None)),
     Argument("message", lambda queue, _, bad: queue.delete(bad), ("m", None)),
     Argument("message", lambda queue, _, bad: queue.move_to_dlq(bad), ("m", None)),
+    Argument("error", lambda queue, held, bad: queue.retry(held, error=bad), NO_REASONS),
+    Argument("error", lambda queue, held, bad: queue.retry_batch([held], error=bad), NO_REASONS),
+    Argument("error", lambda queue, held, bad: queue.move_to_dlq(held, error=bad), NO_REASONS),
+    Argument("reason", lambda queue, _, bad: queue.bury("m", reason=bad), NO_REASONS),
     *_OPERATORS,
 )
 

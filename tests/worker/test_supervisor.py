@@ -401,7 +401,7 @@ def test_the_log_tells_the_story(world: World, caplog: pytest.LogCaptureFixture)
     ("status", "text"),
     [
         (1, "ended with status 1"),
-        (ChildStatus.SETUP, "ended with status 78 (a set-up error)"),
+        (ChildStatus.SETUP, "ended: a set-up error"),
         (-9, "was killed by SIGKILL"),
         (-200, "was killed by signal 200"),
     ],

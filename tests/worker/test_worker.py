@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dynamomq.consumer.signals import ONE_ORDER
+from tests.support.source import ROOT
 from tests.worker.support import FILE, FOLDER, PATIENCE, TABLE, Place, eventually, on_file, started
 
 pytestmark = pytest.mark.engine("local-file")
@@ -108,7 +109,7 @@ def test_a_failure_does_not_wait_for_handlers(place: Place) -> None:
         eventually("a handler", lambda: place.notes("begun"))
         place.drop_table()
         assert worker.status() == 1, worker.log
-        assert "ended with status 78 (a set-up error)" in worker.log
+        assert "ended: a set-up error" in worker.log
 
 
 def test_a_missing_handler_ends_it(place: Place) -> None:
@@ -192,3 +193,35 @@ def test_run_from_a_program(place: Place, tmp_path: Path) -> None:
         eventually("the message", lambda: (place.folder / "seen").exists())
         worker.signal(signal.SIGTERM)
         assert worker.status() == 0, worker.log
+
+
+def test_a_consumers_own_grace_is_not_cut_in_silence(place: Place, tmp_path: Path) -> None:
+    """The worker would kill it in the midst: it is told so at the start, and keeps to less."""
+    (tmp_path / "patient.py").write_text(
+        "from dynamomq import Consumer\n"
+        "from tests.worker.handlers import make_queue, stick\n"
+        "consumer = Consumer(make_queue(), stick, grace=3600)\n"
+    )
+    place.filled(1)
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    options = ("patient:consumer", "--grace", "0.2")
+    with started(place, *options, environment=path) as worker:
+        worker.until_logged("to leave it its time, pass --grace 3600")
+        eventually("a handler", lambda: place.notes("begun"))
+        worker.signal(signal.SIGTERM)
+        assert worker.status() == 3, worker.log
+        assert "ended: handlers were still running" in worker.log
+        assert "killed" not in worker.log
+
+
+def test_a_module_that_lacks_a_table_ends_it(place: Place, tmp_path: Path) -> None:
+    """Set-up that is missing while a module is imported is one line, and status 1."""
+    (tmp_path / "early.py").write_text(
+        "from tests.worker.handlers import handle, make_queue\nmake_queue().stats()\n"
+    )
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    options = ("early:handle", "--file", str(place.folder / FILE), "--table", TABLE)
+    with started(place, *options, environment=path) as worker:
+        assert worker.status() == 1, worker.log
+        assert "There is no table" in worker.log
+        assert "Traceback" not in worker.log
