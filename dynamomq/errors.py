@@ -433,8 +433,8 @@ class AccessDeniedError(ServiceError):
 class ClockError(ServiceError):
     """The time is not known well enough to claim messages; nothing was claimed by this request.
 
-    The local clock was set while a request was under way, or the service took very long to answer.
-    The next reply of the service mends it.
+    The local clock was set or the machine suspended, since the service's last reply or while the
+    request was under way; or the service took very long to answer. Its next reply mends it.
 
     Attributes:
         uncertainty: how far the time may be off, in seconds.

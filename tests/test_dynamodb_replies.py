@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from traceback import format_exception
 from typing import Any
 
 import pytest
-from attrs import define, frozen
+from attrs import define, evolve, field, frozen
 
-from dynamomq.drivers.base import Driver
+from dynamomq.drivers.base import Driver, Surroundings
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.errors import (
+    ClockError,
     DynamoMQError,
     InternalError,
     MessageNotFoundError,
@@ -39,6 +40,7 @@ from dynamomq.requests import (
     WriteBatch,
     Written,
 )
+from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
 from tests.support.answering import Raw, Wire, page, refused, reply
 from tests.support.clock import ManualClock
@@ -300,9 +302,88 @@ def test_each_engine_of_a_client_judges_once(place: Place) -> None:
     assert isinstance(place.fails(Get("a"), page(200)), UnavailableError)
 
 
-# --- a queue that meets with such replies ----------------------------------------------------
-
 NO_AGREEMENT = reply({})
+
+# --- the time --------------------------------------------------------------------------------
+
+
+@define(eq=False)
+class Clocked:
+    """A queue that goes by the replies' time, and how far our clock has been set."""
+
+    wire: Wire
+    set_by: int = 0
+    queue: Queue[Any] = field(init=False)
+    surroundings: Surroundings = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        clock = ManualClock(parse_instant("2026-11-24T20:45:28Z"))
+        ours = evolve(
+            clock.surroundings(),
+            clock=lambda: clock.now + self.set_by,
+            monotonic=lambda: clock.now / SECOND,
+        )
+        engine = DynamoDBEngine(client=self.wire.client, surroundings=ours, clock_correction=True)
+        self.surroundings = engine.surroundings
+        self.queue = Queue(TABLE.name, engine=engine)
+
+    @property
+    def correction(self) -> float:
+        """What is added to our clock, in seconds."""
+        return self.surroundings.offset(self.surroundings.clock()).nanoseconds / SECOND
+
+
+@pytest.fixture
+def clocked() -> Iterator[Clocked]:
+    """A queue whose clock is right until it is set."""
+    wire = Wire([NO_AGREEMENT])
+    with closing(wire.client):
+        yield Clocked(wire)
+
+
+@pytest.mark.parametrize("status", [200, 403, 503])
+def test_whoever_is_not_dynamodb_does_not_tell_the_time(clocked: Clocked, status: int) -> None:
+    """A page of a proxy whose clock is wrong by hours moves nothing, however often it comes."""
+    wrong = page(status, Date="Tue, 24 Nov 2026 22:45:28 GMT")
+    clocked.wire.replies += [wrong] * 4 + [reply({})]
+    with pytest.raises(MessageNotFoundError):
+        clocked.queue.get("a")
+    assert clocked.correction == 0
+
+
+ENTRY = {
+    "id": {"S": "a"},
+    "queue_type": {"S": "STANDARD"},
+    "queue_add_timestamp": {"S": "2026-11-24T20:45:20.000000000Z"},
+    "receive_count": {"N": "0"},
+}
+
+
+@pytest.mark.parametrize("forward", [7200, -7200])
+def test_a_clock_set_during_a_request_claims_nothing(clocked: Clocked, forward: int) -> None:
+    """The look at the index was under way when it was set: nothing is claimed until a next reply.
+
+    By a clock two hours ahead, messages would be taken that others hold.
+    """
+    wire = clocked.wire
+
+    def set_clock() -> None:
+        if len(wire.replies) == 1:
+            clocked.set_by = forward * SECOND
+
+    wire.replies += [reply({"Items": [ENTRY]})]
+    wire.while_away = set_clock
+    with pytest.raises(ClockError):
+        clocked.queue.receive()
+    assert not wire.replies, "it looked, and wrote nothing"
+    wire.while_away = lambda: None
+    wire.replies += [NO_AGREEMENT, reply({})]
+    with suppress(MessageNotFoundError):
+        clocked.queue.get("a")
+    assert abs(clocked.correction + forward) < 2
+
+
+# --- a queue that meets with such replies ----------------------------------------------------
 
 
 @pytest.fixture

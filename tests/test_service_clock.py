@@ -9,6 +9,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dynamomq.drivers.base import Driver
 from dynamomq.drivers.dynamodb import DynamoDBEngine
@@ -42,7 +43,7 @@ def dated(clock: ManualClock, seconds: float = 0, **answer: Any) -> Answer:
 
 def corrected(clock: ManualClock, *answers: Answer | Exception, **options: Any) -> Driver:
     """A driver whose clock is corrected."""
-    surroundings = clock.surroundings()
+    surroundings = evolve(clock.surroundings(), monotonic=lambda: 0.0)
     driver, _ = opened(*answers, clock_correction=True, surroundings=surroundings, **options)
     return driver
 
@@ -207,10 +208,11 @@ def test_a_wrong_clock_is_warned_of_once(
 ) -> None:
     """Once, and again only after it was right in between; never one that is off by less."""
     ahead = [0, 2, 2, -5, 0, 0.9, 0, -7]
-    driver = corrected(clock, *(dated(clock, seconds * HOUR) for seconds in ahead))
-    told = []
+    driver = corrected(clock, *[dated(clock)] * len(ahead))
+    told, right = [], clock.now
     with caplog.at_level(logging.INFO, LOGGER):
-        for _ in ahead:
+        for hours in ahead:
+            clock.now = right - round(hours * HOUR * SECOND)
             driver.execute(Get("a"))
             told.append([(one.levelname, one.getMessage()[:52]) for one in caplog.records])
             caplog.clear()
@@ -219,6 +221,19 @@ def test_a_wrong_clock_is_warned_of_once(
     assert told[:5] == [[], [behind], [], [], [again]]
     assert [[level for level, _ in one] for one in told[5:]] == [["WARNING"], ["INFO"], ["WARNING"]]
     assert "ahead of" in told[7][0][1]
+
+
+def test_a_reply_that_contradicts_all_others_is_not_warned_of(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server whose clock is wrong says nothing about ours; two replies in a row do."""
+    ahead = [0, 2, 0, -2, 0, 2, 2]
+    driver = corrected(clock, *(dated(clock, hours * HOUR) for hours in ahead))
+    warnings = []
+    for _ in ahead:
+        driver.execute(Get("a"))
+        warnings.append(len(caplog.records))
+    assert warnings == [0, 0, 0, 0, 0, 0, 1]
 
 
 def test_a_clock_that_may_be_right_is_not_warned_of(

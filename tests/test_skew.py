@@ -7,7 +7,7 @@ from attrs import define, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamomq.drivers.skew import DRIFT, SLACK, UNKNOWN, ClockOffset, Offset
+from dynamomq.drivers.skew import DRIFT, SLACK, UNKNOWN, ClockOffset, Offset, Reading
 from dynamomq.timestamps import SECOND
 
 HOUR = 3600 * SECOND
@@ -55,29 +55,37 @@ class World:
     Attributes:
         offset: the service's time minus ours: what is to be found.
         true: the service's time.
+        asleep: for how long our machine was suspended so far.
     """
 
     offset: int
     true: int = START
+    asleep: int = 0
     estimate: ClockOffset = field(factory=ClockOffset)
 
     @property
-    def local(self) -> int:
-        """What our clock shows."""
-        return self.true - self.offset
+    def local(self) -> Reading:
+        """What our clocks show."""
+        return Reading(self.true - self.offset, self.true - self.asleep)
 
     def pass_time(self, duration: int, drift: int = 0) -> None:
         """Let time pass, while our clock is too fast by ``drift`` parts per million."""
         self.true += duration
         self.offset -= duration * drift // 1_000_000
 
-    def reply(self, reply: Reply, jump: int = 0) -> None:
-        """Get a reply; under way our clock is set forward by ``jump``."""
+    def suspend(self, duration: int) -> None:
+        """Let time pass while our machine is suspended: its steady clock does not count it."""
+        self.true += duration
+        self.asleep += duration
+
+    def reply(self, reply: Reply, jump: int = 0, sleep: int = 0) -> None:
+        """Get a reply; under way our clock is set forward by ``jump``, or we are suspended."""
         self.pass_time(reply.pause, reply.drift)
         sent = self.local
         self.pass_time(reply.there, reply.drift)
         date = (self.true + reply.error) // SECOND * SECOND
         self.offset -= jump
+        self.suspend(sleep)
         self.pass_time(reply.back, reply.drift)
         self.estimate.observe(date, sent=sent, received=self.local)
 
@@ -111,7 +119,7 @@ def best(latency: int = 0) -> int:
 
 def test_without_a_reply_nothing_is_corrected() -> None:
     """As long as nothing is known, the clock is left as it is, and that is said."""
-    assert ClockOffset().at(START) == UNKNOWN == Offset(0, None)
+    assert ClockOffset().at(Reading(START, 0)) == UNKNOWN == Offset(0, None)
 
 
 @given(offset=offsets, series=st.lists(replies, min_size=1, max_size=30))
@@ -137,7 +145,7 @@ def test_what_was_known_ages(offset: int, series: list[Reply], idle: int) -> Non
     before, since = world.uncertainty, world.local
     world.pass_time(idle, DRIFT - 1)
     assert world.error <= world.uncertainty
-    widened = 2 * ((world.local - since) * DRIFT // 1_000_000 + 2)
+    widened = 2 * ((world.local.wall - since.wall) * DRIFT // 1_000_000 + 2)
     assert before <= world.uncertainty <= before + widened
 
 
@@ -215,3 +223,59 @@ def test_a_jump_forward_or_back_is_followed_at_once(jump: int) -> None:
     assert abs(world.found.nanoseconds + jump) <= SECOND + 2 * SLACK
     world.round()
     assert abs(world.found.nanoseconds + jump) <= best()
+
+
+LIE = st.integers(5 * SECOND, 48 * HOUR) | st.integers(-48 * HOUR, -5 * SECOND)
+
+
+@given(offset=offsets, lies=st.lists(LIE, min_size=1, max_size=5), latency=st.integers(0, SECOND))
+def test_one_reply_that_contradicts_is_not_believed(
+    offset: int, lies: list[int], latency: int
+) -> None:
+    """While our own clocks agree, replies with a wrong time, one now and then, move nothing."""
+    world = World(offset)
+    for lie in lies:
+        world.round()
+        world.reply(Reply(0, latency, latency, error=lie))
+        assert world.error <= world.uncertainty <= best()
+
+
+@given(offset=offsets, change=LIE)
+def test_a_second_one_confirms_it(offset: int, change: int) -> None:
+    """What two replies in a row say is believed, though nothing of ours shows why."""
+    world = World(offset)
+    world.round()
+    for _ in range(2):
+        world.reply(Reply(0, 0, 0, error=change))
+    off = abs(world.offset + change - world.found.nanoseconds)
+    assert off <= world.uncertainty < 2 * SECOND
+
+
+jumps = st.integers(SECOND, 48 * HOUR)
+
+
+@given(offset=offsets, jump=jumps, latency=st.integers(0, SECOND), sleeps=st.booleans())
+def test_a_clock_set_forward_during_a_request_makes_uncertain(
+    offset: int, jump: int, latency: int, sleeps: bool
+) -> None:
+    """It looks like a suspended machine, and the other way round; neither is guessed at."""
+    world = World(offset)
+    world.round()
+    world.reply(Reply(0, latency, latency), *((0, jump) if sleeps else (jump, 0)))
+    assert world.error <= world.uncertainty
+    assert world.uncertainty >= jump
+    world.reply(Reply(0, latency, latency))
+    assert world.error <= world.uncertainty < 4 * SECOND
+
+
+@given(offset=offsets, jump=jumps | jumps.map(lambda one: -one), sleeps=st.booleans())
+def test_a_clock_set_between_replies_makes_uncertain(offset: int, jump: int, sleeps: bool) -> None:
+    """The time is known badly at once, and not only from the next reply on."""
+    world = World(offset)
+    world.round()
+    if sleeps:
+        world.suspend(abs(jump))
+    else:
+        world.offset -= jump
+    assert world.error <= world.uncertainty
+    assert world.uncertainty >= abs(jump)

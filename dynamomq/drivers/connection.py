@@ -125,7 +125,7 @@ class Connection:
         if meter is not None and operation in _METERED:
             parameters["ReturnConsumedCapacity"] = "INDEXES"
         answer: Answer = {}
-        sent = self._clock.local() if self._clock is not None else 0
+        sent = self._clock.read() if self._clock is not None else None
         try:
             answer = self._reply(operation, parameters)
         except SDK_ERRORS as error:
@@ -134,7 +134,7 @@ class Connection:
             parts = parameters.get("TransactItems", ())
             raise translated(error, self.attempt(operation, table), parts) from discreet(error)
         finally:
-            if self._clock is not None:
+            if self._clock is not None and sent is not None:
                 self._clock.heed(answer, sent)
             if meter is not None:
                 capacity = _capacity(answer, reads=operation in _READS)

@@ -142,7 +142,7 @@ class DynamoDBEngine:
         if clock_correction is None:
             clock_correction = surroundings is None
         self.surroundings = checked_surroundings(surroundings)
-        clock = ServiceClock(self.surroundings.clock) if clock_correction else None
+        clock = ServiceClock(self.surroundings) if clock_correction else None
         if clock is not None:
             self.surroundings = evolve(self.surroundings, offset=clock.offset, clock_limit=limit)
         self._connection = Connection(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from dynamomq.drivers.skew import ClockOffset, Offset
+from dynamomq.drivers.base import Surroundings
+from dynamomq.drivers.skew import ClockOffset, Offset, Reading
 from dynamomq.timestamps import SECOND
 
 __all__ = ["ServiceClock"]
@@ -30,35 +31,38 @@ about ``_WRONG`` would be warned of again and again."""
 
 
 class ServiceClock:
-    """What the time is at the service, by the replies of a connection; safe to share among threads.
+    """What the time is at the service, by a connection's replies; safe to share among threads."""
 
-    Attributes:
-        local: returns what our clock shows, in nanoseconds since the epoch.
-    """
-
-    def __init__(self, local: Callable[[], int]) -> None:
-        """Know our own clock, and nothing of the service's."""
-        self.local = local
+    def __init__(self, ours: Surroundings) -> None:
+        """Know our own clocks, and nothing of the service's."""
+        self._ours = ours
         self._estimate = ClockOffset()
         self._lock = threading.Lock()
         self._wrong = False
 
     def offset(self, now: int) -> Offset:
-        """Return what is to be added to our clock when it shows ``now``."""
-        return self._estimate.at(now)
+        """Return what is to be added to our clock, which shows ``now``."""
+        return self._estimate.at(self._reading(now))
 
-    def heed(self, answer: Mapping[str, Any], sent: int) -> None:
+    def read(self) -> Reading:
+        """Return what our clocks show."""
+        return self._reading(self._ours.clock())
+
+    def _reading(self, wall: int) -> Reading:
+        return Reading(wall, int(self._ours.monotonic() * SECOND))
+
+    def heed(self, answer: Mapping[str, Any], sent: Reading) -> None:
         """Learn from an answer that has just come, if it says when it was made.
 
         Args:
             answer: what the client returned, or the response of the error that it raised.
-            sent: what our clock showed before the request was sent.
+            sent: what our clocks showed before the request was sent.
         """
         header = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         date = _instant(header) if isinstance(header, str) else None
         if date is None:
             return
-        received = self.local()
+        received = self.read()
         self._estimate.observe(date, sent=sent, received=received)
         self._judge(self._estimate.at(received))
 

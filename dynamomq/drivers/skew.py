@@ -13,8 +13,14 @@ clocks.
 *Age.* A clock runs fast or slow, and may be slewed: bounds widen by ``DRIFT`` with time, and old
 ones give way to new ones.
 
-*Jumps.* Where a reply contradicts what is known, our clock has been set in between, and it begins
-anew from that reply alone.
+*Jumps.* Our clock may be set at any time. That shows in a second clock of ours, a steady one that
+nobody sets: where both have not gone equally far since the last reply, what is known is void, and
+the next reply alone counts. (The steady one does not count while a machine is suspended, so what
+is known may still hold: until that reply comes, both are reckoned with.) Where both agree, our
+clock was not set, and a reply that contradicts what is known is not believed until a second one
+confirms it: it may come from a server whose clock is wrong. Where the clock was set forward during
+a request, or the machine was suspended, the reply may have been made before that or after it;
+where it was set back, it is not known either how long the request took.
 
 *Slack.* The service has many clocks. Each is taken to be within ``SLACK`` of the time that they
 all show together; bounds are wider by that on either side. Without it two servers whose clocks
@@ -36,7 +42,7 @@ from attrs import frozen
 
 from dynamomq.timestamps import SECOND
 
-__all__ = ["DRIFT", "SLACK", "UNKNOWN", "ClockOffset", "Offset"]
+__all__ = ["DRIFT", "SLACK", "UNKNOWN", "ClockOffset", "Offset", "Reading"]
 
 SLACK: Final = SECOND // 20
 """How far any of the service's clocks may be from the time that they show together: 50 ms."""
@@ -47,6 +53,28 @@ a quartz by itself is ten times better."""
 
 _LONGEST_REQUEST: Final = 60 * SECOND
 """How long a request may take, with the SDK's repetitions, where the clock can't tell."""
+
+_TOGETHER: Final = SECOND // 2
+"""By how much our two clocks may seem to differ, because they are not read at the same moment."""
+
+
+@frozen
+class Reading:
+    """What our clocks show at a moment, in nanoseconds.
+
+    Attributes:
+        wall: since the epoch, by the clock that can be set.
+        steady: by the one that can't, from some moment on.
+    """
+
+    wall: int
+    steady: int
+
+    def jump_since(self, earlier: Reading) -> int:
+        """Return how far the clock was set forward meanwhile, less than nothing: back; 0: not."""
+        steady = self.steady - earlier.steady
+        jump = self.wall - earlier.wall - steady
+        return jump if abs(jump) > _TOGETHER + _drift(steady) else 0
 
 
 @frozen
@@ -69,16 +97,16 @@ UNKNOWN: Final = Offset(0, None)
 
 @frozen
 class _Bounds:
-    """The offset is between ``low`` and ``high`` when our clock shows ``at``."""
+    """The offset is between ``low`` and ``high`` when our clocks show ``at``."""
 
     low: int
     high: int
-    at: int
+    at: Reading
 
-    def when(self, now: int) -> _Bounds:
-        """What is left of that at another time."""
-        drift = _drift(now - self.at)
-        return _Bounds(self.low - drift, self.high + drift, now)
+    def when(self, now: Reading) -> _Bounds:
+        """What is left of that at another time, whether or not the clock was set meanwhile."""
+        drift, jump = _drift(now.wall - self.at.wall), now.jump_since(self.at)
+        return _Bounds(self.low - drift - max(jump, 0), self.high + drift - min(jump, 0), now)
 
     def within(self, other: _Bounds) -> _Bounds | None:
         """What both say; ``None`` where they contradict each other."""
@@ -89,36 +117,44 @@ class _Bounds:
 class ClockOffset:
     """Estimates the offset from replies; safe to share among threads.
 
-    It knows no clock and no network: it is told both what our clock showed and what replies said.
+    It knows no clock and no network: it is told both what our clocks showed and what replies said.
     """
 
     def __init__(self) -> None:
         """Know nothing."""
         self._lock = threading.Lock()
         self._bounds: _Bounds | None = None
+        self._contrary: _Bounds | None = None
 
-    def observe(self, date: int, *, sent: int, received: int) -> None:
+    def observe(self, date: int, *, sent: Reading, received: Reading) -> None:
         """Learn from a reply.
 
         Args:
             date: the service's time, cut to a whole second.
-            sent: what our clock showed before the request was sent; of several attempts, the first.
-            received: what it showed when the reply was there. Earlier than ``sent``: it was set
-                back meanwhile, and how long the request took is not known.
+            sent: what our clocks showed before the request was sent; of several attempts, the
+                first.
+            received: what they showed when the reply was there.
         """
-        if received < sent:
-            sent = received - _LONGEST_REQUEST
-        new = _Bounds(
-            date - SLACK - received,
-            date + SECOND + SLACK - sent + _drift(received - sent),
-            received,
-        )
+        took = received.wall - sent.wall
+        if took < 0 or received.jump_since(sent) < 0:  # set back meanwhile
+            took = max(_LONGEST_REQUEST, received.steady - sent.steady)
+        low, high = date - SLACK - received.wall, date + SECOND + SLACK - (received.wall - took)
         with self._lock:
-            known = self._bounds
-            self._bounds = (new.within(known.when(received)) if known else None) or new
+            self._learn(_Bounds(low, high + _drift(took), received))
 
-    def at(self, now: int) -> Offset:
-        """Return the offset when our clock shows ``now``."""
+    def _learn(self, new: _Bounds) -> None:
+        known, contrary, self._contrary = self._bounds, self._contrary, None
+        if known is None or new.at.jump_since(known.at):
+            self._bounds = new
+        elif agreed := new.within(known.when(new.at)):
+            self._bounds = agreed
+        elif contrary and (confirmed := new.within(contrary.when(new.at))):
+            self._bounds = confirmed
+        else:
+            self._contrary = new
+
+    def at(self, now: Reading) -> Offset:
+        """Return the offset when our clocks show ``now``."""
         known = self._bounds
         if known is None:
             return UNKNOWN

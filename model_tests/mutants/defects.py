@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 
 from dynamomq.attributes import ID, RECEIPT
-from dynamomq.drivers.skew import ClockOffset, Offset
+from dynamomq.drivers.skew import ClockOffset, Offset, Reading
 from dynamomq.errors import UnavailableError
 from dynamomq.expressions import Attr
 from dynamomq.machine import NO_MESSAGE
@@ -122,15 +122,19 @@ def expires_at_once(_settings: Settings, instant: int) -> int:
     return instant // SECOND
 
 
-def uncorrected(at: Callable[[ClockOffset, int], Offset]) -> Callable[[ClockOffset, int], Offset]:
+def uncorrected(
+    at: Callable[[ClockOffset, Reading], Offset],
+) -> Callable[[ClockOffset, Reading], Offset]:
     """Know the clock's offset, and do not add it."""
     return lambda self, now: evolve(at(self, now), nanoseconds=0)
 
 
-def subtracted(at: Callable[[ClockOffset, int], Offset]) -> Callable[[ClockOffset, int], Offset]:
+def subtracted(
+    at: Callable[[ClockOffset, Reading], Offset],
+) -> Callable[[ClockOffset, Reading], Offset]:
     """Have the clock's offset with the wrong sign."""
 
-    def changed(self: ClockOffset, now: int) -> Offset:
+    def changed(self: ClockOffset, now: Reading) -> Offset:
         offset = at(self, now)
         return evolve(offset, nanoseconds=-offset.nanoseconds)
 
@@ -140,8 +144,8 @@ def subtracted(at: Callable[[ClockOffset, int], Offset]) -> Callable[[ClockOffse
 def by_the_hour(observe: Callable[..., None]) -> Callable[..., None]:
     """Learn from the hour of a date."""
 
-    def changed(self: ClockOffset, date: int, **clock: int) -> None:
-        observe(self, date // _HOUR * _HOUR, **clock)
+    def changed(self: ClockOffset, date: int, **clocks: Reading) -> None:
+        observe(self, date // _HOUR * _HOUR, **clocks)
 
     return changed
 

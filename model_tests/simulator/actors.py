@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from attrs import define, frozen
 
-from dynamomq.drivers.skew import ClockOffset, Offset
+from dynamomq.drivers.skew import ClockOffset, Offset, Reading
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.requests import Query, Sleep, Tick
@@ -22,6 +22,7 @@ from model_tests.simulator.calls import Call, Execution, Outcome, Plan
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import Mover
 
+_BEGINNING = Reading(0, 0)
 KEPT = 1  # messages that an actor is done with, and might take up again by mistake
 
 Choice = tuple[int, Plan | None]  # how likely, and what; None: to forget the oldest message
@@ -64,7 +65,7 @@ class Actor:
         ticks: how often the present call has asked for the time.
         estimator: by what it corrects its clock, if it does; in worlds that are not copied.
         has_looked: whether storage has answered a request of the present call.
-        since: what its clock showed when the present request was made, or earlier.
+        since: what its clocks showed when the present request was made, or earlier.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Actor:
     ticks: int = 0
     estimator: ClockOffset | None = None
     has_looked: bool = False
-    since: int = 0
+    since: Reading = _BEGINNING
 
     def copy(self) -> Actor:
         """One like this, who goes its own way."""
@@ -120,14 +121,14 @@ class Actor:
 
     def correct_clock(self, time: int) -> None:
         """Correct the clock from now on; the storage has just told what time it is."""
-        self.estimator, self.since = ClockOffset(), time + self.offset
+        self.estimator, self.since = ClockOffset(), self.clocks(time)
         self._told(time)
 
     def reckoning(self, time: int) -> Offset:
         """How far what it takes the time to be is ahead of the true time, which this is."""
         if self.estimator is None:
             return Offset(self.offset, None)
-        found = self.estimator.at(time + self.offset)
+        found = self.estimator.at(self.clocks(time))
         return Offset(self.offset + found.nanoseconds, found.uncertainty)
 
     def answered(self, time: int, *, failed: bool) -> None:
@@ -136,13 +137,17 @@ class Actor:
             self.has_looked = True
             if not failed:
                 self._told(time)
-        self.since = time + self.offset
+        self.since = self.clocks(time)
+
+    def clocks(self, time: int) -> Reading:
+        """What its clocks show: one that may be wrong, and one that only counts."""
+        return Reading(time + self.offset, time)
 
     def _told(self, time: int) -> None:
         """Be told the true time in whole seconds."""
         if self.estimator is not None:
             date = time // SECOND * SECOND
-            self.estimator.observe(date, sent=self.since, received=time + self.offset)
+            self.estimator.observe(date, sent=self.since, received=self.clocks(time))
 
     def fates(self) -> tuple[Sequence[int], Sequence[Fate]]:
         """What it could do next."""

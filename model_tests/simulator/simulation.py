@@ -353,7 +353,7 @@ class Simulation:
         call = Call(actor.name, actor.calls, plan)
         for part in call.parts:
             self._own_oracle().began(part, self.time)
-        actor.call, actor.ticks, actor.since = call, 0, self.time + actor.offset
+        actor.call, actor.ticks, actor.since = call, 0, actor.clocks(self.time)
         if self.rules.search:
             key = (call, id(plan.message))
             if key not in self._begun:
