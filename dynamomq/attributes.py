@@ -36,6 +36,7 @@ __all__ = [
     "RECEIPT",
     "RECEIVE_COUNT",
     "SEND_TOKEN",
+    "SEQUENCE",
     "SHARDS",
     "SHARDS_SINCE",
     "STATUS",
@@ -62,6 +63,7 @@ SEND_TOKEN = Attr("send_token")
 GROUP_ID = Attr("message_group_id")
 NEXT_ID = Attr("next_id")
 PREVIOUS_ID = Attr("previous_id")
+SEQUENCE = Attr("sequence")
 EXPIRES_AT = Attr("expires_at")
 HEADERS = Attr("headers")
 CODEC = Attr("codec")
@@ -111,6 +113,8 @@ ARGUMENTS: Final[dict[str, str]] = {
     "next_id": "S: the successor in the group's list, as planned; left out where there is none. "
     "send, promote, advance, retry: the one that it gets in the same transaction",
     "previous_id": "S: the predecessor in the group's list, as planned; left out for a head",
+    "sequence": "N: higher than that of every message that was in the group when this one joined. "
+    "open, append: that of the last one that joins; left out where none does",
     "tail_id": "S: the group's last message, as planned",
     "new_tail_id": "S: the group's last message after this write",
     "host": "S: the name of the machine that a consumer runs on",

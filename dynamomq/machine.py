@@ -35,6 +35,7 @@ from dynamomq.attributes import (
     RECEIPT,
     RECEIVE_COUNT,
     SEND_TOKEN,
+    SEQUENCE,
     STATUS,
     TOKEN,
     UPDATED,
@@ -324,6 +325,7 @@ _ENTOMBED = (
     *_WRITE,
 )
 _CANCELLED = (*_ENTOMBED, *_NOBODYS)
+_PLACE = (Set(SEQUENCE, Arg("sequence"), optional=True),)
 _SENT = (
     Set(ID, Arg("id")),
     Set(DATA, Arg("data")),
@@ -341,6 +343,7 @@ _SENT = (
     Set(CODEC, Arg("codec"), optional=True),
     Set(ENCODING, Arg("encoding"), optional=True),
     _NEXT,
+    *_PLACE,
 )
 _TO_STANDARD = (Set(QUEUE_TYPE, Arg("partition")),)
 _BEHIND = (Set(PREVIOUS_ID, Arg("previous_id")),)
@@ -350,6 +353,7 @@ _REDRIVEN = (
     Set(PEEKED, Constant("")),
     Set(DUE, Arg("now")),
     Set(ERRORS, Arg("errors"), optional=True),
+    *_PLACE,
     *_NOBODYS,
 )
 _FIRST_SENT = (*_SENT, *_TO_STANDARD)

@@ -21,6 +21,7 @@ from dynamomq.attributes import (
     PROCESS,
     QUEUE_TYPE,
     RATE,
+    SEQUENCE,
     SHARDS,
     SHARDS_SINCE,
     STATUS,
@@ -30,7 +31,7 @@ from dynamomq.attributes import (
     VISIBILITY_TIMEOUT,
 )
 from dynamomq.effects import Set
-from dynamomq.expressions import TRUE, Arg, Constant, Not, Plus
+from dynamomq.expressions import TRUE, Arg, Constant, Given, Not, Plus
 from dynamomq.machine import Status, steps
 from dynamomq.rules import State, StateMachine
 
@@ -42,6 +43,14 @@ _READY, _PROCESSING = Constant(Status.READY.value), Constant(Status.PROCESSING.v
 # --- the item that knows a group's tail ------------------------------------------------------
 
 _PLANNED_TAIL = TAIL_ID.eq(Arg("tail_id"))
+_LATER = Not(Given("sequence")) | SEQUENCE.absent() | SEQUENCE.lt(Arg("sequence"))
+"""What joins is later than all that have joined: also than those that have come and gone since the
+tail was read, and left it as it was."""
+
+_NEW_TAIL = (
+    Set(TAIL_ID, Arg("new_tail_id")),
+    Set(SEQUENCE, Arg("sequence"), optional=True),
+)
 
 GROUP: Final = StateMachine(
     "group",
@@ -56,15 +65,15 @@ GROUP: Final = StateMachine(
             "ABSENT",
             "OPEN",
             TRUE,
-            (Set(ID, Arg("id")), Set(TAIL_ID, Arg("new_tail_id")), Set(VERSION, _ONE)),
+            (Set(ID, Arg("id")), *_NEW_TAIL, Set(VERSION, _ONE)),
         ),
         *steps(
             "append",
             "upkeep",
             "OPEN",
             "OPEN",
-            _PLANNED_TAIL,
-            (Set(TAIL_ID, Arg("new_tail_id")), Set(VERSION, Plus(VERSION, _ONE))),
+            _PLANNED_TAIL & _LATER,
+            (*_NEW_TAIL, Set(VERSION, Plus(VERSION, _ONE))),
         ),
         *steps("close", "upkeep", "OPEN", "ABSENT", _PLANNED_TAIL),
     ),

@@ -353,6 +353,10 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("the tail as planned", "written"),
         Case("another tail than planned", "refused", arguments={"tail_id": "order-1"}),
         Case("the tail is unknown", "refused", item={"tail_id": GONE}),
+        Case("the last one leaves", "written", arguments={"sequence": GONE}),
+        Case("nobody is numbered", "written", item={"sequence": GONE}),
+        Case("as many have joined since", "refused",
+             item={"sequence": parse_instant(NOW) + 1}),
     ),
     "close": (
         Case("the last message leaves", "written"),

@@ -47,6 +47,7 @@ MACHINES: Final[dict[str, StateMachine]] = {
 
 _NOW = parse_instant("2024-01-31T09:05:04.12Z")
 NOW: Final = format_instant(_NOW)
+_NUMBER: Final = _NOW + 1
 RETRY_HORIZON: Final = 300
 FORGOTTEN_EPOCH: Final = _NOW // SECOND + RETRY_HORIZON
 VISIBILITY_TIMEOUT: Final = 30
@@ -178,7 +179,7 @@ ITEMS: Final[dict[str, Item | None]] = {
     "DLQ.EXPIRED": _dead(_received("DLQ", 40)),
     "DELETED": _TOMBSTONE,
     "MALFORMED": {**_ready("STANDARD"), "receive_count": "none yet"},
-    "FOREIGN": {"id": GROUP_ITEM, "tail_id": "order-2", "version": 2},
+    "FOREIGN": {"id": GROUP_ITEM, "tail_id": "order-2", "version": 2, "sequence": _NUMBER - 1},
 }
 """A typical message in each state, at ``NOW``."""
 
@@ -309,8 +310,8 @@ def _of_other_items(item: Item, now: str) -> dict[str, Arguments]:
         "deduplication_window": 300_000,
     }
     return {
-        "open": {"id": GROUP_ITEM, "new_tail_id": "order-2"},
-        "append": {"tail_id": "order-2", "new_tail_id": "order-3"},
+        "open": {"id": GROUP_ITEM, "new_tail_id": "order-2", "sequence": _NUMBER},
+        "append": {"tail_id": "order-2", "new_tail_id": "order-3", "sequence": _NUMBER},
         "close": {"tail_id": "order-2"},
         "register": {**load, "id": CONSUMER_ITEM, "host": "worker-7", "pid": 4711},
         "renew": load,

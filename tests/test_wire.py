@@ -52,7 +52,7 @@ MESSAGE_CASES = [
     ("send", None, f"{TIME} id due token data partition"),
     ("send", None, f"{TIME} id due token data headers codec encoding group partition"),
     ("send", None, f"{TIME} id due token data group previous_id"),
-    ("send", None, f"{TIME} id due token data group previous_id next_id"),
+    ("send", None, f"{TIME} id due token data group previous_id next_id sequence"),
     ("receive", "STANDARD", f"{TIME} due token max_receives"),
     ("receive", "DLQ", f"{TIME} due token"),
     ("exhaust", None, f"{TIME} token max_receives failure partition"),
@@ -69,7 +69,7 @@ MESSAGE_CASES = [
     ("bury", None, f"{TIME} token seen_token errors partition"),
     ("bury", None, f"{TIME} token seen_version partition {LINKS}"),
     ("redrive", None, f"{TIME} token seen_token partition"),
-    ("redrive", None, f"{TIME} token seen_token group previous_id"),
+    ("redrive", None, f"{TIME} token seen_token group previous_id sequence"),
     ("update", None, f"{TIME} token seen_token data headers"),
     ("update", None, f"{TIME} token seen_version data"),
     ("reschedule", None, f"{TIME} token seen_token due"),
@@ -87,6 +87,7 @@ MESSAGE_CASES = [
 GROUP_CASES = [
     ("open", None, "id new_tail_id"),
     ("append", None, "tail_id new_tail_id"),
+    ("append", None, "tail_id new_tail_id sequence"),
     ("close", None, "tail_id"),
 ]
 LISTED = [(MESSAGE, *case) for case in MESSAGE_CASES] + [(GROUP, *case) for case in GROUP_CASES]

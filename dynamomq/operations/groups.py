@@ -12,7 +12,16 @@ from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
-from dynamomq.attributes import GROUP_ID, ID, LINKS, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, TAIL_ID
+from dynamomq.attributes import (
+    GROUP_ID,
+    ID,
+    LINKS,
+    NEXT_ID,
+    PREVIOUS_ID,
+    QUEUE_TYPE,
+    SEQUENCE,
+    TAIL_ID,
+)
 from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import ConflictError, DamagedGroupError
 from dynamomq.machine import MESSAGE, QueueType
@@ -33,6 +42,8 @@ __all__ = [
     "joining",
     "leaving",
     "links",
+    "read_group",
+    "sequence_of",
     "tail_of",
 ]
 
@@ -55,10 +66,20 @@ def group_key(group: str) -> str:
     return f"{GROUP_PREFIX}{group}"
 
 
-def tail_of(group: str) -> Operation[str | None]:
-    """Return the id of a group's last message, strongly consistent; ``None``: it has none."""
-    item = yield from persistently(Get(group_key(group)))
-    return None if item is None else str(item[TAIL_ID.name])
+def read_group(group: str) -> Operation[Item | None]:
+    """Return the item of a group, strongly consistent; ``None``: the group has no messages."""
+    return (yield from persistently(Get(group_key(group))))
+
+
+def tail_of(known: Item | None) -> str | None:
+    """Return the id of a group's last message, by its item; ``None``: it has none."""
+    return None if known is None else str(known[TAIL_ID.name])
+
+
+def sequence_of(item: Item | None) -> int | None:
+    """Return when a message joined its group, or the last one did; ``None``: that is not known."""
+    sequence = (item or {}).get(SEQUENCE.name)
+    return sequence if isinstance(sequence, int) else None
 
 
 def busy_group(group: str) -> ConflictError:
@@ -190,7 +211,7 @@ def joining(
     settings: Settings,
     now: int,
     group: str,
-    tail: str | None,
+    known: Item | None,
     ids: Sequence[str],
     *,
     head: Item | None = None,
@@ -202,11 +223,12 @@ def joining(
         settings: the queue's.
         now: the time of the transaction, in nanoseconds since the epoch.
         group: the group's name.
-        tail: the id of its last message, as it was read.
+        known: its item, as it was read.
         ids: the messages that join, in order; one at least.
         head: the message that leaves the list at its head in the same transaction, as it was read.
         staying: the id of a message that the transaction writes anyway, and that stays.
     """
+    tail = tail_of(known)
     if head is None:
         partition: Value = settings.partition(QueueType.STANDARD, group)
         after, last = None, tail
@@ -220,10 +242,11 @@ def joining(
         upkeep.append(_write(settings, now, str(after), _PROMOTE, {"partition": partition, **own}))
     if last is not None and last not in (after, staying):
         upkeep.append(_write(settings, now, last, _LINK, first))
-    upkeep.append(_new_tail(group, tail, ids[-1]))
+    before = max(sequence_of(known) or 0, now)
+    upkeep.append(_new_tail(group, tail, ids[-1], before + len(ids)))
     places = []
     for place, previous in enumerate([last, *ids[:-1]]):
-        where: dict[str, Value] = {"group": group}
+        where: dict[str, Value] = {"group": group, "sequence": before + place + 1}
         where |= {"partition": partition} if previous is None else {"previous_id": previous}
         where |= {"next_id": ids[place + 1]} if place + 1 < len(ids) else {}
         places.append(where)
@@ -231,7 +254,8 @@ def joining(
     return Joining(tuple(places), tuple(upkeep), first if is_linked else {})
 
 
-def _new_tail(group: str, tail: str | None, id: str) -> Write:
+def _new_tail(group: str, tail: str | None, id: str, sequence: int) -> Write:
+    new: dict[str, Value] = {"new_tail_id": id, "sequence": sequence}
     if tail is None:
-        return Write(group_key(group), _OPEN, {"id": group_key(group), "new_tail_id": id})
-    return Write(group_key(group), _APPEND, {"tail_id": tail, "new_tail_id": id})
+        return Write(group_key(group), _OPEN, {"id": group_key(group), **new})
+    return Write(group_key(group), _APPEND, {"tail_id": tail, **new})

@@ -13,11 +13,20 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
-from dynamomq.attributes import DATA, ERRORS, HEADERS, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, RECEIPT
+from dynamomq.attributes import (
+    DATA,
+    ERRORS,
+    HEADERS,
+    NEXT_ID,
+    PREVIOUS_ID,
+    QUEUE_TYPE,
+    RECEIPT,
+    SEQUENCE,
+)
 from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
 from dynamomq.message import MAX_FAILURES, Message
-from dynamomq.operations.groups import LISTED, PLANS, joining, leaving, tail_of
+from dynamomq.operations.groups import LISTED, PLANS, joining, leaving, read_group, tail_of
 from dynamomq.operations.holding import planned_by
 from dynamomq.operations.sending import check_size
 from dynamomq.operations.writing import (
@@ -62,7 +71,7 @@ _BURY, _UPDATE, _ANNOTATE, _RESCHEDULE, _CANCEL = (
 )
 REDRIVE = MESSAGE.rule("redrive")
 PURGE = MESSAGE.rule("purge")
-_COMES_AND_GOES = frozenset(one.name for one in (ERRORS, RECEIPT, NEXT_ID, PREVIOUS_ID))
+_COMES_AND_GOES = frozenset(one.name for one in (ERRORS, RECEIPT, NEXT_ID, PREVIOUS_ID, SEQUENCE))
 """What a message has room for beside its content."""
 
 _MOST_AHEAD = 3600 * SECOND
@@ -354,10 +363,10 @@ def _in_its_place(
     if seen.group is None:
         place: dict[str, Value] = {"partition": settings.partition(QueueType.STANDARD, seen.id)}
         return Plan(evolve(request, arguments={**request.arguments, **place}), (), now)
-    tail = yield from tail_of(seen.group)
-    if tail == seen.id:
+    known = yield from read_group(seen.group)
+    if tail_of(known) == seen.id:
         return None
-    new = joining(settings, now, seen.group, tail, [seen.id])
+    new = joining(settings, now, seen.group, known, [seen.id])
     request = evolve(request, arguments={**request.arguments, **new.places[0]})
     return Plan(request, new.upkeep, now)
 

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from dynamomq.attributes import TAIL_ID
 from dynamomq.message import Message
 from dynamomq.operations.entries import RawEntry
 from dynamomq.operations.groups import group_key, is_listed, joining, leaving
@@ -261,12 +260,11 @@ class _Planner:
         head, staying, when = self._holders(parts)
         upkeep: Iterable[Write] = () if head is None else leaving(settings, when, head)
         if sends:
-            tail = self.view.get((settings.table, group_key(group)), {}).get(TAIL_ID.name)
             plan = joining(
                 settings,
                 when,
                 group,
-                None if tail is None else str(tail),
+                self.view.get((settings.table, group_key(group))),
                 [part.id for part in sends.values()],
                 head=head,
                 staying=None if staying is None else self.writes[staying].id,

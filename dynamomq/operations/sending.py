@@ -19,7 +19,15 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.groups import LISTED, PLANS, busy_group, check_tail, joining, tail_of
+from dynamomq.operations.groups import (
+    LISTED,
+    PLANS,
+    busy_group,
+    check_tail,
+    joining,
+    read_group,
+    tail_of,
+)
 from dynamomq.operations.writing import (
     Settings,
     at,
@@ -70,7 +78,7 @@ MAX_MESSAGE_BYTES = MAX_ITEM_BYTES - ROOM_FOR_LIFE
 """The largest item that send accepts, so that every later write to it fits too."""
 
 _LARGE = (DATA.name, HEADERS.name)
-_LINKS = 2 * (MAX_KEY_BYTES + 16)  # what its neighbours' ids may need; they change
+_LINKS = 2 * (MAX_KEY_BYTES + 16) + 32  # what its place in a group may need; it changes
 _REST = 12 * 1024  # more than all other attributes of a message can have, its id included
 
 _SEND = MESSAGE.rule("send")
@@ -199,9 +207,10 @@ def append(
     puts: list[Write] = []
     repeated = False
     for attempt in range(1, PLANS + 1):
-        tail = yield from tail_of(group)
+        known = yield from read_group(group)
+        tail = tail_of(known)
         moment = yield from ask(Tick(tokens=1))
-        plan = joining(settings, moment.now, group, tail, list(left))
+        plan = joining(settings, moment.now, group, known, list(left))
         puts = [
             put_of(settings, draft, place)
             for draft, place in zip(left.values(), plan.places, strict=True)

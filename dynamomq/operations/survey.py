@@ -60,7 +60,7 @@ def in_queue(
     queue: QueueType,
     is_wanted: Wanted,
     *,
-    at_most: int | None = None,
+    is_enough: Callable[[], bool] = lambda: False,
     behind_heads: bool = False,
 ) -> Operation[Survey]:
     """Look through a queue in order of due time.
@@ -69,7 +69,7 @@ def in_queue(
         settings: the queue's.
         queue: which one.
         is_wanted: what is looked for.
-        at_most: how many to find at most; ``None``: all.
+        is_enough: asked after each message: whether to look no further.
         behind_heads: whether to look also at what waits behind the heads of groups, which is in no
             queue's index. They come before all that is in the queue, each group's last one first.
     """
@@ -82,7 +82,7 @@ def in_queue(
         for message in (yield from _read(settings, ids)):
             if is_wanted(message):
                 found[message.id] = message.version
-            if len(found) == at_most:
+            if is_enough():
                 return found
             is_last = message.state in LISTED and message.next_id is None
             if message.group is not None and not is_last:  # also one that has just left

@@ -229,14 +229,15 @@ class ForOperators(QueueBase[T]):
     ) -> RedriveResult:
         """Bring many messages back from the dead-letter queue (spec: OPERATOR-9).
 
-        Those that have been there longest come first; members of a group go to its end in that
-        order. They are chosen and counted first: what is dead-lettered after that, once more or for
-        the first time, stays.
+        Those that have been there longest come first; members of a group go to its end in the order
+        in which they had joined it. They are chosen and counted first: what is dead-lettered after
+        that, once more or for the first time, stays.
 
         Args:
             where: a filter: it is called with each dead letter, and tells by true or false whether
                 that is to be redriven. Left out, all are.
-            limit: at most so many.
+            limit: at most so many. Where one of a group is among them, the whole queue is read, and
+                the filter asked about that group's others too.
             rate: at most so many a second.
             dry_run: whether to count only.
             progress: called with the counts so far: once when all are counted, and after each

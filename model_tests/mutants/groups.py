@@ -111,6 +111,10 @@ def _knows_nothing(*_seen: object) -> Operation[None]:
     yield from ask(Tick())
 
 
+def _unnumbered(*_seen: object) -> None:
+    """Do not look at the number of a group's last message."""
+
+
 # --- what finds it ---------------------------------------------------------------------------
 
 
@@ -229,6 +233,13 @@ GROUPS: tuple[Mutant, ...] = (
         "The messages of a batch join their group in the opposite order.",
         "FIFO",
         Place(grouping, "_chunks", _last_first),
+    ),
+    _mutant(
+        "number-by-the-clock",
+        "What joins a group is numbered by its sender's clock, whoever is there already.",
+        "FIFO",
+        Place(groups, "sequence_of", replaced_by(_unnumbered)),
+        Place(groups, "_APPEND", rules(unasked=["sequence"])),
     ),
     _mutant(
         "advance-unseen",

@@ -151,9 +151,13 @@ def _check_list(group: str, members: tuple[str, ...], items: Mapping[str, Item])
     for before, after in pairwise(found):
         if items[after].get("previous_id") != before:
             fail("HEAD", f"{after} of group {group} does not know that it follows {before}")
+        if items[after]["sequence"] <= items[before]["sequence"]:
+            fail("FIFO", f"{after} of group {group} is numbered as if it came before {before}")
     if known is None or known["tail_id"] != found[-1]:
         tail = "is not known" if known is None else f"is taken to be {known['tail_id']}"
         fail("HEAD", f"the tail {found[-1]} of group {group} {tail}")
+    if known["sequence"] < items[found[-1]]["sequence"]:
+        fail("FIFO", f"the next of group {group} may be numbered as if it came earlier")
     if tuple(found) != members:
         order = ", ".join(members)
         fail("FIFO", f"group {group} is in the order {', '.join(found)}, but joined as {order}")

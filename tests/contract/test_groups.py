@@ -42,7 +42,9 @@ def test_members_are_stored_as_a_list(queue: Queue[Any], table: Table, clock: Ma
     assert (middle["previous_id"], middle["next_id"]) == ("g0", "g2")
     assert tail["previous_id"] == "g1"
     assert not {"queue_type", "next_id"} & tail.keys()
-    assert table.item("$group#g") == {"id": "$group#g", "tail_id": "g2", "version": 3}
+    assert head["sequence"] < middle["sequence"] < tail["sequence"]
+    known = {"id": "$group#g", "tail_id": "g2", "version": 3, "sequence": tail["sequence"]}
+    assert table.item("$group#g") == known
     assert orders(table.items()) == {"g": ["g0", "g1", "g2"]}
 
 

@@ -156,10 +156,10 @@ def test_a_dry_run_counts_and_changes_nothing(
 # --- groups ----------------------------------------------------------------------------------
 
 
-def test_members_go_to_the_tail_in_the_order_of_their_deaths(
+def test_members_go_to_the_tail_in_the_order_in_which_they_had_joined(
     queue: Queue[Any], table: Table, clock: ManualClock
 ) -> None:
-    """FIFO: behind those that are there, whatever their order was before."""
+    """FIFO, OPERATOR-9: behind those that are there, in whatever order they were dead-lettered."""
     for number in range(4):
         queue.send(number, id=f"g{number}", group="g")
     queue.send(0, id="h0", group="h")
@@ -167,7 +167,72 @@ def test_members_go_to_the_tail_in_the_order_of_their_deaths(
         clock.advance(1)
         queue.bury(id)
     assert queue.redrive_all() == RedriveResult(4, 4)
-    assert orders(table.items()) == {"g": ["g3", "g2", "g0", "g1"], "h": ["h0"]}
+    assert orders(table.items()) == {"g": ["g3", "g0", "g1", "g2"], "h": ["h0"]}
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_the_order_of_a_group_is_not_that_of_clocks(
+    queue: Queue[Any], table: Table, clock: ManualClock, limit: int | None
+) -> None:
+    """TIME-4, OPERATOR-9: those who send and put aside go by clocks that are 80 ms apart."""
+    for number in range(6):
+        clock.advance(-0.08 if number % 2 else 0.08)
+        queue.send(number, id=f"m{number}", group="g")
+    clock.advance(1)
+    for number in range(6):
+        (message,) = queue.receive()
+        clock.advance(-0.08 if number % 2 else 0.08)
+        queue.move_to_dlq(message)
+        clock.advance(0.01 if number % 2 else 0)
+    clock.advance(1)
+    assert queue.redrive_all(limit=limit).redriven == (limit or 6)
+    assert orders(table.items()) == {"g": [f"m{number}" for number in range(limit or 6)]}
+    queue.redrive_all()
+    assert orders(table.items()) == {"g": [f"m{number}" for number in range(6)]}
+
+
+def test_what_has_come_and_gone_since_a_group_was_read_was_there_before(
+    queue: Queue[Any], table: Table, clock: ManualClock
+) -> None:
+    """OPERATOR-9: a member that left in between leaves the tail as it was, but not its number."""
+    queue.send(0, id="a", group="g")
+    queue.send(1, id="b", group="g")
+    queue.bury("b")
+    clock.advance(-60)
+    queue.send(2, id="c", group="g")
+    for id in ("c", "a"):
+        queue.bury(id)
+    queue.redrive_all()
+    assert orders(table.items()) == {"g": ["a", "b", "c"]}
+
+
+def test_dead_letters_without_a_sequence_come_first(
+    queue: Queue[Any], table: Table, clock: ManualClock
+) -> None:
+    """LEGACY: those that another port has sent, in the order in which they were dead-lettered."""
+    for id in ("a", "b", "c"):
+        queue.send(id, id=id, group="g")
+    for id in ("c", "a", "b"):
+        clock.advance(1)
+        queue.bury(id)
+    table.change("c", sequence="odd")
+    queue.redrive_all()
+    assert orders(table.items()) == {"g": ["c", "a", "b"]}
+
+
+def test_a_limit_takes_the_first_of_a_group_however_many_are_dead(
+    queue: Queue[Any], clock: ManualClock
+) -> None:
+    """OPERATOR-9: also where that was put aside last; and of others those dead for longest."""
+    for number in range(120):
+        queue.send(number, id=f"g{number:03}", group="g")
+    bury(queue, clock, "free")
+    for number in reversed(range(120)):
+        clock.advance(0.001)
+        queue.bury(f"g{number:03}")
+    bury(queue, clock, "late")
+    assert queue.redrive_all(lambda _: True, limit=2) == RedriveResult(2, 2)
+    assert sorted(ids(queue)) == ["free", "g000"]
 
 
 def test_a_group_begins_anew_with_its_dead_letters(

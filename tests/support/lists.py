@@ -44,6 +44,8 @@ def _order(group: str, members: Mapping[str, Any], tail: Any) -> list[str]:
     while (after := members[order[-1]].get("next_id")) is not None:
         assert after in members, f"{order[-1]!r} is followed by {after!r}, which is not there"
         assert after not in order, f"the list of group {group!r} is a cycle"
+        numbers = [members[id].get("sequence", 0) for id in (order[-1], after)]
+        assert numbers == sorted(numbers), f"{after!r} is numbered as if it came earlier"
         assert members[after]["previous_id"] == order[-1], f"{after!r} does not lead back"
         order.append(after)
     assert set(order) == members.keys(), f"group {group!r} has messages that nothing leads to"
