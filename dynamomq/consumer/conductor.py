@@ -19,7 +19,7 @@ __all__ = ["Conductor", "Pace"]
 
 _GROWTH = 1.5
 _FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 5.0  # so long at most after an outage, however long that was, it goes on
 _MOST_AT_ONCE = 250
 
 

@@ -46,7 +46,7 @@ Failures: TypeAlias = Mapping[str, BaseException]
 """What went wrong in a handler, by the ids of the messages; the others are done."""
 
 _FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 15.0
+_LONGEST_PAUSE = 5.0
 
 _COUNTED_AS = {
     "delete": "succeeded",

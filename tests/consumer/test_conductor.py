@@ -1,10 +1,11 @@
 """When a consumer claims, waits and ends: any sequence of events, and tables of what is decided."""
 
+import random
 from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -170,15 +171,29 @@ def fails(one: Conductor, error: BaseException, chance: float = 1.0) -> bool:
 
 
 def test_the_storage_is_asked_ever_less_often_while_it_fails() -> None:
-    """0.2, 0.4, 0.8 s … up to half a minute, times chance; and never without a pause."""
+    """0.2, 0.4, 0.8 s … up to five, times chance; and never without a pause."""
     one, waits = conductor(), []
     for _ in range(12):
         before = one.wakes() or 0.0
         fails(one, ThrottledError("too fast"))
         waits.append((one.wakes() or 0.0) - before)
-    assert waits == pytest.approx([0.2 * 2**n for n in range(8)] + [30] * 4)
+    assert waits == pytest.approx([0.2 * 2**n for n in range(5)] + [5] * 7)
     fails(one, ThrottledError("too fast"), chance=0.0)
     assert one.wanted((one.wakes() or 0.0) - 0.05) == 0
+
+
+@given(st.floats(1, 600), st.floats(0, 2), st.integers())
+def test_after_an_outage_the_next_claim_follows_within_seconds(
+    ends: float, takes: float, seed: int
+) -> None:
+    """However long it was, whatever chance says: five seconds, and what a failed claim takes."""
+    one, now, chance = conductor(), 0.0, random.Random(seed)
+    while now < ends:
+        assert one.wanted(now)
+        one.asked()
+        one.claim_failed(now + takes, UnavailableError("no answer"), chance.random())
+        now = max(now + takes, one.wakes() or 0.0)
+    assert now <= ends + takes + 5.0
 
 
 def test_the_end_of_a_handler_does_not_end_an_outage() -> None:
