@@ -69,6 +69,14 @@ class Request(Generic[R]):
 
     __slots__ = ()
 
+    @property
+    def send_by(self) -> int | None:
+        """The latest moment at which an attempt may be sent, by ``Moment.monotonic``.
+
+        An engine refuses to send a later one; ``None``: there is no such moment.
+        """
+        return None
+
 
 Operation: TypeAlias = Generator[Request[Any], Any, R]
 """A generator that yields requests, is sent their replies, and returns its result."""
@@ -95,6 +103,7 @@ class Moment:
         uncertainty: how far ``now`` may be from the service's time, in nanoseconds; ``None``: that
             is not known, or the storage has no other clock than ours.
         ids: UUIDv7s for several messages, as many as were asked for.
+        monotonic: nanoseconds by a clock that is never set.
     """
 
     now: int
@@ -103,6 +112,7 @@ class Moment:
     chance: float
     uncertainty: int | None = None
     ids: tuple[str, ...] = ()
+    monotonic: int = 0
 
 
 @frozen
@@ -261,12 +271,14 @@ class Write(Request[WriteReply]):
         rule: the machine's rule: condition and effects.
         arguments: the values that they read; those not given are left out.
         want_item: whether the reply must show the item after an update.
+        send_by: see :class:`Request`.
     """
 
     id: str
     rule: Rule
     arguments: Arguments = field(hash=False)
     want_item: bool = False
+    send_by: int | None = None
 
     @cached_property
     def specialised(self) -> Specialised:
@@ -288,6 +300,11 @@ class WriteBatch(Request[tuple[BatchReply, ...]]):
     """
 
     writes: tuple[Write, ...]
+
+    @property
+    def send_by(self) -> int | None:
+        """The latest moment at which an attempt may be sent: the earliest that a write has."""
+        return min((one.send_by for one in self.writes if one.send_by is not None), default=None)
 
 
 @frozen
@@ -352,10 +369,12 @@ class Transact(Request[Committed | Cancelled]):
         actions: what is to be done; no item twice.
         token: the same for all repetitions. Within ten minutes DynamoDB answers a repetition as it
             answered the first; but other storages do not, so nothing may rest on it.
+        send_by: see :class:`Request`.
     """
 
     actions: tuple[Action, ...]
     token: str
+    send_by: int | None = None
 
 
 # --- the table -------------------------------------------------------------------------------

@@ -7,13 +7,15 @@ its remedy out again, and a test demands that the violation then comes back.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from unittest import mock
 
 from attrs import frozen
 
 from dynamomq.operations import sending
 from dynamomq.timestamps import SECOND
+from model_tests.mutants.defects import never, without_end
 from model_tests.simulator import fates
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import EXPIRY, LATE, TIME, Mover
@@ -28,7 +30,7 @@ Step = tuple[Mover, str]
 """Who moves, and how what happens then begins, as the timeline tells it."""
 
 _ANSWERED, _HELD_UP = fates.ANSWERED.name, fates.LATE.name
-_MINUTE = (TIME, f"leaps {60 * SECOND}")
+_MINUTE, _SECONDS = ((TIME, f"leaps {seconds * SECOND}") for seconds in (60, 11))
 
 
 @frozen
@@ -39,20 +41,19 @@ class Regression:
         name: what went wrong, in a few words.
         found: by what, and how it came about.
         breaks: the property that did not hold.
-        remedy: the module and the name of the function that prevents it.
-        without: what that function returned as long as there was no remedy.
+        remedies: the module and the name of each function that prevents it, and what is there if
+            there is no remedy.
         steps: what must happen, where no clock is wrong and the index never lags.
     """
 
     name: str
     found: str
     breaks: str
-    remedy: tuple[object, str]
-    without: object
+    remedies: tuple[tuple[object, str, object], ...]
     steps: tuple[Step, ...]
 
     def choices(self) -> list[int]:
-        """Return the steps as a schedule, until a property fails.
+        """Return the steps as a schedule, until a property fails; to be made with the defect.
 
         Raises:
             LookupError: one of the steps can't be taken.
@@ -68,10 +69,13 @@ class Regression:
                 steer(simulation, chooser, mover, place)
         return chooser.taken
 
-    def remedy_undone(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def undone(self) -> Iterator[None]:
         """Have the defect back, for the time being."""
-        owner, name = self.remedy
-        return mock.patch.object(owner, name, return_value=self.without)
+        with ExitStack() as stack:
+            for owner, name, without in self.remedies:
+                stack.enter_context(mock.patch.object(owner, name, without))
+            yield
 
 
 def _told(fate: Fate) -> str:
@@ -90,16 +94,16 @@ _DUPLICATE_SEND = Regression(
     "send is held up, the SDK's next one is refused because of a tombstone, storage removes the "
     "tombstone, and then the first attempt is executed.",
     breaks="FENCED",
-    remedy=(sending, "_is_over"),
-    without=False,
+    remedies=((sending, "_is_over", never), (sending, "in_time", without_end)),
     steps=(
         *_call("producer", "send(a", _ANSWERED, _ANSWERED),
         *_call("consumer-1", "receive(", *[_ANSWERED] * 5),
         *_call("consumer-1", "delete(a", _ANSWERED, _ANSWERED),
         *_call("producer", "send(a", _ANSWERED),
         *[_MINUTE] * 9,
+        *[_SECONDS] * 4,
         *[(Mover("actor", "producer"), fate) for fate in (_HELD_UP, _ANSWERED, _ANSWERED)],
-        *[_MINUTE] * 2,
+        *[_SECONDS] * 2,
         (EXPIRY, "removes a"),
         (LATE, "executes"),
     ),

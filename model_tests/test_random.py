@@ -14,10 +14,13 @@ from dynamomq.timestamps import SECOND
 from model_tests.profiles import chosen, first_seed
 from model_tests.regressions import REGRESSIONS, WORLD, Regression
 from model_tests.replay import PROGRAM, Run, command_of_seed, report_of, shrunk
+from model_tests.simulator.actors import Actor
+from model_tests.simulator.attempts import Writing
 from model_tests.simulator.calls import HINTS
 from model_tests.simulator.choices import Recorded, Seeded
+from model_tests.simulator.fates import Fate
 from model_tests.simulator.simulation import Simulation
-from model_tests.simulator.worlds import CORRECTED, RANDOM, WORKERS
+from model_tests.simulator.worlds import BATCHES, CORRECTED, GROUPED, RANDOM, WORKERS
 from model_tests.tally import Tally
 from tests.support.figures import MILLISECONDS, figures
 
@@ -133,10 +136,28 @@ def test_a_violation_is_told_with_its_commands() -> None:
 @pytest.mark.parametrize("regression", REGRESSIONS, ids=lambda one: one.name)
 def test_what_was_found_once_is_found_again(regression: Regression) -> None:
     """All properties hold where they once did not; without the remedy they still would not."""
-    run = Run(Recorded(regression.choices()), WORLD)
+    with regression.undone():
+        choices = regression.choices()
+        broken = Run(Recorded(choices), WORLD).play()
+    run = Run(Recorded(choices), WORLD)
     if run.play().error is not None:
         pytest.fail(report_of(run), pytrace=False)
-    with regression.remedy_undone():
-        broken = Run(Recorded(regression.choices()), WORLD).play()
     assert broken.error is not None, "these steps do not show it any more"
     assert broken.error.property_id == regression.breaks
+
+
+@pytest.mark.parametrize("world", [RANDOM, BATCHES, GROUPED])
+def test_every_write_of_a_message_has_its_end(world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WRITE-8: whatever is asked for, there is a latest moment at which an attempt may be sent."""
+    endless: set[str] = set()
+    attempt = Simulation._write
+
+    def noted(simulation: Simulation, actor: Actor, request: Writing, fate: Fate) -> None:
+        if request.send_by is None:
+            endless.add(repr(request))
+        attempt(simulation, actor, request, fate)
+
+    monkeypatch.setattr(Simulation, "_write", noted)
+    for seed in range(first_seed(), first_seed() + 12):
+        checked(seed, world)
+    assert not endless

@@ -13,12 +13,18 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from attrs import frozen
 
 from dynamomq.drivers.skew import UNKNOWN, Offset
-from dynamomq.errors import ClockError, ClosedError, DynamoMQError, InvalidArgumentError
+from dynamomq.errors import (
+    ClockError,
+    ClosedError,
+    DynamoMQError,
+    InvalidArgumentError,
+    UnavailableError,
+)
 from dynamomq.requests import Moment, Operation, Request, Sleep, Tick
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import SECOND
 
-__all__ = ["CLOCK_LIMIT", "Driver", "Engine", "Surroundings", "checked_surroundings"]
+__all__ = ["CLOCK_LIMIT", "Driver", "Engine", "Surroundings", "checked_surroundings", "too_late"]
 
 CLOCK_LIMIT = 15 * SECOND
 """How uncertain the time may be for a claim, unless said otherwise: one reply tells it to about a
@@ -39,6 +45,15 @@ def _uuid7(now: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def _uptime() -> float:
+    """Return seconds by a clock that is never set, and goes on while the machine is suspended.
+
+    Not all systems have one that does the second.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 def _uncorrected(_now: int) -> Offset:
     return UNKNOWN
 
@@ -57,6 +72,8 @@ class Surroundings:
         offset: returns what is to be added to the clock when that shows so much. Nothing, unless
             an engine puts its estimate of the service's clock here.
         clock_limit: how uncertain the time may be for a claim, in nanoseconds.
+        uptime: as ``monotonic``, but it goes on while the machine is suspended, where the system
+            can tell; by it no attempt at a write is sent too late.
     """
 
     clock: Callable[[], int] = time.time_ns
@@ -67,6 +84,7 @@ class Surroundings:
     new_id: Callable[[int], str] = _uuid7
     offset: Callable[[int], Offset] = _uncorrected
     clock_limit: int = CLOCK_LIMIT
+    uptime: Callable[[], float] = _uptime
 
     def moment(self, tick: Tick) -> Moment:
         """Answer a ``Tick``.
@@ -82,7 +100,27 @@ class Surroundings:
         fresh = tuple(self.token() for _ in range(tick.tokens))
         id = self.new_id(now) if tick.new_id else ""
         ids = tuple(self.new_id(now) for _ in range(tick.ids))
-        return Moment(now, fresh, id, self.chance(), uncertainty, ids)
+        return Moment(now, fresh, id, self.chance(), uncertainty, ids, self.now_up())
+
+    def now_up(self) -> int:
+        """Return the uptime in nanoseconds."""
+        return round(self.uptime() * SECOND)
+
+
+def too_late(name: str, *, again: bool) -> UnavailableError:
+    """Return the error for an attempt that is not sent any more; it is not to be repeated.
+
+    Args:
+        name: of the request.
+        again: whether an attempt has been sent before, to which no reply came.
+    """
+    how = "once more" if again else "(the process was suspended, or waited for earlier attempts)"
+    error = UnavailableError(
+        f"A {name} was not sent {how}: it would have been minutes late.",
+        remedy="Call again.",
+    )
+    error.retryable = False
+    return error
 
 
 def checked_surroundings(given: object) -> Surroundings:
@@ -108,6 +146,9 @@ class Driver(ABC):
 
     A driver belongs to the process that made it: connections and locks do not survive a fork.
     """
+
+    lead = 0
+    """How long it may take, in nanoseconds, until an attempt that begins is on its way."""
 
     def __init__(self, table: TableDefinition, surroundings: Surroundings) -> None:
         """Bind the driver to a table and to a source of time and chance."""
@@ -153,9 +194,24 @@ class Driver(ABC):
         elif isinstance(request, Sleep):
             self.surroundings.sleep(request.seconds)
         else:
+            self.check_in_time(request)
             reply = self.store(request)
         answer: R = reply
         return answer
+
+    def check_in_time(self, request: Request[Any], again: bool = False) -> None:
+        """Do nothing if an attempt at a request may still be sent (spec: WRITE-8).
+
+        Args:
+            request: the request.
+            again: whether an attempt at it has been sent before, to which no reply came.
+
+        Raises:
+            UnavailableError: it would be too late. Not to be repeated: that would be later still.
+        """
+        latest = request.send_by
+        if latest is not None and self.surroundings.now_up() + self.lead > latest:
+            raise too_late(type(request).__name__, again=again)
 
     @abstractmethod
     def store(self, request: Request[Any]) -> Any:

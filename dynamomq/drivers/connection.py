@@ -13,12 +13,14 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from botocore.exceptions import ClientError
 
+from dynamomq.drivers.attempts import CONNECT_TIMEOUT, begin_call, lead_of, watch
 from dynamomq.drivers.failures import SDK_ERRORS, Attempt, discreet, stem, translated
 from dynamomq.drivers.meter import Capacity, Meter
 from dynamomq.drivers.replies import attend, awaiting, check_members
 from dynamomq.drivers.service_clock import ServiceClock
 from dynamomq.errors import ClosedError
 from dynamomq.table import TableDefinition
+from dynamomq.timestamps import SECOND
 
 __all__ = ["REFUSED", "Answer", "Client", "Connection", "Session"]
 
@@ -72,7 +74,11 @@ class Session(Protocol):
 
 
 class Connection:
-    """A client that is shared by all drivers of an engine, and by threads; not across a fork."""
+    """A client that is shared by all drivers of an engine, and by threads; not across a fork.
+
+    Attributes:
+        lead: how long an attempt may wait for its connection, in nanoseconds.
+    """
 
     def __init__(
         self,
@@ -95,7 +101,10 @@ class Connection:
         self._profile_name = profile_name
         self._lock = threading.Lock()
         self._client = client
+        self.lead = CONNECT_TIMEOUT * SECOND
         if client is not None:
+            self.lead = lead_of(client)
+            watch(client)
             attend(client)
         self._owns_client = client is None
         self._process = os.getpid()
@@ -124,6 +133,7 @@ class Connection:
         """
         if meter is not None and operation in _METERED:
             parameters["ReturnConsumedCapacity"] = "INDEXES"
+        begin_call()
         answer: Answer = {}
         sent = self._clock.read() if self._clock is not None else None
         try:
@@ -210,6 +220,7 @@ class Connection:
             endpoint_url=self._endpoint_url,
             config=_config(),
         )
+        watch(client)
         attend(client)
         return client
 
@@ -218,11 +229,9 @@ def _config() -> Any:
     from botocore.config import Config
 
     return Config(
-        connect_timeout=5,
+        connect_timeout=CONNECT_TIMEOUT,
         # DynamoDB answers within milliseconds or not at all; botocore would wait for 60 s.
         read_timeout=10,
-        # At most 3 × (5 + 10) s and a few seconds of pauses is the longest that a repetition can
-        # trail its first attempt: RETRY_HORIZON, of tombstones, is reckoned with that.
         retries={"mode": "standard", "total_max_attempts": 3},
         # One for each thread, or urllib3 closes connections after one use; 10 would be too few
         # for a consumer's workers, of which there may be 1,000, and unused ones cost nothing.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from attrs import evolve
@@ -17,6 +18,7 @@ from dynamomq.attributes import DUE, ID, QUEUE_TYPE
 from dynamomq.checks import Duration, check_duration
 from dynamomq.drivers import wire
 from dynamomq.drivers.actions import check_actions, inadmissible, tables_of
+from dynamomq.drivers.attempts import looked_at
 from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings, checked_surroundings
 from dynamomq.drivers.connection import REFUSED, Answer, Client, Connection, Session
 from dynamomq.drivers.failures import from_code, stem
@@ -110,7 +112,9 @@ class DynamoDBEngine:
             session: a boto3 session to make the client with; one of our own by default, because
                 boto3's default session is not thread-safe.
             client: a low-level client to use instead of making one; closing it stays yours. Its
-                ``Config`` applies: give it retries, and a connection for each thread.
+                ``Config`` applies: give it retries, and a connection for each thread. However many
+                attempts it makes, none at a write is sent later than 225 seconds, less its
+                ``connect_timeout`` (two minutes at most), after that was begun.
             region_name: the AWS region.
             endpoint_url: another endpoint than AWS's, such as DynamoDB Local's.
             profile_name: a profile of the AWS configuration files.
@@ -126,7 +130,8 @@ class DynamoDBEngine:
 
         Raises:
             InvalidArgumentError: ``client`` or ``session`` together with what it already decides;
-                or an argument is of the wrong type, or out of range.
+                or an argument is of the wrong type, or out of range; or the client's
+                ``connect_timeout`` is too long.
         """
         check_connection(
             session=session,
@@ -185,6 +190,7 @@ class DynamoDBDriver(Driver):
         super().__init__(table, engine.surroundings)
         self._engine = engine
         self._connection = connection
+        self.lead = connection.lead
         self._answers: dict[type[Request[Any]], Callable[[Any], Any]] = {
             Get: self._get,
             GetMany: self._get_many,
@@ -207,7 +213,8 @@ class DynamoDBDriver(Driver):
             ConflictError: a transaction was changing the same item.
             ClosedError: the engine was closed.
         """
-        return self._answers[type(request)](request)
+        with looked_at(partial(self.check_in_time, request)):
+            return self._answers[type(request)](request)
 
     def _send(self, operation: str, parameters: dict[str, Any]) -> Answer:
         return self._connection.send(operation, self.table, parameters, self._engine.meter)

@@ -48,14 +48,16 @@ from dynamomq.operations.sending import MAX_MESSAGE_BYTES, Outgoing, send
 from dynamomq.operations.tables import create_table
 from dynamomq.operations.traffic import Traffic
 from dynamomq.operations.transactions import actions_of, carry_out
-from dynamomq.operations.writing import RETRY_HORIZON, Settings
+from dynamomq.operations.writing import ARRIVES_WITHIN, RETRY_HORIZON, SENT_WITHIN, Settings
 
 __all__ = [
+    "ARRIVES_WITHIN",
     "MAX_MESSAGE_BYTES",
     "MAX_RECEIVE",
     "MAX_SHARDS",
     "REREAD",
     "RETRY_HORIZON",
+    "SENT_WITHIN",
     "Agreement",
     "BatchResult",
     "Choices",

@@ -28,7 +28,7 @@ from dynamomq.errors import (
     shorten,
 )
 from dynamomq.expressions import Attr
-from dynamomq.operations.writing import RETRY_HORIZON, Settings, pause, persistently, write
+from dynamomq.operations.writing import RETRY_HORIZON, Settings, in_time, pause, persistently, write
 from dynamomq.payload import Codec
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.reserved import AGREEMENT, AGREEMENT_ID
@@ -244,7 +244,7 @@ def revise(choices: Choices, revision: Revision, *, at_once: bool = False) -> Op
         check_choices(choices, revised)
         if revised == agreement and agreement.version:
             return agreement
-        reply = yield from write(_request(revised, moment.now))
+        reply = yield from write(in_time(_request(revised, moment.now), moment))
         if isinstance(reply, Written):
             return evolve(revised, version=agreement.version + 1)
         yield from pause(attempt)  # somebody else did, or an earlier attempt of ours: see which

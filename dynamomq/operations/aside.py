@@ -13,7 +13,7 @@ from dynamomq.machine import MESSAGE, QueueType, beside, faults
 from dynamomq.message import Failure, Message
 from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
 from dynamomq.operations.holding import planned_by
-from dynamomq.operations.writing import Settings, at, pause, together
+from dynamomq.operations.writing import Settings, at, in_time, pause, together
 from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant, parse_instant
@@ -91,15 +91,16 @@ def put_aside(
     """
     arguments = {**at(settings, moment.now), "token": moment.tokens[0], **own}
     try:
-        return (yield from _out_of_queue(settings, item, rule, arguments))
+        return (yield from _out_of_queue(settings, item, rule, arguments, moment))
     except DamagedGroupError:
         raise
     except RequestRejectedError:
-        return (yield from _out_of_queue(settings, item, rule, {**arguments, reason: []}))
+        without = {**arguments, reason: []}
+        return (yield from _out_of_queue(settings, item, rule, without, moment))
 
 
 def _out_of_queue(
-    settings: Settings, item: Item, rule: Rule, arguments: dict[str, Value]
+    settings: Settings, item: Item, rule: Rule, arguments: dict[str, Value], begun: Moment
 ) -> Operation[WriteReply]:
     """Take a message out of the queue; out of its group's list, too, if it is in one.
 
@@ -109,7 +110,7 @@ def _out_of_queue(
         ConflictError: others kept changing the group.
     """
     for attempt in range(1, PLANS + 1):
-        request = planned_by(Write(str(item[ID.name]), rule, arguments), item)
+        request = in_time(planned_by(Write(str(item[ID.name]), rule, arguments), item), begun)
         upkeep = leaving(settings, parse_instant(str(arguments["now"])), item)
         try:
             reply = yield from together(request, upkeep, leaving=item)

@@ -23,7 +23,7 @@ from dynamomq.operations.groups import is_listed
 from dynamomq.operations.holding import Extra, Rules
 from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
 from dynamomq.operations.sending import Outgoing, draft_of, judged, put_of
-from dynamomq.operations.writing import Settings, persistently, write, write_batch
+from dynamomq.operations.writing import Settings, in_time, persistently, write, write_batch
 from dynamomq.requests import (
     MAX_BATCH,
     BatchReply,
@@ -104,7 +104,7 @@ def send_batch(
             except DynamoMQError as error:
                 results[place] = SendResult(id, error=error)
             else:
-                request = put_of(settings, draft)
+                request = in_time(put_of(settings, draft), moment)
                 judge = partial(_judge_send, settings, request, moment.now)
                 begun[place] = _Begun(request, judge)
         return begun
@@ -236,6 +236,7 @@ def _finish_batch(
             except DynamoMQError as error:
                 results[place] = BatchResult(message, error)
             else:
+                request = in_time(request, moment)
                 judge = partial(_judge, settings, request, message, now)
                 begun[place] = _Begun(request, judge)
         return begun

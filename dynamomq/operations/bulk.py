@@ -23,7 +23,7 @@ from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.operating import Edit, Extra, perform, plan_of
 from dynamomq.operations.survey import chunks
-from dynamomq.operations.writing import Settings, message_of, persistently, write_batch
+from dynamomq.operations.writing import Settings, in_time, message_of, persistently, write_batch
 from dynamomq.requests import (
     MAX_BATCH,
     GetMany,
@@ -187,7 +187,7 @@ def _edit_some(settings: Settings, task: Task, ids: Sequence[str], tally: Tally)
             if plan is None:
                 alone.append((edit, perform(settings, edit)))
             else:
-                together.append((edit, plan.request))
+                together.append((edit, in_time(plan.request, moment)))
     if together:
         batch = WriteBatch(tuple(request for _, request in together))
         replies = yield from write_batch(batch)

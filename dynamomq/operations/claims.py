@@ -27,6 +27,7 @@ from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.writing import (
     Settings,
     at,
+    in_time,
     message_of,
     persistently,
     write,
@@ -82,7 +83,7 @@ class Claim:
         if self._used_up(candidate):
             yield from self._exhaust(candidate)
             return None
-        request = self._request(candidate, moment.now, moment.tokens[0])
+        request = self._request(candidate, moment, moment.tokens[0])
         try:
             reply = yield from write(request)
         except RequestRejectedError as error:
@@ -104,7 +105,7 @@ class Claim:
             return
         moment = yield from ask(Tick(tokens=len(live), claims=True))
         requests = [
-            self._request(candidate, moment.now, token)
+            self._request(candidate, moment, token)
             for candidate, token in zip(live, moment.tokens, strict=True)
         ]
         replies = yield from write_batch(WriteBatch(tuple(requests)))
@@ -124,15 +125,16 @@ class Claim:
             if isinstance(reply, Failed) and self.lost > lost:
                 self._pass_over(request.id, reply.error)
 
-    def _request(self, candidate: Item, now: int, token: str) -> Write:
+    def _request(self, candidate: Item, moment: Moment, token: str) -> Write:
         arguments: dict[str, Value] = {
-            **at(self._settings, now),
-            "due": format_instant(now + self._timeout),
+            **at(self._settings, moment.now),
+            "due": format_instant(moment.now + self._timeout),
             "token": token,
         }
         if self._max_receives is not None:
             arguments["max_receives"] = self._max_receives
-        return Write(id_of(candidate), _RECEIVE[self._source], arguments, want_item=True)
+        rule = _RECEIVE[self._source]
+        return in_time(Write(id_of(candidate), rule, arguments, want_item=True), moment)
 
     def _used_up(self, candidate: Item) -> bool:
         """Tell, from the index, whether the message seems to have used up its deliveries."""

@@ -26,7 +26,15 @@ from dynamomq.operations.holding import (
     to_plan_from,
     write_of,
 )
-from dynamomq.operations.writing import Settings, at, message_of, pause, persistently, together
+from dynamomq.operations.writing import (
+    Settings,
+    at,
+    in_time,
+    message_of,
+    pause,
+    persistently,
+    together,
+)
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
@@ -70,7 +78,7 @@ def delete_and_receive(
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, DELETE, message, entombed(settings), now, moment.tokens[0])
-        request = planned_by(request, item)
+        request = in_time(planned_by(request, item), moment)
         upkeep = leaving(settings, now, item) if claim is None else [claim[0]]
         # The claim is refused by any change of the next one: that is no damage.
         reply = yield from together(request, upkeep, leaving=item if claim is None else None)

@@ -14,7 +14,7 @@ from dynamomq.errors import DynamoMQError, OrderError, UnavailableError
 from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
 from dynamomq.operations.sending import MOST_JOINING, Outgoing, append, draft_of, judged
 from dynamomq.operations.writing import Settings
-from dynamomq.requests import Failed, Operation, Tick, ask
+from dynamomq.requests import Failed, Moment, Operation, Tick, ask
 from dynamomq.values import Value, item_size
 
 __all__ = ["overtaking", "send_to_groups"]
@@ -77,7 +77,7 @@ def overtaking(group: str) -> OrderError:
 
 def _drafts(
     settings: Settings, entries: Mapping[int, Outgoing], results: dict[int, SendResult[Any]]
-) -> Operation[tuple[dict[int, dict[str, Value]], int]]:
+) -> Operation[tuple[dict[int, dict[str, Value]], Moment]]:
     """Return the messages of one group up to the first that can't be sent, and the time."""
     unnamed = sum(entry.id is None for entry in entries.values())
     moment = yield from ask(Tick(tokens=len(entries), ids=unnamed))
@@ -93,7 +93,7 @@ def _drafts(
         except DynamoMQError as error:
             results[place] = SendResult(id, error=error)
             failed = True
-    return drafts, moment.now
+    return drafts, moment
 
 
 def _chunks(drafts: Mapping[int, dict[str, Value]]) -> Iterator[dict[int, dict[str, Value]]]:
@@ -119,12 +119,12 @@ def _sent(
     settings: Settings,
     group: str,
     chunk: Mapping[int, dict[str, Value]],
-    begun: int,
+    begun: Moment,
     results: dict[int, SendResult[Any]],
 ) -> Operation[DynamoMQError | None]:
     """Send one chunk, and judge each of its messages; return what kept it from being sent."""
     try:
-        answers = yield from append(settings, group, list(chunk.values()))
+        answers = yield from append(settings, group, list(chunk.values()), begun)
     except DynamoMQError as error:
         return error
     failure: DynamoMQError | None = None
@@ -133,7 +133,7 @@ def _sent(
             failure = reply.error  # of all of them that are not judged: the group was too busy
             continue
         try:
-            message = yield from judged(settings, request, reply, begun, "raise")
+            message = yield from judged(settings, request, reply, begun.now, "raise")
         except DynamoMQError as error:
             results[place] = not_sent(request.id, error)
         else:

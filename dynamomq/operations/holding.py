@@ -26,6 +26,7 @@ from dynamomq.operations.writing import (
     at,
     expiry,
     illegal,
+    in_time,
     is_gone,
     message_of,
     pause,
@@ -194,7 +195,7 @@ def _finish(
         return (yield from _finish_head(settings, rules, message, extra))
     moment = yield from ask(Tick(tokens=1))
     now = message.not_before(moment.now)
-    request = write_of(settings, rules, message, extra, now, moment.tokens[0])
+    request = in_time(write_of(settings, rules, message, extra, now, moment.tokens[0]), moment)
     reply = yield from write(request)
     check_effect(settings, request, message, reply, now)
     return request, reply, now
@@ -213,7 +214,7 @@ def _finish_head(
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, rules, message, extra, now, moment.tokens[0])
-        request = planned_by(request, item)
+        request = in_time(planned_by(request, item), moment)
         reply = yield from together(request, leaving(settings, now, item), leaving=item)
         if isinstance(reply, Refused):
             repeated = repeated or reply.repeated

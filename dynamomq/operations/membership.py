@@ -14,7 +14,7 @@ from attrs import frozen
 from dynamomq.attributes import DUE, HOST, ID, IN_FLIGHT, PROCESS, RATE
 from dynamomq.expressions import Attr
 from dynamomq.machine import QueueType
-from dynamomq.operations.writing import persistently, write
+from dynamomq.operations.writing import in_time, persistently, write
 from dynamomq.requests import GetMany, Operation, Query, Refused, Tick, Write, ask
 from dynamomq.reserved import CONSUMER, CONSUMERS
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
@@ -117,7 +117,7 @@ def join(source: QueueType, host: str, pid: int) -> Operation[Member]:
         "host": host,
         "pid": pid,
     }
-    yield from write(Write(id, _REGISTER, arguments))
+    yield from write(in_time(Write(id, _REGISTER, arguments), moment))
     return Member(id, moment.now, available=True)
 
 
@@ -128,7 +128,7 @@ def renew(member: Member, load: Load) -> Operation[bool]:
     """
     moment = yield from ask(Tick())
     lease = _lease(moment.now, load)
-    reply = yield from write(Write(member.id, _RENEW[load.full], lease))
+    reply = yield from write(in_time(Write(member.id, _RENEW[load.full], lease), moment))
     if isinstance(reply, Refused):  # it may be the echo of our own success
         return reply.item is not None and reply.item.get(DUE.name) == lease["due"]
     return True

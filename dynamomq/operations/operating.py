@@ -34,6 +34,7 @@ from dynamomq.operations.writing import (
     at,
     expiry,
     illegal,
+    in_time,
     message_of,
     onlooker_view,
     pause,
@@ -304,7 +305,8 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         if plan is None:
             continue
         leaves = None if edit.rule.destinations & LISTED else seen.item
-        reply = yield from together(plan.request, plan.upkeep, leaving=leaves)
+        request = in_time(plan.request, moment)
+        reply = yield from together(request, plan.upkeep, leaving=leaves)
         if isinstance(reply, Written):
             return _edited(settings, plan, seen)
         found = message_of(settings, reply.item, plan.now)

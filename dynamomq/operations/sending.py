@@ -31,6 +31,7 @@ from dynamomq.operations.groups import (
 from dynamomq.operations.writing import (
     Settings,
     at,
+    in_time,
     message_of,
     onlooker_view,
     pause,
@@ -44,6 +45,7 @@ from dynamomq.requests import (
     Committed,
     Failed,
     Get,
+    Moment,
     Operation,
     Refused,
     Tick,
@@ -137,10 +139,10 @@ def send(
     draft = draft_of(settings, moment.now, moment.tokens[0], outgoing, id)
     try:
         if outgoing.group is None:
-            request = put_of(settings, draft)
+            request = in_time(put_of(settings, draft), moment)
             reply: WriteReply = yield from write(request)
         else:
-            (request, answer), *_ = yield from append(settings, outgoing.group, [draft])
+            (request, answer), *_ = yield from append(settings, outgoing.group, [draft], moment)
             if isinstance(answer, Failed):
                 raise answer.error
             reply = answer
@@ -185,7 +187,7 @@ def put_of(
 
 
 def append(
-    settings: Settings, group: str, drafts: Sequence[Mapping[str, Value]]
+    settings: Settings, group: str, drafts: Sequence[Mapping[str, Value]], begun: Moment
 ) -> Operation[list[tuple[Write, BatchReply]]]:
     """Put messages at the end of a group's list, in order, in one transaction (spec: GROUP-3).
 
@@ -195,6 +197,7 @@ def append(
         settings: the queue's.
         group: the group's name.
         drafts: the messages, by :func:`draft_of`, with different ids; at most ``MOST_JOINING``.
+        begun: when they were drafted: all plans have the same tokens, so that counts for each.
 
     Returns:
         For each the write that was tried last, and what became of it.
@@ -212,7 +215,7 @@ def append(
         moment = yield from ask(Tick(tokens=1))
         plan = joining(settings, moment.now, group, known, list(left))
         puts = [
-            put_of(settings, draft, place)
+            in_time(put_of(settings, draft, place), begun)
             for draft, place in zip(left.values(), plan.places, strict=True)
         ]
         replies, again = yield from _joined(group, puts, plan.upkeep, tail, moment.tokens[0])
@@ -246,7 +249,7 @@ def _joined(
     if tail in [put.id for put in puts]:  # it is there already; and no item may be in it twice
         item = yield from persistently(Get(str(tail)))
         return ({} if item is None else {str(tail): Refused(item)}), False
-    reply = yield from transact(Transact((*puts, *upkeep), token))
+    reply = yield from transact(Transact((*puts, *upkeep), token, puts[0].send_by))
     if isinstance(reply, Committed):
         return {put.id: Written(None) for put in puts}, False
     own = zip(puts, reply.reasons[: len(puts)], strict=True)

@@ -37,7 +37,7 @@ from dynamomq.operations.parts import (
     read,
 )
 from dynamomq.operations.sending import IN_DOUBT, judged
-from dynamomq.operations.writing import RETRY_HORIZON, is_gone, message_of, pause, transact
+from dynamomq.operations.writing import RETRY_HORIZON, in_time, is_gone, message_of, pause, transact
 from dynamomq.requests import (
     MAX_TRANSACTION,
     Action,
@@ -89,20 +89,21 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
     if not parts:
         return []
     _check_number(len(parts), 0)
-    doubtful, begun = False, None
+    doubtful, begun = False, None  # the moment of the first plan: all have the same marks
     for attempt in range(1, PLANS + 1):
         view = yield from look_at(home, parts)
         moment = yield from ask(Tick(tokens=1))
-        begun = moment.now if begun is None else begun
-        plan = plan_of(home, parts, view, begun, moment.now)
+        begun = begun or moment
+        plan = plan_of(home, parts, view, begun.now, moment.now)
         _check_number(len(parts), len(plan.actions) - len(parts))
         _check_size(plan)
-        reply = yield from _tried(home, parts, plan, moment.tokens[0])
+        request = in_time(Transact(plan.actions, moment.tokens[0]), begun)
+        reply = yield from _tried(home, parts, plan, request)
         if isinstance(reply, Committed):
             _tell_messages(parts)
             return [_sent(part, plan.writes.get(place)) for place, part in enumerate(parts)]
         doubtful = doubtful or reply.repeated
-        judge = _Judge(home, parts, plan, begun, doubtful)
+        judge = _Judge(home, parts, plan, begun.now, doubtful)
         if (yield from judge.took_effect(reply)):
             _tell_messages(parts)
             return (yield from judge.messages())
@@ -166,7 +167,7 @@ def _bytes_of(action: Action) -> int:
 
 
 def _tried(
-    home: str, parts: Sequence[Part], plan: Plan, token: str
+    home: str, parts: Sequence[Part], plan: Plan, request: Transact
 ) -> Operation[Committed | Cancelled]:
     """Send one plan. It is refused unsent where a part's item is in a list in another role.
 
@@ -180,7 +181,7 @@ def _tried(
         reasons = {place: Refused(found.get(item)) for place, item in twice.items()}
         return Cancelled(tuple(reasons.get(place) for place in range(len(items))))
     try:
-        return (yield from transact(Transact(plan.actions, token)))
+        return (yield from transact(request))
     except DynamoMQError as error:
         if isinstance(error, IN_DOUBT):
             error.remedy = _IN_DOUBT

@@ -15,7 +15,13 @@ from zlib import crc32
 from attrs import evolve, frozen
 
 from dynamomq.attributes import RECEIPT
-from dynamomq.errors import ConflictError, DamagedGroupError, DynamoMQError, IllegalTransitionError
+from dynamomq.errors import (
+    ConflictError,
+    DamagedGroupError,
+    DynamoMQError,
+    IllegalTransitionError,
+    RequestRejectedError,
+)
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
 from dynamomq.payload import Codec
@@ -25,6 +31,7 @@ from dynamomq.requests import (
     Committed,
     Failed,
     Get,
+    Moment,
     Operation,
     Refused,
     Request,
@@ -41,11 +48,15 @@ from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item, Value
 
 __all__ = [
+    "ARRIVES_WITHIN",
+    "CLOCKS_WITHIN",
     "RETRY_HORIZON",
+    "SENT_WITHIN",
     "Settings",
     "at",
     "expiry",
     "illegal",
+    "in_time",
     "is_gone",
     "message_of",
     "onlooker_view",
@@ -62,12 +73,20 @@ __all__ = [
 R = TypeVar("R")
 
 RETRY_HORIZON = 300 * SECOND
-"""The longest that a repetition of one of our requests can arrive late, in nanoseconds.
+"""The longest that an attempt at one of our writes can arrive after it was begun, in nanoseconds.
 
-The SDK makes three attempts of at most 15 seconds with a few seconds between them, and we repeat
-that five times with pauses: about four minutes; the rest is for the network. A tombstone counts at
-least this long, and is kept for as long again (spec: WRITE-5).
+A tombstone counts at least this long, and is kept for as long again (spec: WRITE-5).
 """
+
+ARRIVES_WITHIN = 60 * SECOND
+"""The longest that an attempt is taken to be under way, in nanoseconds, from the moment at which it
+is sent to that at which it is executed."""
+
+CLOCKS_WITHIN = 15 * SECOND
+"""By how much clocks may differ for tombstones to count long enough, in nanoseconds."""
+
+SENT_WITHIN = RETRY_HORIZON - ARRIVES_WITHIN - CLOCKS_WITHIN
+"""How long after a write was begun an attempt at it may be sent, in nanoseconds (spec: WRITE-8)."""
 
 _ATTEMPTS = 5
 _FIRST_PAUSE = 0.05
@@ -185,6 +204,19 @@ def illegal(trigger: str, message: Message[Any], state: str) -> IllegalTransitio
     )
 
 
+W = TypeVar("W", Write, Transact)
+
+
+def in_time(request: W, moment: Moment) -> W:
+    """Return a write of which no attempt is sent too long after a moment (spec: WRITE-8).
+
+    Args:
+        request: the write.
+        moment: that at which it was begun; if plans are made anew under the same token, the first.
+    """
+    return evolve(request, send_by=moment.monotonic + SENT_WITHIN)
+
+
 def write(request: Write) -> Operation[WriteReply]:
     """Carry out one write persistently; a refusal tells whether it may echo our own success."""
     reply, repeated = yield from _repeat(request)
@@ -225,7 +257,7 @@ def together(
     if not upkeep:
         return (yield from write(main))
     moment = yield from ask(Tick(tokens=1))
-    reply = yield from transact(Transact((main, *upkeep), moment.tokens[0]))
+    reply = yield from transact(Transact((main, *upkeep), moment.tokens[0], main.send_by))
     if isinstance(reply, Committed):
         return Written(None)
     refused = reply.reasons[0]
@@ -263,7 +295,7 @@ def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
     pending = dict(enumerate(request.writes))
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            answers = yield from ask(WriteBatch(tuple(pending.values())))
+            answers = yield from _sent_together(tuple(pending.values()))
         except DynamoMQError as error:
             if not error.retryable and attempt == 1:
                 raise
@@ -280,6 +312,27 @@ def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
         if attempt < _ATTEMPTS:
             yield from pause(attempt)
     return tuple(replies[place] for place in range(len(request.writes)))
+
+
+def _sent_together(writes: tuple[Write, ...]) -> Operation[tuple[BatchReply, ...]]:
+    """Send writes in one request; where it is refused as a whole, in halves (spec: BATCH-5).
+
+    Somebody on the way may take fewer, or shorter requests; or one of the writes is to blame, and
+    is told so when it is alone.
+    """
+    try:
+        return (yield from ask(WriteBatch(writes)))
+    except RequestRejectedError:
+        if len(writes) == 1:
+            raise
+    answers: list[BatchReply] = []
+    middle = len(writes) // 2
+    for half in (writes[:middle], writes[middle:]):
+        try:
+            answers += yield from _sent_together(half)
+        except DynamoMQError as error:
+            answers += [Failed(error)] * len(half)
+    return tuple(answers)
 
 
 def _is_worth_repeating(reply: BatchReply) -> bool:

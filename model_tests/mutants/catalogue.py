@@ -19,7 +19,7 @@ from dynamomq.attributes import (
 )
 from dynamomq.effects import Remove, Set
 from dynamomq.expressions import Arg, Constant, IfNotExists, Plus
-from dynamomq.operations import claims, holding, operating, sending, writing
+from dynamomq.operations import batching, claims, holding, operating, sending, writing
 from model_tests.mutants import defects
 from model_tests.mutants.altering import (
     Mutant,
@@ -299,6 +299,20 @@ def _repeatable() -> Iterable[Mutant]:
     )
 
 
+def _in_time() -> Iterable[Mutant]:
+    """No attempt is sent when what would refuse it may be gone."""
+
+    def mutant(name: str, change: str, module: object, scope: str) -> Mutant:
+        place = Place(module, "in_time", replaced_by(defects.without_end))
+        return Mutant(name, change, "REPEATABLE", (place,), scope=scope)
+
+    yield mutant("send-however-late", "A send is repeated however late.", sending, "w")
+    yield mutant(
+        "batch-however-late", "What is sent in a batch is repeated however late.", batching, "x"
+    )
+    yield mutant("join-however-late", "A message joins its group however late.", sending, "y")
+
+
 def _others() -> Iterable[Mutant]:
     """Versions, progress, and the machine's own diagram."""
     for name, trigger in (("extend", "EXTEND"), ("release", "RELEASE")):
@@ -351,6 +365,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_not_early(),
     *_repeatable(),
     *_dedup(),
+    *_in_time(),
     *_others(),
     *PROMISES,
     *CLOCKS,

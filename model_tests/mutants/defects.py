@@ -54,6 +54,14 @@ def without(attribute: Attr) -> Alter:
 first_attempts = _refusals(lambda refused: evolve(refused, repeated=False))
 """No refusal says that the request had been repeated."""
 
+# --- how late attempts may be ------------------------------------------------------------------
+
+
+def without_end(request: Any, _: Moment) -> Any:
+    """Leave a write as it is: attempts at it may be sent however late."""
+    return request
+
+
 # --- senders ---------------------------------------------------------------------------------
 
 _ATTEMPTS = 5

@@ -17,7 +17,6 @@ from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.requests import Query, Sleep, Tick
 from dynamomq.timestamps import SECOND
-from model_tests.simulator.asked import REMOVERS
 from model_tests.simulator.calls import Call, Execution, Outcome, Plan
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import Mover
@@ -55,8 +54,6 @@ class Actor:
         call: the present call.
         execution: how far that has come; ``None`` between calls.
         attempts: of the SDK to have the present request carried out.
-        in_doubt_since: since when a request of the call may have been, or may yet be, executed
-            without its knowledge; or since when it is about to remove a message.
         wakes: the true time until which it sleeps, or is frozen.
         waits: whether it does not move before time leaps, or its clock jumps.
         held: messages that it has received and not finished.
@@ -74,7 +71,6 @@ class Actor:
     call: Call | None = None
     execution: Execution | None = None
     attempts: int = 0
-    in_doubt_since: int | None = None
     wakes: int = 0
     waits: bool = False
     held: tuple[Message[Any], ...] = ()
@@ -107,12 +103,6 @@ class Actor:
         """Whether it waits for the answer to a request that others can notice, or that notices."""
         request = self.execution.request if self.execution else None
         return request is not None and not isinstance(request, Tick | Sleep)
-
-    @property
-    def removes(self) -> bool:
-        """Whether it is about to remove a message, of which a tombstone will be left."""
-        parts = self.call.parts if self.call else ()
-        return any(part.plan.operation in REMOVERS for part in parts)
 
     @property
     def is_looking(self) -> bool:
@@ -185,7 +175,6 @@ class Actor:
             self.offset,
             id(self.execution),
             self.attempts,
-            self.in_doubt_since,
             self.waits,
             tuple(map(id, self.held)),
             tuple(map(id, self.done)),
@@ -195,7 +184,7 @@ class Actor:
     def end(self, outcome: Outcome) -> None:
         """Be told how the call ended."""
         assert self.call is not None, "only a call ends"
-        self.execution, self.in_doubt_since, self.has_looked = None, None, False
+        self.execution, self.has_looked = None, False
         for part, one in self.call.endings(outcome):
             self._ended(part.plan, one)
 
@@ -215,7 +204,7 @@ class Actor:
 
     def crash(self) -> None:
         """Lose everything, and start anew; the clock stays."""
-        self.call = self.execution = self.in_doubt_since = None
+        self.call = self.execution = None
         self.attempts, self.wakes, self.waits, self.has_looked = 0, 0, False, False
         self.held = self.done = ()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamomq.operations import RETRY_HORIZON
+from dynamomq.operations import ARRIVES_WITHIN
 from dynamomq.requests import Request
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item
@@ -31,7 +31,7 @@ class Rules:
         leaps_left: how often it may; ``None``: any number of times.
         offsets: how far a clock may be off after a jump; none: clocks do not jump.
         jumps_left: how often one may; ``None``: any number of times.
-        late_within: how long after its request began an attempt may still be executed.
+        late_within: how long after it was sent an attempt may still be executed.
         search: whether states will be copied and compared. Then nothing happens that changes only
             the order of steps that do not matter to each other: see :meth:`Simulation.movers`.
     """
@@ -44,7 +44,7 @@ class Rules:
     leaps_left: int | None = None
     offsets: tuple[int, ...] = ()
     jumps_left: int | None = None
-    late_within: int = RETRY_HORIZON - 15 * SECOND
+    late_within: int = ARRIVES_WITHIN
     search: bool = False
 
 

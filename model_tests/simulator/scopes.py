@@ -29,6 +29,7 @@ WINDOW = 300 * SECOND
 LEAP = 11 * SECOND  # past a deadline
 AHEAD = 2 * SECOND  # one clock's error
 PAUSE = 50 * SECOND  # less than a minute, after which clients look; three, and senders switch
+BEYOND = 320 * SECOND  # the retry horizon; two, and storage removes what was deleted before
 GROUP = "g"
 
 
@@ -53,6 +54,24 @@ class Sender:
         data = f"{actor.name}.{actor.calls}"
         id = self.ids[min(actor.calls, len(self.ids) - 1)]
         return [(1, sending(id, data, group=self.group))]
+
+
+@frozen
+class BatchSender:
+    """Sends messages together, once.
+
+    Attributes:
+        ids: which.
+    """
+
+    ids: tuple[str, ...]
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Send them."""
+        if actor.calls:
+            return ()
+        entries = tuple(sending(id, f"{actor.name}.{id}") for id in self.ids)
+        return [(1, Plan("send_batch", entries=entries))]
 
 
 @frozen
@@ -328,6 +347,24 @@ def _back_as_it_was() -> Simulation:
     return world(roles, rules, sent=("a",), group=GROUP, lag=Lag.NONE)
 
 
+def _beyond_the_horizon() -> Simulation:
+    roles: dict[str, Role] = {"producer": Sender(("a",), 1), "consumer": Worker(2)}
+    rules = Rules(faults=1, kinds=REPEATED, leaps=(BEYOND,), leaps_left=2)
+    return world(roles, rules, lag=Lag.NONE)
+
+
+def _batch_beyond_the_horizon() -> Simulation:
+    roles: dict[str, Role] = {"producer": BatchSender(("a", "b")), "consumer": Worker(2)}
+    rules = Rules(faults=1, kinds=REPEATED, leaps=(BEYOND,), leaps_left=2)
+    return world(roles, rules, lag=Lag.NONE)
+
+
+def _join_beyond_the_horizon() -> Simulation:
+    roles: dict[str, Role] = {"producer": Sender(("a",), 1, GROUP), "consumer": Worker(2)}
+    rules = Rules(faults=1, kinds=REPEATED, leaps=(BEYOND,), leaps_left=2)
+    return world(roles, rules, lag=Lag.NONE)
+
+
 def _of_clients(
     raised: bool, producer: ShardSender, receiver: ShardReceiver, leap: int, leaps: int
 ) -> Simulation:
@@ -385,4 +422,7 @@ SCOPES = (
     Scope("t", "producer, 3 operators, 1 group, one late attempt", _back_as_it_was),
     Scope("u", "operator who raises the shards, producer, receiver, long pauses", _shard_raising),
     Scope("v", "producer, receiver, 1 group, shards raised before, long pauses", _group_meanwhile),
+    Scope("w", "producer, consumer, 1 message, one repetition, pauses", _beyond_the_horizon),
+    Scope("x", "the same, a batch of 2 messages", _batch_beyond_the_horizon),
+    Scope("y", "the same, 1 message of a group", _join_beyond_the_horizon),
 )

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
+from functools import partial
 from itertools import starmap
 from typing import Any
 
 from attrs import define, evolve, field
 
+from dynamomq.drivers.base import too_late
 from dynamomq.operations import Settings
 from dynamomq.requests import (
     Committed,
@@ -199,16 +201,13 @@ class Simulation:
         if self.rules.search:
             return _evenly(self._fates_to_search(actor, actor.execution.request))
         faulty, contended = self.rules.faults != 0, self._is_contended(actor)
-        weights, found = fates.of(actor.execution.request, faulty=faulty, contended=contended)
-        if actor.in_doubt_since is not None and found[-1] is fates.FROZEN:
-            latest = actor.in_doubt_since + self.rules.late_within
-            if self.time + FREEZE >= latest:  # its repetitions would come later than they can
-                return weights[:-1], found[:-1]
-        return weights, found
+        return fates.of(actor.execution.request, faulty=faulty, contended=contended)
 
     def _fates_to_search(self, actor: Actor, request: Request[Any]) -> Iterator[Fate]:
         """All that matters: a pause is there in any case, a crash that changes nothing once."""
         yield fates.ANSWERED
+        if self._is_too_late(request):
+            return
         if not actor.asks_storage:
             if isinstance(request, Tick) and (self.rules.leaps_left or self.rules.jumps_left):
                 yield fates.WAITS
@@ -216,6 +215,10 @@ class Simulation:
             possible = fates.of(request, faulty=True)[1][1:]
             wanted = self.rules.kinds or frozenset(possible)
             yield from (one for one in possible if one in wanted and one is not fates.FROZEN)
+
+    def _is_too_late(self, request: Request[Any]) -> bool:
+        """Whether an engine would not send another attempt at a request."""
+        return request.send_by is not None and self.time > request.send_by
 
     def _is_contended(self, actor: Actor) -> bool:
         """Whether a request of others, or one held up, is about what an actor's is about."""
@@ -233,9 +236,7 @@ class Simulation:
         """By how much time may leap, shortest first: not past what must have happened by then."""
         if self.rules.leaps_left == 0:
             return []
-        doubts = [a.in_doubt_since for a in self.actors.values() if a.in_doubt_since is not None]
-        doubts += [late.until - self.rules.late_within for late in self.late]
-        most = min(doubts) + self.rules.late_within - self.time if doubts else None
+        most = min(late.until for late in self.late) - self.time if self.late else None
         asleep = [a.wakes - self.time for a in self.actors.values() if a.wakes > self.time]
         wanted = [(fates.UNTIL_NEXT, min(asleep))] if asleep else []
         wanted += [("leaps", leap) for leap in self.rules.leaps]
@@ -389,8 +390,6 @@ class Simulation:
 
     def _moment(self, actor: Actor, tick: Tick) -> Answer:
         actor.ticks += 1
-        if actor.removes and actor.in_doubt_since is None:
-            actor.in_doubt_since = self.time  # its tombstone's time counts from here
         reckoning = actor.reckoning(self.time)
         if actor.estimator is not None:
             self._own_oracle().clock(actor.name, reckoning.nanoseconds)
@@ -400,12 +399,19 @@ class Simulation:
         chance = (actor.calls * 7 + actor.ticks * 3) % 10 / 10
         id = f"{actor.name}.{actor.calls}"
         ids = tuple(f"{name}-{n}" for n in range(tick.ids))
-        return Answer(Moment(now, tokens, id, chance, reckoning.uncertainty, ids), key=now)
+        moment = Moment(now, tokens, id, chance, reckoning.uncertainty, ids, self.time)
+        return Answer(moment, key=(now, self.time))
 
     def _write(self, actor: Actor, request: Writing, fate: Fate) -> None:
         """One attempt of the SDK to have a write, a batch of them or a transaction carried out."""
         call = actor.call
         assert call is not None, "only a call writes"
+        if self._is_too_late(request):  # an attempt that an engine does not send
+            again = actor.attempts > 0
+            error = partial(too_late, type(request).__name__, again=again)
+            self.counts["too late"] += 1
+            self._reply(actor, Answer(error=error, key=("too late", again)))
+            return
         replies = []
         for place, piece in enumerate(pieces_of(call, request)):
             if fate.spares(place):
@@ -415,10 +421,8 @@ class Simulation:
             elif fate.executes:
                 replies.append(self._execute(piece, repeated=actor.attempts > 0))
             elif fate is fates.LATE:
-                until = (actor.in_doubt_since or self.time) + self.rules.late_within
+                until = self.time + self.rules.late_within
                 self.late = (*self.late, Late(piece, until))
-        if fate.is_doubtful and actor.in_doubt_since is None:
-            actor.in_doubt_since = self.time
         if fate is fates.CRASHED_AFTER:
             actor.crash()
         elif fate.answers:

@@ -302,7 +302,7 @@ class Thread(Actor):
 
     def end(self, outcome: Outcome) -> None:
         """Be told how the call ended."""
-        self.execution, self.in_doubt_since = None, None
+        self.execution = None
         if outcome.error is not None:
             self.hindered_at = self.process.now()
         self._go_on(partial(_told, outcome))
