@@ -28,7 +28,7 @@ from dynamomq.errors import (
     UnavailableError,
 )
 from dynamomq.message import Message
-from dynamomq.operations import Outgoing, Settings, carry_out, receive
+from dynamomq.operations import ARRIVES_WITHIN, Outgoing, Settings, carry_out, receive
 from dynamomq.operations.entries import entry_of
 from dynamomq.operations.holding import DELETE, RETRY, entombed, given_back
 from dynamomq.operations.parts import Finishing, OwnPart, Part, Sending
@@ -57,7 +57,6 @@ from tests.support.lists import orders as lists_of
 ORDERS, RESULTS, DOORS = "orders", "results", "doors"
 TIMEOUT = 10 * SECOND
 SDK_ATTEMPTS = 3
-LATE_WITHIN = 200 * SECOND  # after which no attempt is executed any more
 GROUPS: Final = (None, "g", "h")
 NEW = "attribute_not_exists(id)"
 OPEN: Final[dict[str, Any]] = {
@@ -133,7 +132,6 @@ class Actor:
         call: the transaction that it is; ``None``: it is no transaction.
         attempts: of the SDK to have the request carried out.
         held: the message that a worker has received.
-        doubt_since: since when an attempt of the call may be executed unseen.
     """
 
     name: str
@@ -143,7 +141,6 @@ class Actor:
     call: Call | None = None
     attempts: int = 0
     held: Message[Any] | None = None
-    doubt_since: int | None = None
 
     @property
     def is_clerk(self) -> bool:
@@ -154,7 +151,7 @@ class Actor:
         """Forget what is under way; a clerk's orders are on paper."""
         if self.operation is not None:
             self.operation.close()
-        self.operation = self.request = self.call = self.held = self.doubt_since = None
+        self.operation = self.request = self.call = self.held = None
         self.attempts = 0
 
 
@@ -184,7 +181,8 @@ class Shop:
     _refused: list[Call] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._engine = LocalEngine(surroundings=self._clock.surroundings())
+        uptime = evolve(self._clock.surroundings(), uptime=lambda: self._clock() / SECOND)
+        self._engine = LocalEngine(surroundings=uptime)
         for table in (ORDERS, RESULTS, DOORS):
             self._engine.create_table(table)
         self._driver = self._engine.open(TableDefinition("queue"))
@@ -222,10 +220,9 @@ class Shop:
         self._check()
 
     def _leap(self) -> None:
-        doubts = [late.since for late in self._late]
-        doubts += [one.doubt_since for one in self.actors if one.doubt_since is not None]
         seconds = self.chance.choice((1, 4, 11))
-        if all(self._clock() + seconds * SECOND - since < LATE_WITHIN for since in doubts):
+        latest = self._clock() + seconds * SECOND - ARRIVES_WITHIN
+        if all(late.since > latest for late in self._late):
             self._clock.advance(seconds)
             self._note("time", f"leaps by {seconds} s")
 
@@ -262,6 +259,11 @@ class Shop:
 
     def _write(self, actor: Actor, request: Request[Any], fate: str) -> None:
         """One attempt of the SDK to have something written."""
+        try:
+            self._driver.check_in_time(request)
+        except DynamoMQError as error:
+            self._fail(actor, error)
+            return
         reply: Any = None
         if fate == "answered" or fate == "reply lost" or fate.endswith("executed"):
             reply = self._execute(request, repeated=actor.attempts > 0)
@@ -271,8 +273,6 @@ class Shop:
         if fate == "answered":
             self._answer(actor, reply)
             return
-        if actor.doubt_since is None:
-            actor.doubt_since = self._clock()
         if fate.startswith("crash"):
             actor.crash()
         elif fate in ("reply lost", "request lost", "held up"):
@@ -284,7 +284,7 @@ class Shop:
 
     def _execute(self, request: Request[Any], *, repeated: bool) -> Any:
         try:
-            reply = self._driver.execute(request)
+            reply = self._driver.store(request)
         except DynamoMQError as error:
             raise ViolationError("TRACE", f"{_shown(request)} is invalid: {error}") from error
         if not repeated:
@@ -297,7 +297,8 @@ class Shop:
         self._fresh += 1
         tokens = tuple(f"t{self._fresh}.{n}" for n in range(tick.tokens))
         ids = tuple(f"i{self._fresh}.{n}" for n in range(tick.ids))
-        return Moment(self._clock(), tokens, f"i{self._fresh}", self.chance.random(), ids=ids)
+        now, chance = self._clock(), self.chance.random()
+        return Moment(now, tokens, f"i{self._fresh}", chance, ids=ids, monotonic=now)
 
     # --- operations --------------------------------------------------------------------------
 
@@ -374,7 +375,7 @@ class Shop:
 
     def _end(self, actor: Actor, result: Any, error: DynamoMQError | None) -> None:
         call, name = actor.call, type(error).__name__ if error else "done"
-        actor.operation = actor.request = actor.call = actor.doubt_since = None
+        actor.operation = actor.request = actor.call = None
         if call is None:
             actor.held = result[0] if result else None
             return
