@@ -18,7 +18,7 @@ from dynamomq.operations.operating import missing
 from dynamomq.operations.writing import message_of, onlooker_view, persistently
 from dynamomq.requests import Get, Moment, Operation, Refused, Tick, Write, WriteReply, ask
 from dynamomq.rules import Rule
-from dynamomq.timestamps import SECOND
+from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item
 from model_tests.mutants.altering import Alter
 
@@ -123,6 +123,22 @@ _HOUR = 60 * _MINUTE
 def own_clock(_seen: Message[Any], now: int, **_options: int) -> int:
     """Return the time by one's own clock, whatever has been seen."""
     return now
+
+
+def by_own_clock(trigger: str) -> Alter:
+    """Have one of an operator's triggers act at the operator's own time."""
+
+    def alter(plan_of: Callable[..., Operation[Any]]) -> Callable[..., Operation[Any]]:
+        def changed(settings: Settings, edit: Any, seen: Any, now: int) -> Operation[Any]:
+            plan = yield from plan_of(settings, edit, seen, now)
+            if plan is None or edit.rule.trigger != trigger:
+                return plan
+            arguments = {**plan.request.arguments, "now": format_instant(now)}
+            return evolve(plan, request=evolve(plan.request, arguments=arguments))
+
+        return changed
+
+    return alter
 
 
 def expires_at_once(_settings: Settings, instant: int) -> int:

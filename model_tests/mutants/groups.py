@@ -14,7 +14,7 @@ from attrs import evolve
 from dynamomq.attributes import ID, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, RECEIPT, UPDATED, VERSION
 from dynamomq.effects import Set
 from dynamomq.expressions import Arg
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.operations import (
     aside,
     following,
@@ -64,6 +64,10 @@ def _without(trigger: str) -> Alter:
         return lambda *seen: [one for one in leaving(*seen) if one.rule.trigger != trigger]
 
     return alter
+
+
+def _nobody(_group: str) -> None:
+    """Return no error for a message that overtakes another one."""
 
 
 def _nothing_else(*_seen: object) -> list[Write]:
@@ -197,6 +201,13 @@ GROUPS: tuple[Mutant, ...] = (
         Place(holding, "leaving", _without("close")),
     ),
     _mutant(
+        "dead-letters-listed",
+        "A dead letter is known by the plain name of its queue only, and a shard's is unlinked.",
+        "HEAD",
+        Place(groups, "_is_dead", replaced_by(QueueType.DLQ.__eq__)),
+        scope="delete:DLQ.PROCESSING:first",
+    ),
+    _mutant(
         "exhaust-without-its-list",
         "A head that has used up its deliveries is put aside, and nobody is promoted.",
         "HEAD",
@@ -240,6 +251,13 @@ GROUPS: tuple[Mutant, ...] = (
         "FIFO",
         Place(groups, "sequence_of", replaced_by(_unnumbered)),
         Place(groups, "_APPEND", rules(unasked=["sequence"])),
+    ),
+    _mutant(
+        "send-batch-overtakes",
+        "What comes after a part of a batch that could not be sent to its group is sent.",
+        "FIFO",
+        Place(grouping, "overtaking", replaced_by(_nobody)),
+        scope="z",
     ),
     _mutant(
         "advance-unseen",

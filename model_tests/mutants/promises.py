@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dynamomq.attributes import (
+    CODEC,
     DATA,
     DUE,
+    ENCODING,
     ERRORS,
     RECEIPT,
     RECEIVE_COUNT,
@@ -17,13 +19,43 @@ from dynamomq.attributes import (
 from dynamomq.effects import Remove, Set
 from dynamomq.expressions import Constant
 from dynamomq.message import Message
-from dynamomq.operations import claims, holding, operating
+from dynamomq.operations import aside, claims, holding, operating
 from model_tests.mutants import defects
 from model_tests.mutants.altering import Mutant, Place, replaced_by, rules
 from model_tests.mutants.defects import among_operations
 from model_tests.simulator import calls
 
 _IN_2100 = Set(DUE, Constant("2100-01-01T00:00:00.000000000Z"))
+
+
+def _kept() -> Iterable[Mutant]:
+    """What a write must take away, or go by, found where any two faults meet."""
+    yield Mutant(
+        "quarantine-keeps-receipt",
+        "What is no whole message is put aside with the receipt of whoever held it.",
+        "FENCED",
+        (Place(aside, "_QUARANTINE", rules(unchanged=[RECEIPT])),),
+        scope="quarantine:MALFORMED:alone",
+    )
+    for name, owner, rule, source in (
+        ("delete", holding, "DELETE", "DLQ.PROCESSING"),
+        ("cancel", operating, "_CANCEL", "STANDARD.READY"),
+        ("purge", operating, "PURGE", "STANDARD.READY"),
+    ):
+        yield Mutant(
+            f"{name}-keeps-form",
+            f"The tombstone that {name} leaves says in which form the payload was.",
+            "DEDUP",
+            (Place(owner, rule, rules(unchanged=[CODEC, ENCODING])),),
+            scope=f"{name}:{source}:alone:foreign",
+        )
+    yield Mutant(
+        "purge-by-own-clock",
+        "purge acts at the operator's own time, though the message's is later.",
+        "REPEATABLE",
+        (Place(operating, "plan_of", defects.by_own_clock("purge")),),
+        scope="purge:STANDARD.READY:alone:rival",
+    )
 
 
 def _told() -> Iterable[Mutant]:
@@ -174,5 +206,5 @@ def _items() -> Iterable[Mutant]:
     )
 
 
-PROMISES: tuple[Mutant, ...] = (*_told(), *_times(), *_items())
+PROMISES: tuple[Mutant, ...] = (*_kept(), *_told(), *_times(), *_items())
 """All of them."""

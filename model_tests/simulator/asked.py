@@ -5,7 +5,7 @@ What needs no memory of the run is here; the oracle remembers, and judges the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn, Protocol
 
@@ -16,8 +16,11 @@ Name = tuple[str, int]  # of a call: whose, and the how many-th
 
 HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
 RECEIVERS = ("receive", "claim")
-HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards")
+HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards", "damage", "adopt")
 """Operations that are about consumers, or about what all have agreed on, not about messages."""
+
+STRANGERS = ("damage", "adopt")
+"""What is written without regard to the specification."""
 
 OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
 REMOVERS = ("delete", "cancel", "purge")
@@ -29,6 +32,8 @@ NOTHING_DONE = (
     "StaleReceiptError",
 )
 """Errors that say for certain that the call has changed nothing."""
+
+_TAKEN = ("DuplicateMessageError", "OutcomeUnknownError")
 
 _LONGER = {"send": "delay", "retry": "delay", "extend": "timeout", "reschedule": "delay"}
 """By which option an operation puts the due time off; all others make it now."""
@@ -159,6 +164,7 @@ def check_version(call: Caller, old: Item | None, new: Item | None, *, sent: boo
     if new is None:
         return
     before = 0 if old is None or sent or not is_message(old) else old["version"]
+    before = before if isinstance(before, int) else 0
     if new["version"] != before + 1:
         fail("VERSION", f"{call} made version {new['version']} of version {before}")
 
@@ -182,8 +188,16 @@ def check_deadline(call: Caller, new: Item, timeout: int) -> None:
         fail("NO-DOUBLE", f"{call} at {began} ends at {due}, not when it was asked to")
 
 
-def check_time(call: Caller, new: Item, latest: int) -> None:
-    """A write's time is one that some clock has shown (spec: TIME-2)."""
+def check_time(call: Caller, old: Item | None, new: Item, latest: int) -> None:
+    """A write's time is one that some clock has shown (spec: TIME-2).
+
+    And whoever has seen the message goes by its time, where that is later: its holder, or an
+    operator. A receiver has seen an entry of the index.
+    """
+    has_seen = call.plan.operation in (*HOLDERS, *OPERATORS) and is_message(old)
+    before = "" if old is None or not has_seen else old["last_updated_timestamp"]
+    if before and new["last_updated_timestamp"] < before:
+        fail("REPEATABLE", f"{call} acted at {new['last_updated_timestamp']}, after {before}")
     if instant(new["last_updated_timestamp"]) > latest + _FOLLOWING:
         fail(
             "NOT-EARLY",
@@ -217,7 +231,42 @@ def check_failures(call: Caller, old: Item, new: Item, *, exhausted: bool) -> No
         fail("NO-LOSS", f"{call} dropped what was known of earlier failures")
 
 
+def check_none_overtakes(entries: Iterable[tuple[Caller, str | None]]) -> None:
+    """Of a batch's messages for one group none is sent once one before it was not.
+
+    Unless that one's id was taken: by a message that came before all of them, or may have.
+    """
+    missing: dict[object, Caller] = {}
+    for call, error in entries:
+        group = dict(call.plan.options).get("group")
+        if group is None or error in _TAKEN:
+            continue
+        if error is not None:
+            missing.setdefault(group, call)
+        elif group in missing:
+            fail("FIFO", f"{call} was sent, though {missing[group]} before it was not")
+
+
+_CONTENT = ("data", "headers", "codec", "encoding", "errors", "queue_type")
+
+
 def check_tombstone(call: Caller, new: Item) -> None:
     """A tombstone remembers that the id is taken, not what the message was."""
-    if "data" in new:
-        fail("DEDUP", f"{call} left a tombstone with the payload in it")
+    for name in _CONTENT:
+        if name in new:
+            fail("DEDUP", f"{call} left a tombstone with {name} in it")
+
+
+def check_put_aside(call: Caller, old: Item, new: Item) -> None:
+    """What is no whole message goes to the dead letters, as one, nobody's, and with the reason."""
+    if queue_of(new) != "DLQ" or is_held(new):
+        fail("FENCED", f"{call} changed an item that is no message")
+    if "receipt" in new:
+        fail("FENCED", f"{call} left the receipt of a delivery that is over")
+    if new["data"] != old.get("data") or not new.get("errors"):
+        fail("NO-LOSS", f"{call} did not keep the payload, or why it put it aside")
+
+
+def is_unreadable(item: Item) -> bool:
+    """Tell whether its payload is stored in a form that nobody here knows."""
+    return "codec" in item or "encoding" in item

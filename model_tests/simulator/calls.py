@@ -18,6 +18,7 @@ from dynamomq.reserved import CONSUMER
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
 from model_tests.simulator.agreeing import by_agreement, look_again, raise_shards
+from model_tests.simulator.strangers import adopt, damage
 
 # --- what is called --------------------------------------------------------------------------
 
@@ -116,7 +117,7 @@ class Call:
         subject = [] if plan.subject is None else [plan.subject]
         found = (
             one[plan.operation]
-            for one in (OPERATIONS, HINTS, BATCHES, AGREEMENTS)
+            for one in (OPERATIONS, HINTS, BATCHES, AGREEMENTS, MEDDLING)
             if plan.operation in one
         )
         options = dict(plan.options)
@@ -268,6 +269,9 @@ HINTS: Mapping[str, Callable[..., Operation[Any]]] = {
     "remove": _remove,
 }
 """What consumers call who know of each other, and what makes them know it wrong."""
+
+MEDDLING: Mapping[str, Callable[..., Operation[Any]]] = {"damage": damage, "adopt": adopt}
+"""What strangers do to items."""
 
 AGREEMENTS: Mapping[str, Callable[..., Operation[Any]]] = {
     "look": look_again,

@@ -31,4 +31,5 @@ class Life:
     claims: int = 0  # that count, since it entered its queue
     gone_at: int | None = None  # when its deletion was asked for
     gone_by: int = 0  # when that took place
+    damaged: bool = False  # whether somebody has made it an item that is no whole message
     entombed: bool = False  # whether there is a tombstone

@@ -12,25 +12,15 @@ from typing import Any
 from attrs import define, evolve, field
 
 from dynamomq.timestamps import SECOND
+from model_tests.simulator import asked
 from model_tests.simulator.asked import (
-    HINTS,
     HOLDERS,
-    NOTHING_DONE,
-    OPERATORS,
     RECEIVERS,
     REMOVERS,
     Caller,
     Item,
     Name,
     ViolationError,
-    check_deadline,
-    check_due,
-    check_failures,
-    check_number,
-    check_subject,
-    check_time,
-    check_tombstone,
-    check_version,
     fail,
     instant,
     is_held,
@@ -156,15 +146,20 @@ class Oracle:
         if call is None:
             self._expired(time, old)
             return
+        if call.plan.operation in asked.STRANGERS:
+            self._update(old or {}, damaged=call.plan.operation == "damage")
+            return
         self._check_repetition(call, request)
         if is_group(old or new):
             self._lists.group_changed(call, old, new)
             return
-        if new is not None:
-            check_time(call, new, time + max(high for _, _, high in self._clocks.values()))
-        self._lists.changed(call, old, new)
         upkeep = is_upkeep(call, old, new)
-        check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
+        if new is not None:
+            latest = time + max(high for _, _, high in self._clocks.values())
+            unseen = upkeep or is_next(call, old or new, new)
+            asked.check_time(call, None if unseen else old, new, latest)
+        self._lists.changed(call, old, new)
+        asked.check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
         alive, lives = is_message(old), is_message(new)
         if upkeep and old is not None and new is not None:
             self._lists.kept(call, old, new)
@@ -191,14 +186,14 @@ class Oracle:
         plan = call.plan
         if error == "DamagedGroupError":
             fail("HEAD", f"{call} found its group's list damaged, which it is not")
-        if error in NOTHING_DONE:
+        if error in asked.NOTHING_DONE:
             self._was_refused(call, error)
-        elif error is not None or plan.operation in HINTS:
+        elif error is not None or plan.operation in asked.HINTS:
             pass  # nothing was promised
         elif plan.operation == "send":
             self._check_accepted(call, result.item)
         elif plan.operation in RECEIVERS:
-            check_number(call, len(result))
+            asked.check_number(call, len(result))
             for message in result:
                 self._delivered(call, message.item)
             self._check_all_delivered(call)
@@ -245,7 +240,7 @@ class Oracle:
             group = new.get("message_group_id")
             fail("NO-LOSS", f"{call} stored {new['data']!r} in group {group}")
         self._check_delay(call, new)
-        check_due(call, old, new)
+        asked.check_due(call, old, new)
         if call.name in self._creations:
             fail("DEDUP", f"{call} made {id}, having made {self._creations[call.name]} before")
         self._creations[call.name] = id
@@ -256,16 +251,16 @@ class Oracle:
         if plan.operation in ("cancel", "purge"):
             if plan.operation == "cancel":
                 self._check_not_held(call, old, new)
-            check_subject(call, old)
+            asked.check_subject(call, old)
         elif plan.operation == "delete":
             self._check_receipt(call, old)
             self._give_up(call)
         else:
             fail("NO-LOSS", f"{call} removed the message")
         if new is not None:
-            check_tombstone(call, new)
-        asked, entombed = self._deletions[call.name], new is not None
-        self._update(old, receipt=None, gone_at=asked, gone_by=time, entombed=entombed)
+            asked.check_tombstone(call, new)
+        wanted, entombed = self._deletions[call.name], new is not None
+        self._update(old, receipt=None, gone_at=wanted, gone_by=time, entombed=entombed)
 
     def _expired(self, time: int, old: Item | None) -> None:
         if old is None or is_message(old) or old["expires_at"] > time // SECOND:
@@ -274,6 +269,10 @@ class Oracle:
 
     def _changed(self, time: int, call: Caller, old: Item, new: Item) -> None:
         operation = call.plan.operation
+        if self._life(old).damaged:
+            asked.check_put_aside(call, old, new)
+            self._update(old, damaged=False, receipt=None, claims=0)
+            return
         if new["data"] != old["data"] and operation != "update":
             fail("NO-LOSS", f"{call} changed the payload")
         if operation in RECEIVERS or is_next(call, old, new):
@@ -281,9 +280,9 @@ class Oracle:
         elif operation in HOLDERS:
             self._check_receipt(call, old)
             self._held(call, old, new)
-        elif operation in OPERATORS:
+        elif operation in asked.OPERATORS:
             self._check_not_held(call, old, new)
-            check_subject(call, old)
+            asked.check_subject(call, old)
             if operation == "reschedule":
                 self._check_delay(call, new)
             kept = self._life(old).claims if queue_of(old) == queue_of(new) else 0
@@ -296,9 +295,9 @@ class Oracle:
         """What the write left is right but for who holds it, which has been judged."""
         claimed = (call.plan.operation in RECEIVERS and is_held(new)) or is_next(call, old, new)
         if not claimed:
-            check_due(call, old, new)
+            asked.check_due(call, old, new)
         exhausted = call.plan.operation in RECEIVERS and not claimed
-        check_failures(call, old, new, exhausted=exhausted)
+        asked.check_failures(call, old, new, exhausted=exhausted)
         count, claims = new["receive_count"], self._life(new).claims
         if count != claims:
             fail("MAX-RECEIVES", f"{call} left a receive_count of {count} after {claims}")
@@ -316,6 +315,10 @@ class Oracle:
             self._update(old, receipt=new["receipt"], claims=number)
             return
         dead = queue_of(old) == "STANDARD" and queue_of(new) == "DLQ"
+        holder = self._deliveries.get(life.receipt or "")
+        if dead and asked.is_unreadable(old) and holder is not None and holder.by == call.name:
+            self._update(old, receipt=None, claims=0)
+            return
         if not dead or self.max_receives is None or life.claims < self.max_receives:
             fail("MAX-RECEIVES", f"{call} put it aside after {life.claims} deliveries")
         self._check_free(call, old, new["last_updated_timestamp"])
@@ -329,7 +332,7 @@ class Oracle:
         self._check_free(call, old, began)
         if old["queue_add_timestamp"] > began:
             fail("NOT-EARLY", f"{call} at {began} came before {old['queue_add_timestamp']}")
-        check_deadline(call, new, self.timeout)
+        asked.check_deadline(call, new, self.timeout)
         limit = self.max_receives if queue_of(new) == "STANDARD" else None
         if limit is not None and self._life(old).claims >= limit:
             fail("MAX-RECEIVES", f"{call} is delivery {self._life(old).claims + 1} of {limit}")

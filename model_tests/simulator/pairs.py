@@ -34,9 +34,9 @@ ALONE, FIRST, MIDDLE, LAST = "alone", "first", "middle", "last"
 MEMBERS = ("a", "b", "c")
 _IDS = {ALONE: "a", FIRST: "a", MIDDLE: "b", LAST: "c"}
 
-SUBJECT, RIVAL = "subject", "rival"
+SUBJECT, RIVAL, STRANGER = "subject", "rival", "stranger"
 
-_ASKED_FOR_AS = {"exhaust": "receive", "advance": "delete"}
+_ASKED_FOR_AS = {"exhaust": "receive", "quarantine": "receive", "advance": "delete"}
 """Steps that are taken by another call than the one that is named like them."""
 
 _OPTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
@@ -77,15 +77,19 @@ class Meeting:
     Attributes:
         step: the step.
         place: the place of its message.
+        is_foreign: whether that is as another port has written it: without tokens, its payload in
+            a form of its own.
     """
 
     step: Transition
     place: str
+    is_foreign: bool = False
 
     @property
     def name(self) -> str:
         """What it is called: trigger, state and place."""
-        return f"{self.step.trigger}:{self.step.source}:{self.place}"
+        foreign = ":foreign" if self.is_foreign else ""
+        return f"{self.step.trigger}:{self.step.source}:{self.place}{foreign}"
 
     @property
     def id(self) -> str:
@@ -111,6 +115,7 @@ class Meeting:
             buried=(self.id,) if source.startswith("DLQ.") else (),
             lag=Lag.NONE,
             max_receives=1 if self.step.trigger == "exhaust" else None,
+            shards=2 if self.group else 1,
         )
         subject = Actor(SUBJECT, Once(()))
         for prepare in self._preparations():
@@ -118,7 +123,9 @@ class Meeting:
             subject.role = Once((prepare(subject.held),), subject.calls + 1)
             run_out(simulation, subject)
             subject = simulation.actors[SUBJECT]
-        simulation.time += LEAP if source.endswith("EXPIRED") else SECOND
+        for way in self._meddling():
+            run_out(simulation, Actor(STRANGER, Once((way,), 1)))
+        simulation.time += LEAP if source.endswith(("EXPIRED", "MALFORMED")) else SECOND
         subject.role = Once((self._plan(subject.held),), subject.calls + 1)
         meet(simulation, subject, Actor(RIVAL, Once(rivals), AHEAD))
         return simulation
@@ -128,8 +135,15 @@ class Meeting:
         state = self.step.source.partition(".")[2]
         if self.step.trigger == "exhaust":
             yield from (_receive(STANDARD), partial(_with_it, "retry"))
-        if state in ("PROCESSING", "EXPIRED") or self.step.trigger == "advance":
+        if state in ("PROCESSING", "EXPIRED") or self.step.trigger in ("advance", "quarantine"):
             yield _receive(_queue(self.step.source))
+
+    def _meddling(self) -> Iterator[Plan]:
+        """What a stranger does to the message before."""
+        if self.step.source == "MALFORMED":
+            yield Plan("damage", self.id, options=(("how", "without a count"),))
+        if self.is_foreign:
+            yield Plan("adopt", self.id)
 
     def _plan(self, held: _Held) -> Plan:
         trigger = self.step.trigger
@@ -185,18 +199,19 @@ PLACES: Mapping[str | None, tuple[str, ...]] = {
 }
 """Where a message can be that is in a state; in all others it is alone, or first."""
 
-LEFT_OUT = {
-    "MALFORMED": "no operation leaves such an item",
-}
-"""Sources that no world here begins with: why not."""
+
+_WHOLE = tuple(state.name for state in MESSAGE.states if "." in state.name)
+"""States in which an item is a whole message in a queue."""
 
 
 def _meetings() -> Iterator[Meeting]:
     for step in MESSAGE.transitions:
         if step.trigger == "advance":
             yield Meeting(step, MIDDLE)
-        elif step.by not in ("time", "upkeep") and step.source not in LEFT_OUT:
+        elif step.by not in ("time", "upkeep"):
             yield from (Meeting(step, place) for place in PLACES.get(step.source, PLACES[None]))
+            if step.source in _WHOLE and ALONE in PLACES.get(step.source, PLACES[None]):
+                yield Meeting(step, ALONE, is_foreign=True)
 
 
 MEETINGS = tuple({meeting.name: meeting for meeting in _meetings()}.values())
@@ -248,7 +263,7 @@ def families(kinds: frozenset[Fate] = TELLING) -> tuple[Family, ...]:
 def _scopes(meeting: Meeting, kinds: frozenset[Fate]) -> Iterator[Scope]:
     what = f"{meeting.step.trigger} of {meeting.step.source}, {meeting.place}"
     yield Scope(meeting.name, what, partial(meeting.begin, frozenset(), ()))
-    rivals = meeting.rivals()
+    rivals = () if meeting.is_foreign else meeting.rivals()
     if rivals:
         begin = partial(meeting.begin, kinds, rivals)
         yield Scope(f"{meeting.name}:rival", f"{what}, and a rival", begin)
@@ -256,3 +271,6 @@ def _scopes(meeting: Meeting, kinds: frozenset[Fate]) -> Iterator[Scope]:
 
 PAIRS = families()
 """The scopes of each trigger."""
+
+WORLDS = {scope.name: scope for family in PAIRS for scope in family.scopes}
+"""All their scopes, by name."""

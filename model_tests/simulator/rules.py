@@ -47,6 +47,10 @@ class Rules:
     late_within: int = ARRIVES_WITHIN
     search: bool = False
 
+    def spares(self, actor: str) -> bool:
+        """Whether somebody meets no faults."""
+        return self.troubled not in ("", actor)
+
 
 @frozen
 class Moved:

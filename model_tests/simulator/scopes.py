@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations import REREAD, Agreement, Look, Settings
+from dynamomq.operations.sending import MOST_JOINING
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
@@ -62,15 +63,17 @@ class BatchSender:
 
     Attributes:
         ids: which.
+        group: into which group, if any.
     """
 
     ids: tuple[str, ...]
+    group: str | None = None
 
     def choices(self, actor: Actor) -> Sequence[Choice]:
         """Send them."""
         if actor.calls:
             return ()
-        entries = tuple(sending(id, f"{actor.name}.{id}") for id in self.ids)
+        entries = tuple(sending(id, f"{actor.name}.{id}", group=self.group) for id in self.ids)
         return [(1, Plan("send_batch", entries=entries))]
 
 
@@ -152,12 +155,13 @@ def world(
     buried: tuple[str, ...] = (),
     lag: Lag = Lag.LATE,
     max_receives: int | None = None,
+    shards: int = 1,
     offsets: dict[str, int] | None = None,
     oracle: Oracle | None = None,
 ) -> Simulation:
     """A world in which some messages have been sent already, and one of them may be buried."""
     simulation = Simulation(
-        Settings("simulated", codec_for(None), TIMEOUT, max_receives, WINDOW),
+        Settings("simulated", codec_for(None), TIMEOUT, max_receives, WINDOW, shards, shards),
         Rules(step=0, faults=0, search=True),
         IndexView(lambda: Lag.NONE),
         oracle or Oracle(max_receives, WINDOW, TIMEOUT),
@@ -336,6 +340,15 @@ def _used_up_in_group() -> Simulation:
     return world(roles, Rules(faults=1), sent=("a",), group=GROUP, lag=Lag.NONE, max_receives=1)
 
 
+def _more_than_a_transaction() -> Simulation:
+    members = tuple(f"{number:02}" for number in range(MOST_JOINING + 1))
+    roles: dict[str, Role] = {"producer": BatchSender(members, GROUP)}
+    rules = Rules(faults=5, kinds=frozenset({fates.THROTTLED}))
+    simulation = world(roles, rules, lag=Lag.NONE)
+    simulation.ending = Simulation.make_peace  # nobody is left to receive them all
+    return simulation
+
+
 def _back_as_it_was() -> Simulation:
     roles: dict[str, Role] = {
         "producer": Sender(("b",), 1, GROUP),
@@ -425,4 +438,5 @@ SCOPES = (
     Scope("w", "producer, consumer, 1 message, one repetition, pauses", _beyond_the_horizon),
     Scope("x", "the same, a batch of 2 messages", _batch_beyond_the_horizon),
     Scope("y", "the same, 1 message of a group", _join_beyond_the_horizon),
+    Scope("z", "producer of 99 messages at once, 1 group, 5 throttles", _more_than_a_transaction),
 )

@@ -35,6 +35,7 @@ from dynamomq.timestamps import SECOND
 from dynamomq.values import Item
 from model_tests.simulator import fates
 from model_tests.simulator.actors import Actor
+from model_tests.simulator.asked import check_none_overtakes
 from model_tests.simulator.attempts import (
     Late,
     Piece,
@@ -157,7 +158,7 @@ class Simulation:
         ]
         if self.rules.search:
             for actor in awake:
-                if not actor.asks_storage or self._goes_on(actor):
+                if not actor.asks_storage or (actor.has_looked and self.rules.spares(actor.name)):
                     return (1,), (actor.mover,)
         found = [(10, actor.mover) for actor in awake]
         busy = bool(found)
@@ -173,10 +174,6 @@ class Simulation:
         if self._expired():
             found.append((2, EXPIRY))
         return [weight for weight, _ in found], [mover for _, mover in found]
-
-    def _goes_on(self, actor: Actor) -> bool:
-        """Whether what an actor has begun is done in one go."""
-        return actor.has_looked and actor.name != (self.rules.troubled or actor.name)
 
     def fates(self, mover: Mover) -> tuple[Sequence[int], Sequence[Fate]]:
         """What could happen if this one moves, and how likely each should be."""
@@ -211,7 +208,7 @@ class Simulation:
         if not actor.asks_storage:
             if isinstance(request, Tick) and (self.rules.leaps_left or self.rules.jumps_left):
                 yield fates.WAITS
-        elif self.rules.faults != 0 and self.rules.troubled in ("", actor.name):
+        elif self.rules.faults != 0 and not self.rules.spares(actor.name):
             possible = fates.of(request, faulty=True)[1][1:]
             wanted = self.rules.kinds or frozenset(possible)
             yield from (one for one in possible if one in wanted and one is not fates.FROZEN)
@@ -482,10 +479,13 @@ class Simulation:
         """Tell everyone how an actor's call has ended, if it has: it may have asked for nothing."""
         outcome = actor.execution.outcome if actor.execution else None
         if outcome is not None and actor.call is not None:
+            names = []
             for part, one in actor.call.endings(outcome):
                 name = None if one.error is None else type(one.error).__name__
                 self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
                 self._own_oracle().ended(self.time, part, one.result, name)
+                names.append((part, name))
+            check_none_overtakes(names)
             actor.end(outcome)
 
 

@@ -1,0 +1,58 @@
+"""Whoever writes into the table without regard to the specification: by hand, or another port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dynamomq.attributes import (
+    CODEC,
+    ENCODING,
+    PEEKED,
+    QUEUE_TYPE,
+    RECEIVE_COUNT,
+    SEND_TOKEN,
+    TOKEN,
+    VERSION,
+)
+from dynamomq.effects import Set
+from dynamomq.expressions import Arg, Attr
+from dynamomq.operations import Settings
+from dynamomq.requests import Get, Operation, Write, ask
+from dynamomq.values import Item
+from tests.support.embedded import custom_rule
+
+DAMAGES: dict[str, Callable[[Item], Item]] = {
+    "without a count": lambda item: _without(item, RECEIVE_COUNT),
+    "with a text for a version": lambda item: {**item, VERSION.name: "one"},
+    "without a beginning": lambda item: _without(item, PEEKED),
+}
+"""What may be wrong with an item in a queue, so that it is no message any more."""
+
+
+def damage(settings: Settings, id: str, how: str) -> Operation[None]:
+    """Take something away from an item that is in a queue, if it is."""
+    yield from _rewritten(settings, id, DAMAGES[how])
+
+
+def adopt(settings: Settings, id: str) -> Operation[None]:
+    """Make a message one of another port: without tokens, its payload in a form of its own."""
+    labels = {CODEC.name: "gob", ENCODING.name: "snappy"}
+    yield from _rewritten(
+        settings, id, lambda item: {**_without(item, TOKEN, SEND_TOKEN), **labels}
+    )
+
+
+def _without(item: Item, *attributes: Attr) -> Item:
+    names = {attribute.name for attribute in attributes}
+    return {name: value for name, value in item.items() if name not in names}
+
+
+def _rewritten(_settings: Settings, id: str, change: Callable[[Item], Item]) -> Operation[None]:
+    item: Any = yield from ask(Get(id))
+    if item is None or QUEUE_TYPE.name not in item or not isinstance(item[VERSION.name], int):
+        return
+    new = change(item)
+    effects = [Set(Attr(name), Arg(name)) for name in new]
+    rule = custom_rule("put", effects, VERSION.eq(Arg("seen")))
+    yield from ask(Write(id, rule, {**new, "seen": item[VERSION.name]}))
