@@ -195,6 +195,14 @@ def _refused_after_change(story: Story) -> None:
 _KEPT: list[Value] = [failure("one"), failure("two"), failure("why")]
 
 
+def _put_aside(story: Story, **changes: Value) -> None:
+    """Bert meets what somebody has damaged."""
+    story.send()
+    story.write(story.begin("anna", Plan("damage", "m")), receive_count=None)
+    aside: Item = {"queue_type": "DLQ", "receive_count": 0, "errors": [failure("damaged")]}
+    story.write(story.begin("bert", Plan("receive")), **{**aside, **changes})
+
+
 def _retried(story: Story, **changes: Value) -> None:
     """Anna gives the message back after a failure, and says why; two more are known already."""
     story.send(errors=_KEPT[:2])
@@ -257,6 +265,15 @@ WRONG: dict[str, tuple[str, Told]] = {
     "a deletion of what another has deleted": ("FENCED", _stale_deletion),
     "a deletion that is refused": ("FENCED", _refused_after_change),
     "a tombstone with the payload": ("DEDUP", lambda s: _deleted(s, data="x")),
+    "a tombstone with the form of the payload": ("DEDUP", lambda s: _deleted(s, codec="gob")),
+    "a damaged item that stays": ("FENCED", lambda s: _put_aside(s, queue_type="STANDARD")),
+    "a damaged item that keeps its receipt": ("FENCED", lambda s: _put_aside(s, receipt="r")),
+    "a damaged item that loses its payload": ("NO-LOSS", lambda s: _put_aside(s, data="y")),
+    "a damaged item, put aside without a reason": ("NO-LOSS", lambda s: _put_aside(s, errors=None)),
+    "a retry before the message's own time": (
+        "REPEATABLE",
+        lambda s: _retried(s, last_updated_timestamp=text(-1)),
+    ),
     "a retry that is due later": (
         "PROGRESS",
         lambda s: _retried(s, queue_add_timestamp=text(3.001)),
@@ -338,6 +355,7 @@ RIGHT: dict[str, Told] = {
     "an edit that follows": _followed,
     "an extension": lambda s: _extended(s, 15, 15),
     "a deletion": _deleted,
+    "a damaged item that is put aside": lambda s: _put_aside(s),
     "a deletion of what is forgotten": lambda s: _stale_deletion(s, 300),
     "a deletion that met a conflict": _conflict_after_change,
     "a retry": _retried,

@@ -12,6 +12,8 @@ from dynamomq.message import Message
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item, Value
+from model_tests.simulator.actors import sending
+from model_tests.simulator.asked import check_none_overtakes
 from model_tests.simulator.calls import Call, Plan
 from model_tests.simulator.oracle import Oracle, ViolationError
 
@@ -84,7 +86,7 @@ class Story:
         call = self.begin("anna", Plan("send", id, options=options))
         place: dict[str, Value] = {"queue_type": "STANDARD"} if behind is None else {}
         place |= {} if behind is None else {"previous_id": behind}
-        upkeep: dict[str, dict[str, Value] | None] = {"g": {"tail_id": id}}
+        upkeep: dict[str, dict[str, Value] | None] = {"g": {"tail_id": id, "sequence": self.calls}}
         upkeep |= {} if behind is None else {behind: {"next_id": id}}
         self.write(call, **{id: {**self.message(id), **place}, **upkeep, **others})
         return call
@@ -96,6 +98,7 @@ class Story:
             "receive_count": 0,
             "data": id,
             "message_group_id": "g",
+            "sequence": self.calls,
             "queue_add_timestamp": text(self.now),
             "queue_peek_timestamp": "",
             "token": f"{id} {self.calls}",
@@ -196,7 +199,12 @@ def _redriven_to(story: Story, **changes: dict[str, Value] | None) -> None:
 
 
 def _redriven(story: Story, **place: Value) -> dict[str, Value]:
-    return {"queue_type": None, "token": f"redriven {story.calls}", **place}
+    return {
+        "queue_type": None,
+        "token": f"redriven {story.calls}",
+        "sequence": 99,
+        **place,
+    }
 
 
 def _redriven_in_between(story: Story) -> None:
@@ -206,6 +214,21 @@ def _redriven_in_between(story: Story) -> None:
         b={"next_id": "a"},
         c={"previous_id": "a"},
     )
+
+
+def _numbered_backward(story: Story) -> None:
+    _redriven_to(
+        story,
+        a=_redriven(story, previous_id="c", sequence=0),
+        c={"next_id": "a"},
+        g={"tail_id": "a", "sequence": 99},
+    )
+
+
+def _second_overtakes(_story: Story) -> None:
+    plans = [sending(id, id, group="g") for id in ("a", "b")]
+    entries = [Call("anna", number, plan, True) for number, plan in enumerate(plans, 1)]
+    check_none_overtakes(zip(entries, ["ThrottledError", None], strict=True))
 
 
 def _batch_backward(story: Story) -> None:
@@ -338,6 +361,12 @@ WRONG: dict[str, tuple[str, Told]] = {
     "upkeep that keeps the version": ("VERSION", lambda s: _upkeep_that_edits(s, version=1)),
     "a list that is said to be damaged": ("HEAD", _no_damage),
     "a redriven message gets in between": ("FIFO", _redriven_in_between),
+    "a redriven message is numbered as if it came earlier": ("FIFO", _numbered_backward),
+    "a group that forgets how far it has numbered": (
+        "FIFO",
+        lambda s: s.send("a", g={"tail_id": "a", "sequence": 0}),
+    ),
+    "a message of a batch overtakes another": ("FIFO", _second_overtakes),
     "a batch joins in the opposite order": ("FIFO", _batch_backward),
     "a sender is told another predecessor": ("FIFO", _told_another_predecessor),
     "the second is claimed": ("FIFO", _second_claimed),
@@ -374,7 +403,12 @@ def _advanced(story: Story) -> None:
 
 
 def _redriven_at_the_end(story: Story) -> None:
-    _redriven_to(story, a=_redriven(story, previous_id="c"), c={"next_id": "a"}, g={"tail_id": "a"})
+    _redriven_to(
+        story,
+        a=_redriven(story, previous_id="c"),
+        c={"next_id": "a"},
+        g={"tail_id": "a", "sequence": 99},
+    )
 
 
 def _emptied(story: Story) -> None:
