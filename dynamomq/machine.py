@@ -124,9 +124,10 @@ _WELL_FORMED = all_of(
 )
 _IN_INDEX = _is_of(QUEUE_TYPE, QueueType.STANDARD) | _is_of(QUEUE_TYPE, QueueType.DLQ)
 _BUSY = STATUS.eq(_PROCESSING)
-_HELD = DUE.gt(Arg("now")) | (RECEIPT.absent() & PEEKED.gt(Arg("legacy_horizon")))
-"""Until the deadline; a legacy consumer leaves no receipt and moves no due time, so its delivery
-counts from its beginning."""
+_LEGACY = RECEIPT.absent() | PEEKED.ge(DUE)
+_HELD = DUE.gt(Arg("now")) | (_LEGACY & PEEKED.gt(Arg("legacy_horizon")))
+"""Until the deadline; a legacy consumer sets no receipt, nor a due time after the beginning of its
+delivery, so that counts from its beginning."""
 _TOMBSTONE = STATUS.eq(_DELETED) & QUEUE_TYPE.absent()
 _FORGOTTEN = EXPIRES_AT.le(Arg("forgotten_epoch"))
 """Its time is over, but storage keeps it for the retry horizon: then no send that it has refused
@@ -210,7 +211,9 @@ NO_MESSAGE: Final = frozenset({"ABSENT", "FOREIGN"})
 
 _DUE_NOW = DUE.le(Arg("now"))
 _LASTS = Arg("due").gt(Arg("now"))
-_HOLDER = RECEIPT.eq(Arg("receipt"))
+_HOLDER = RECEIPT.eq(Arg("receipt")) & PEEKED.lt(DUE)
+"""Whose delivery it is; not if a legacy consumer has received the message since and left the
+receipt, and a due time that was over."""
 _DELIVERIES_LEFT = RECEIVE_COUNT.lt(Arg("max_receives"))
 _DELIVERIES_USED_UP = RECEIVE_COUNT.ge(Arg("max_receives"))
 

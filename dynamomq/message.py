@@ -15,7 +15,7 @@ from dynamomq import attributes
 from dynamomq.checks import Duration
 from dynamomq.errors import PayloadError
 from dynamomq.expressions import Attr
-from dynamomq.machine import QueueType
+from dynamomq.machine import QueueType, Status
 from dynamomq.payload import Codec
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
@@ -185,7 +185,14 @@ class Message(Generic[T]):
 
     @property
     def receipt(self) -> str | None:
-        """The proof of the latest delivery; who has it as the result of ``receive`` is holder."""
+        """The proof of the latest delivery; who has it as the result of ``receive`` is holder.
+
+        ``None`` before the first, and where a legacy consumer, which makes none, holds the message.
+        """
+        began, due = self._text(attributes.PEEKED), self._text(attributes.DUE)
+        is_held = self._text(attributes.STATUS) == Status.PROCESSING
+        if is_held and began is not None and due is not None and began >= due:
+            return None  # it left the receipt of the delivery before, and a due time that was over
         return self._text(attributes.RECEIPT)
 
     @property

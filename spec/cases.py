@@ -86,6 +86,11 @@ def changed(values: Item | None, changes: Mapping[str, Value | Gone]) -> Item:
     return {name: value for name, value in merged.items() if not isinstance(value, Gone)}
 
 
+def _taken(when: str) -> dict[str, Value | Gone]:
+    """What a legacy consumer writes that claims a message, due since then at the latest."""
+    return {"queue_peek_timestamp": when, "queue_add_timestamp": when}
+
+
 READY: Final = ("STANDARD.READY", "DLQ.READY")
 STANDARD: Final = ("STANDARD.READY", "STANDARD.PROCESSING", "STANDARD.EXPIRED")
 HELD: Final = ("STANDARD.PROCESSING", "DLQ.PROCESSING")
@@ -97,6 +102,7 @@ _HOLDER: Final = (
     Case("a message of a group, with a successor", "written", form="head", sources=STANDARD),
     Case("a stale receipt", "refused", arguments={"receipt": "token-of-an-earlier-receive"}),
     Case("claimed by a legacy consumer, without receipt", "refused", item={"receipt": GONE}),
+    Case("claimed by a legacy consumer since, the receipt left", "refused", item=_taken(at(-10))),
     Case("a receipt of another type", "refused", item={"receipt": 7}, arguments={"receipt": "7"}),
 )
 _OPERATOR: Final = (
@@ -217,6 +223,8 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
              item={"queue_peek_timestamp": at(-30)}, sources=EXPIRED),
         Case("held by a legacy consumer for a nanosecond more", "refused", form="legacy",
              item={"queue_peek_timestamp": at(-30, 1)}, sources=EXPIRED),
+        Case("so, an older receipt left", "refused", item=_taken(at(-30, 1)), sources=EXPIRED),
+        Case("no longer, the same", "written", item=_taken(at(-30)), sources=EXPIRED),
     ),
     "exhaust": (
         Case("more deliveries than allowed", "written", item={"receive_count": 4},

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from dynamomq.errors import IllegalTransitionError, PayloadError, RequestRejectedError
+from dynamomq.errors import (
+    IllegalTransitionError,
+    PayloadError,
+    RequestRejectedError,
+    StaleReceiptError,
+)
 from dynamomq.message import Message
 from dynamomq.queue import Queue
 from dynamomq.values import MAX_ITEM_BYTES
@@ -431,4 +436,31 @@ def test_a_legacy_delivery_is_held_until_its_timeout(
     assert queue.get("m").state == "STANDARD.EXPIRED"
     (message,) = queue.receive(max_messages)
     assert message.receive_count == 2
+    queue.delete(message)
+
+
+@BY_ONE_AND_BY_MANY
+def test_a_legacy_delivery_after_ours_is_held_until_its_timeout(
+    queue: Queue[Any], table: Table, clock: ManualClock, max_messages: int
+) -> None:
+    """A legacy consumer leaves the receipt of a delivery of ours, and its deadline, which is over.
+
+    So that receipt counts no more, neither for how long the message is held nor for who may end it.
+    """
+    ours = received_legacy(queue, table, clock)
+    clock.advance(TIMEOUT)
+    table.change("m", queue_peek_timestamp=clock.text(), receive_count=2, version=3)
+    before = table.items()
+    clock.advance(TIMEOUT, nanoseconds=-1)
+    assert queue.get("m").state == "STANDARD.PROCESSING"
+    assert queue.receive(max_messages) == []
+    for end in (queue.delete, queue.retry, queue.release, queue.move_to_dlq):
+        with pytest.raises(StaleReceiptError):
+            end(ours)
+    with pytest.raises(StaleReceiptError):
+        queue.extend(ours, 60)
+    assert table.items() == before
+    clock.advance(nanoseconds=1)
+    (message,) = queue.receive(max_messages)
+    assert message.receive_count == 3
     queue.delete(message)
