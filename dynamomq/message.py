@@ -270,17 +270,15 @@ class Message(Generic[T]):
             trigger: by which step: ``delete``, ``retry``, ``release`` or ``move_to_dlq``.
         """
 
-    def not_before(self, now: int, *, most_ahead: int = _ABSURD) -> int:
+    def not_before(self, now: int) -> int:
         """Return the time of the next write by someone who has seen this item (spec: TIME-2).
 
         It is ``now``, but later than the item's last write, whatever the clocks say. So a
         message's own time never stands still, and a repeated receive that arrives late meets a due
-        time after its own.
+        time after its own. Only what no clock shows is not followed.
 
         Args:
             now: by one's own clock, in nanoseconds since the epoch.
-            most_ahead: an item whose last write lies further ahead than this is taken for one that
-                a wrong clock has written, and its time is not followed.
         """
         text = self._text(attributes.UPDATED)
         if text is not None and len(text) == _WIDTH and text < format_instant(now):
@@ -289,7 +287,7 @@ class Message(Generic[T]):
             last = parse_instant(text) if text else 0
         except ValueError:
             return now
-        return max(now, last + 1) if last < min(_ABSURD, now + most_ahead) else now
+        return max(now, last + 1) if last < _ABSURD else now
 
     def failures_with(self, reason: BaseException | str, instant: int) -> Value:
         """Return the stored list of failures with one more, cut to the last few."""

@@ -44,7 +44,7 @@ from dynamomq.operations.writing import (
 )
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.rules import Rule
-from dynamomq.timestamps import SECOND, format_instant
+from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
 
 __all__ = [
@@ -74,12 +74,6 @@ REDRIVE = MESSAGE.rule("redrive")
 PURGE = MESSAGE.rule("purge")
 _COMES_AND_GOES = frozenset(one.name for one in (ERRORS, RECEIPT, NEXT_ID, PREVIOUS_ID, SEQUENCE))
 """What a message has room for beside its content."""
-
-_MOST_AHEAD = 3600 * SECOND
-"""How far ahead of an operator's clock a message's time may be and still be followed.
-
-Beyond, somebody's clock is wrong, and following it would hide the message from all others.
-"""
 
 Extra: TypeAlias = Callable[[Message[Any], int], dict[str, Value]]
 """Returns the arguments of one trigger beyond the common ones, for the message as it was seen and
@@ -344,7 +338,7 @@ def plan_of(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> Ope
         raise missing(edit.id)
     if all(source.name != seen.state for source, _ in edit.rule.alternatives):
         raise illegal(edit.rule.trigger, seen, seen.state)
-    now = seen.not_before(now, most_ahead=_MOST_AHEAD)
+    now = seen.not_before(now)
     first = Write(edit.id, edit.rule, _arguments(settings, edit, seen, now))
     plan = yield from _in_its_place(settings, first, seen, now)
     if plan is not None and not plan.is_legal_for(seen.item):

@@ -120,6 +120,16 @@ _MINUTE = 60 * SECOND
 _HOUR = 60 * _MINUTE
 
 
+def up_to_an_hour(not_before: Callable[[Message[Any], int], int]) -> Callable[..., int]:
+    """Go by the own clock where the message's time is more than an hour ahead of that."""
+
+    def changed(message: Message[Any], now: int) -> int:
+        later = not_before(message, now)
+        return later if later - now < 3600 * SECOND else now
+
+    return changed
+
+
 def own_clock(_seen: Message[Any], now: int, **_options: int) -> int:
     """Return the time by one's own clock, whatever has been seen."""
     return now

@@ -129,6 +129,13 @@ def _times() -> Iterable[Mutant]:
         scope="j",
     )
     yield Mutant(
+        "operators-up-to-an-hour",
+        "Who finds a message's time more than an hour ahead goes by the own clock.",
+        "REPEATABLE",
+        (Place(Message, "not_before", defects.up_to_an_hour),),
+        scope="aa",
+    )
+    yield Mutant(
         "retry-in-2100",
         "A message that is given back is due in the year 2100.",
         "PROGRESS",

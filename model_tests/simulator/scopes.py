@@ -21,6 +21,7 @@ from model_tests.simulator.clients import Client, Raiser, ShardReceiver, ShardSe
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.oracle import Oracle
 from model_tests.simulator.rules import Rules
+from model_tests.simulator.runs import come_to_an_end
 from model_tests.simulator.search import Scope
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
@@ -31,6 +32,7 @@ LEAP = 11 * SECOND  # past a deadline
 AHEAD = 2 * SECOND  # one clock's error
 PAUSE = 50 * SECOND  # less than a minute, after which clients look; three, and senders switch
 BEYOND = 320 * SECOND  # the retry horizon; two, and storage removes what was deleted before
+FAR_AHEAD = 2 * 3600 * SECOND  # a clock that is plainly wrong
 GROUP = "g"
 
 
@@ -378,6 +380,25 @@ def _join_beyond_the_horizon() -> Simulation:
     return world(roles, rules, lag=Lag.NONE)
 
 
+def _hours_ahead() -> Simulation:
+    roles: dict[str, Role] = {
+        "consumer": Worker(2, ("retry", "release")),
+        "operator": Editor(("a",), triggers=("reschedule", "update", "bury")),
+    }
+    rules = Rules(faults=1, kinds=REPEATED)
+    offsets = {"consumer": FAR_AHEAD}
+    simulation = world(roles, rules, sent=("a",), lag=Lag.NONE, offsets=offsets)
+    simulation.ending = _when_that_time_has_come
+    return simulation
+
+
+def _when_that_time_has_come(simulation: Simulation) -> None:
+    """End in peace, which can't do more about a wrong clock than to wait until it is right."""
+    simulation.time += FAR_AHEAD
+    simulation.ending = None
+    come_to_an_end(simulation)
+
+
 def _of_clients(
     raised: bool, producer: ShardSender, receiver: ShardReceiver, leap: int, leaps: int
 ) -> Simulation:
@@ -439,4 +460,5 @@ SCOPES = (
     Scope("x", "the same, a batch of 2 messages", _batch_beyond_the_horizon),
     Scope("y", "the same, 1 message of a group", _join_beyond_the_horizon),
     Scope("z", "producer of 99 messages at once, 1 group, 5 throttles", _more_than_a_transaction),
+    Scope("aa", "consumer hours ahead, operator, 1 message, one repetition", _hours_ahead),
 )
