@@ -22,6 +22,7 @@ from dynamomq.errors import (
 from dynamomq.message import Message
 from dynamomq.operations import (
     RETRY_HORIZON,
+    SENT_WITHIN,
     BatchResult,
     Outgoing,
     SendResult,
@@ -36,6 +37,7 @@ from dynamomq.payload import codec_for
 from dynamomq.requests import (
     MAX_BATCH,
     BatchReply,
+    Committed,
     Failed,
     GetMany,
     Moment,
@@ -44,6 +46,7 @@ from dynamomq.requests import (
     Request,
     Sleep,
     Tick,
+    Transact,
     Write,
     WriteBatch,
     Written,
@@ -127,7 +130,8 @@ class Storage:
         if isinstance(request, Tick):
             self._ticks += 1
             ids = tuple(f"fresh{number}" for number in range(request.ids))
-            return Moment(self.now, (f"token{self._ticks}",) * request.tokens, "", 0.0, ids=ids)
+            tokens = (f"token{self._ticks}",) * request.tokens
+            return Moment(self.now, tokens, "", 0.0, ids=ids, monotonic=self.now)
         if isinstance(request, Sleep):
             return None
         place = min(len(self.asked), len(self.answers) - 1)
@@ -342,6 +346,26 @@ def test_an_entry_begins_when_its_batch_is_sent() -> None:
             _writes(deletes)[place].arguments["expires_at"] == (began + 2 * RETRY_HORIZON) // SECOND
         )
         assert _writes(sends)[place].arguments["due"] == format_instant(began)
+
+
+def test_messages_of_a_group_begin_when_their_transaction_is_sent() -> None:
+    """BATCH-4, WRITE-8: however long those before took; else the last of many were not sent."""
+    slow = RETRY_HORIZON
+
+    def answer(request: Request[Any]) -> Any:
+        return Committed() if isinstance(request, Transact) else None
+
+    storage = Storage([answer], passing=slow)
+    entries = [Outgoing(place, id=f"m{place}", group="g") for place in range(2 * 98 + 1)]
+    assert all(result.ok for result in storage.run(send_batch(SETTINGS, entries)))
+    sent = [request for request in storage.asked if isinstance(request, Transact)]
+    assert len(sent) == 3
+    for number, request in enumerate(sent):
+        began = NOW + 2 * number * slow  # its group's last message is read before
+        put = request.actions[0]
+        assert isinstance(put, Write)
+        assert put.arguments["due"] == format_instant(began)
+        assert request.send_by == put.send_by == began + SENT_WITHIN
 
 
 # --- down to what DynamoDB answers -----------------------------------------------------------

@@ -14,7 +14,7 @@ from dynamomq.errors import DynamoMQError, OrderError, UnavailableError
 from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
 from dynamomq.operations.sending import MOST_JOINING, Outgoing, append, draft_of, judged
 from dynamomq.operations.writing import Settings
-from dynamomq.requests import Failed, Moment, Operation, Tick, ask
+from dynamomq.requests import Failed, Operation, Tick, ask
 from dynamomq.values import Value, item_size
 
 __all__ = ["overtaking", "send_to_groups"]
@@ -46,10 +46,10 @@ def send_to_groups(
     for place, entry in outgoing.items():
         groups.setdefault(str(entry.group), []).append(place)
     for group, places in groups.items():
-        drafts, begun = yield from _drafts(settings, {n: outgoing[n] for n in places}, results)
+        drafts = yield from _drafts(settings, {n: outgoing[n] for n in places}, results)
         for chunk in _chunks(drafts):
             stopped = halted.get(None) or halted.get(group)
-            error = stopped or (yield from _sent(settings, group, chunk, begun, results))
+            error = stopped or (yield from _sent(settings, group, chunk, outgoing, results))
             if error is None:
                 continue
             if stopped is None:
@@ -77,8 +77,8 @@ def overtaking(group: str) -> OrderError:
 
 def _drafts(
     settings: Settings, entries: Mapping[int, Outgoing], results: dict[int, SendResult[Any]]
-) -> Operation[tuple[dict[int, dict[str, Value]], Moment]]:
-    """Return the messages of one group up to the first that can't be sent, and the time."""
+) -> Operation[dict[int, dict[str, Value]]]:
+    """Return the messages of one group up to the first that can't be sent, as of now."""
     unnamed = sum(entry.id is None for entry in entries.values())
     moment = yield from ask(Tick(tokens=len(entries), ids=unnamed))
     fresh = iter(moment.ids)
@@ -93,7 +93,7 @@ def _drafts(
         except DynamoMQError as error:
             results[place] = SendResult(id, error=error)
             failed = True
-    return drafts, moment
+    return drafts
 
 
 def _chunks(drafts: Mapping[int, dict[str, Value]]) -> Iterator[dict[int, dict[str, Value]]]:
@@ -119,12 +119,20 @@ def _sent(
     settings: Settings,
     group: str,
     chunk: Mapping[int, dict[str, Value]],
-    begun: Moment,
+    outgoing: Mapping[int, Outgoing],
     results: dict[int, SendResult[Any]],
 ) -> Operation[DynamoMQError | None]:
-    """Send one chunk, and judge each of its messages; return what kept it from being sent."""
+    """Send one chunk, and judge each of its messages; return what kept it from being sent.
+
+    It begins now, however long those before it took.
+    """
+    begun = yield from ask(Tick())
+    drafts = [
+        draft_of(settings, begun.now, str(draft["token"]), outgoing[place], str(draft["id"]))
+        for place, draft in chunk.items()
+    ]
     try:
-        answers = yield from append(settings, group, list(chunk.values()), begun)
+        answers = yield from append(settings, group, drafts, begun)
     except DynamoMQError as error:
         return error
     failure: DynamoMQError | None = None
