@@ -316,19 +316,17 @@ def check_headers(headers: object) -> dict[str, str] | None:
     return dict(headers) or None
 
 
-def check_source(source: QueueType | str) -> QueueType:
+def check_source(source: object) -> QueueType:
     """Return which queue is meant.
 
     Raises:
         InvalidArgumentError: there is no such queue.
     """
-    try:
-        return QueueType(source)
-    except ValueError:
-        names = " or ".join(repr(queue.value) for queue in QueueType)
-        raise InvalidArgumentError(
-            "source", source, "there is no such queue", remedy=f"Pass {names}."
-        ) from None
+    for queue in QueueType:
+        if source is queue or (isinstance(source, str) and source == queue.value):
+            return queue
+    names = " or ".join(repr(queue.value) for queue in QueueType)
+    raise InvalidArgumentError("source", source, "there is no such queue", remedy=f"Pass {names}.")
 
 
 def check_name(argument: str, name: object) -> str:

@@ -5,13 +5,15 @@
 * :class:`SetupError` — the table or the credentials are not what the library needs.
 * :class:`ServiceError` — the storage could not do its work now.
 
-Each error carries its data as attributes and says in ``remedy`` what to do about it. Of a value
-that is to blame it shows at most 60 characters, never a whole payload, and never a credential. All
-of them can be pickled and copied, and so pass from one process to another.
+Each error carries its data as attributes and says in ``remedy`` what to do about it. Of an argument
+that is to blame it shows at most 60 characters; of a payload, a row or a header no value, only
+types, sizes and names; never a credential. All errors can be pickled and copied, and so pass from
+one process to another.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from attrs import frozen
@@ -51,6 +53,7 @@ __all__ = [
     "TransactionConditionError",
     "TransactionUsageError",
     "UnavailableError",
+    "counted",
     "shorten",
 ]
 
@@ -64,7 +67,10 @@ def shorten(value: object) -> str:
         return f"{value[:_SHOWN]!r}… ({len(value):,} long)"
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         return f"an int of {value.bit_length():,} bits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - whatever a foreign class does
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
@@ -171,13 +177,24 @@ class DuplicateMessageError(_MessageError, CallerError):
 
     Attributes:
         id: the id that is taken.
-        state: the state of the message that holds the id, such as ``STANDARD.READY``.
+        state: the state of the message that holds the id, such as ``STANDARD.READY``; ``DELETED``:
+            it was acknowledged, cancelled or purged.
+        taken_until: until when a deleted message keeps its id taken (UTC); else ``None``.
     """
 
-    def __init__(self, message: str, *, id: str, state: str, remedy: str = "") -> None:
-        """Add the state of the message that was there first."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        id: str,
+        state: str,
+        taken_until: datetime | None = None,
+        remedy: str = "",
+    ) -> None:
+        """Add what is known of the message that was there first."""
         super().__init__(message, id=id, remedy=remedy)
         self.state = state
+        self.taken_until = taken_until
 
 
 class IllegalTransitionError(_MessageError, CallerError):

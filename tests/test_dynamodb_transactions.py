@@ -191,7 +191,9 @@ def test_what_a_repetition_can_not_mend_comes_first() -> None:
     conflict = {"Code": "TransactionConflict"}
     invalid = {"Code": "ValidationError", "Message": "Type mismatch for key"}
     driver, _ = opened(
-        cancellation(conflict, FINE, FINE, invalid), cancellation(conflict, FINE, conflict, FINE)
+        cancellation(conflict, FINE, FINE, invalid),
+        refusal("AccessDeniedException"),  # to be told the key of the table
+        cancellation(conflict, FINE, conflict, FINE),
     )
     with pytest.raises(RequestRejectedError, match=r"action 4 of 4 .*'rows'.*Type mismatch"):
         driver.execute(ALL)
@@ -209,7 +211,8 @@ def test_a_cancellation_without_reasons() -> None:
 def test_a_reason_without_a_place() -> None:
     """DynamoDB Local may give one reason for all actions: then no action is named."""
     message = "Cannot update attribute id. This attribute is part of the key"
-    driver, _ = opened(cancellation({"Code": "ValidationError", "Message": message}))
+    reason = cancellation({"Code": "ValidationError", "Message": message})
+    driver, _ = opened(reason, refusal("AccessDeniedException"))
     with pytest.raises(RequestRejectedError, match=message) as caught:
         driver.execute(ALL)
     assert "refused TransactWriteItems on table 'orders'" in str(caught.value)

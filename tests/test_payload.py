@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamomq.errors import PayloadError
+from dynamomq.errors import InvalidArgumentError, PayloadError
 from dynamomq.payload import codec_for
 from tests.support.naming import stable
 from tests.support.payloads import (
@@ -157,7 +157,6 @@ def test_declared_types(declared: Any, payload: object) -> None:
         Box,
         dict[float, int],
         dict[bool, int],
-        "a string",
         type("Plain", (), {}),
         Enum("Odd", {"A": (1, 2)}),
     ],
@@ -167,3 +166,13 @@ def test_unsuitable_types_are_refused_when_the_codec_is_made(declared: Any) -> N
     """What could not be read back without guessing is refused before anything is sent."""
     with pytest.raises(PayloadError, match="can't be used"):
         codec_for(declared)
+
+
+@pytest.mark.parametrize("value", ["Dog", b"", 5, 2.5, False, [], {"a": int}, Dog("rex"), len])
+def test_a_value_is_no_type(value: object) -> None:
+    """A value in place of a type is refused without being shown: it may be a payload."""
+    with pytest.raises(InvalidArgumentError, match="it is a value") as refusal:
+        codec_for(value)
+    assert refusal.value.argument == "payload"
+    assert refusal.value.value == type(value).__name__
+    assert refusal.value.remedy

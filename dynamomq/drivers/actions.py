@@ -7,12 +7,13 @@ count nothing and name no item.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from dynamomq.errors import RequestRejectedError
 from dynamomq.requests import MAX_TRANSACTION, Action, Elsewhere, Foreign, Write
 
-__all__ = ["check_actions", "inadmissible", "tables_of"]
+__all__ = ["check_actions", "check_fit", "foreign_tables", "inadmissible", "tables_of"]
 
 _INVALID = "ValidationException"
 
@@ -52,6 +53,40 @@ def check_actions(actions: Sequence[Action], table: str) -> None:
             )
 
 
+def check_fit(place: int, entry: Mapping[str, Mapping[str, Any]], key: Mapping[str, str]) -> None:
+    """Refuse a user's own action that does not have the key of its table.
+
+    Args:
+        place: where in the transaction it is, counted from 0.
+        entry: the action, in low-level form.
+        key: the attributes of the table's key, each with the letter of its type.
+
+    Raises:
+        RequestRejectedError: naming the action, the table, its key, and what is wrong.
+    """
+    ((verb, parameters),) = entry.items()
+    argument = "Item" if verb == "Put" else "Key"
+    attributes: Mapping[str, Mapping[str, Any]] = parameters[argument]
+    wrong = [f"{name} is missing" for name in key if name not in attributes]
+    for name, letter in key.items():
+        ((given, value),) = attributes.get(name, {letter: None}).items()
+        if given != letter:
+            wrong.append(f"{name} is of type {given}")
+        elif value in ("", b""):
+            wrong.append(f"{name} is empty")
+    if argument == "Key":
+        wrong += [f"{name} is not part of it" for name in attributes if name not in key]
+    if wrong:
+        shown = " + ".join(f"{name} ({letter})" for name, letter in key.items())
+        raise RequestRejectedError(
+            f"Action {place + 1} of the transaction, {verb} in table {parameters['TableName']!r}, "
+            f"does not fit the table's key, which is {shown}: {', '.join(wrong)}.",
+            code=_INVALID,
+            remedy=f"Pass {'an item with' if verb == 'Put' else 'just'} the key's attributes, of "
+            "these types.",
+        )
+
+
 def inadmissible(actions: Sequence[Action], table: str) -> dict[int, tuple[str, str]]:
     """Return table and id of each write whose arguments alone forbid it, by its place.
 
@@ -67,6 +102,12 @@ def inadmissible(actions: Sequence[Action], table: str) -> dict[int, tuple[str, 
 def tables_of(actions: Sequence[Action], table: str) -> tuple[str, ...]:
     """Return the tables that a transaction is about, in the order of its actions."""
     return tuple(dict.fromkeys(_table_of(action, table) for action in actions))
+
+
+def foreign_tables(actions: Sequence[Action]) -> frozenset[str]:
+    """Return those tables of a transaction in which it has users' own actions."""
+    foreign = [action for action in actions if isinstance(action, Foreign)]
+    return frozenset(tables_of(foreign, ""))
 
 
 def _table_of(action: Action, table: str) -> str:

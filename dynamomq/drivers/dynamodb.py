@@ -7,6 +7,7 @@ than boto3 itself; ``connection.py`` makes the call, and what boto3 raises becom
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -17,7 +18,13 @@ from attrs import evolve
 from dynamomq.attributes import DUE, ID, QUEUE_TYPE
 from dynamomq.checks import Duration, check_duration
 from dynamomq.drivers import wire
-from dynamomq.drivers.actions import check_actions, inadmissible, tables_of
+from dynamomq.drivers.actions import (
+    check_actions,
+    check_fit,
+    foreign_tables,
+    inadmissible,
+    tables_of,
+)
 from dynamomq.drivers.attempts import looked_at
 from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings, checked_surroundings
 from dynamomq.drivers.connection import REFUSED, Answer, Client, Connection, Session
@@ -43,6 +50,7 @@ from dynamomq.requests import (
     DescribeTable,
     EnableExpiry,
     Failed,
+    Foreign,
     Get,
     GetMany,
     Page,
@@ -72,6 +80,7 @@ _RANGES: Final[Mapping[tuple[str, ...], str]] = {
     (":until",): " AND #due <= :until",
     (":since", ":until"): " AND #due BETWEEN :since AND :until",
 }
+_ABOUT_KEYS: Final = re.compile(r"\bkeys?\b", re.IGNORECASE)
 _NO_SUCH_OPERATION: Final = frozenset({"NotImplemented", "UnknownOperation"})
 
 
@@ -401,21 +410,46 @@ class DynamoDBDriver(Driver):
         try:
             answer = self._send("TransactWriteItems", transact_input(request, self.table.name))
         except TableNotFoundError as error:
-            raise TableNotFoundError(self._missing(request)) from error
+            raise self._missing(request) from error
+        except RequestRejectedError as error:
+            if _ABOUT_KEYS.search(error.message):
+                self._check_keys(request)
+            raise
         if "Error" in answer:
             return cancelled(request, answer, repeated=_repeated(answer))
         return Committed()
 
-    def _missing(self, request: Transact) -> str:
+    def _missing(self, request: Transact) -> TableNotFoundError:
         """Return which table a transaction did not find, as far as that can be told."""
         for table in tables_of(request.actions, self.table.name):
             try:
                 self._beside(table)._send("DescribeTable", {"TableName": table})
-            except TableNotFoundError:
-                return table
+            except TableNotFoundError as error:
+                if table in foreign_tables(request.actions):
+                    error.remedy = "It is your own: check its name, the region and the endpoint."
+                return error
             except DynamoMQError:
                 continue  # the error that led here says more
-        return self.table.name
+        return TableNotFoundError(self.table.name)
+
+    def _check_keys(self, request: Transact) -> None:
+        """Raise the reason for a refusal if it is an action without the key of its table."""
+        keys: dict[str, Mapping[str, str] | None] = {}
+        for place, action in enumerate(request.actions):
+            if isinstance(action, Foreign):
+                (table,) = foreign_tables([action])
+                if table not in keys:
+                    keys[table] = self._beside(table)._key()
+                if (key := keys[table]) is not None:
+                    check_fit(place, action.entry, key)
+
+    def _key(self) -> Mapping[str, str] | None:
+        """Return the table's key, if we may know it."""
+        try:
+            found = self._describe_table(DescribeTable())
+        except DynamoMQError:
+            return None
+        return None if found is None else dict(found.key)
 
     def _beside(self, table: str) -> DynamoDBDriver:
         return self._engine.open(evolve(self.table, name=table))

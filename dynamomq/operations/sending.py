@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal
 
 from attrs import evolve, frozen
 
-from dynamomq.attributes import DATA, GROUP_ID, HEADERS
+from dynamomq.attributes import DATA, EXPIRES_AT, GROUP_ID, HEADERS
 from dynamomq.errors import (
     ConflictError,
     DuplicateMessageError,
@@ -29,6 +31,7 @@ from dynamomq.operations.groups import (
     tail_of,
 )
 from dynamomq.operations.writing import (
+    RETRY_HORIZON,
     Settings,
     at,
     in_time,
@@ -55,7 +58,7 @@ from dynamomq.requests import (
     Written,
     ask,
 )
-from dynamomq.timestamps import format_instant
+from dynamomq.timestamps import SECOND, datetime_of, format_instant
 from dynamomq.values import MAX_ITEM_BYTES, MAX_KEY_BYTES, Item, Value, item_size
 
 __all__ = [
@@ -84,6 +87,7 @@ _LINKS = 2 * (MAX_KEY_BYTES + 16) + 32  # what its place in a group may need; it
 _REST = 12 * 1024  # more than all other attributes of a message can have, its id included
 
 _SEND = MESSAGE.rule("send")
+(_DELETED,) = MESSAGE.rule("cancel").destinations
 
 MOST_JOINING = MAX_TRANSACTION - 2
 """How many messages can join a group in one transaction: besides them, the last message before
@@ -302,12 +306,42 @@ def judged(
             raise _unknown(sent.id)
     if if_exists == "return" and existing.state not in NO_MESSAGE:
         return onlooker_view(existing)
-    raise DuplicateMessageError(
-        f"The id {sent.id!r} is taken: its message is {existing.state}.",
-        id=sent.id,
-        state=existing.state,
-        remedy="Use another id, or pass if_exists='return' to get the one that is there.",
+    raise _duplicate(sent.id, existing)
+
+
+def _duplicate(id: str, existing: Message[Any]) -> DuplicateMessageError:
+    """Return the error for an id that is taken; of a tombstone it tells for how long."""
+    until = _taken_until(existing)
+    if until is not None:
+        text = (
+            f"The id {id!r} is taken until {until:%Y-%m-%d %H:%M:%S} UTC: its message was deleted "
+            "(acknowledged, cancelled or purged)"
+        )
+        if existing.deleted_at is not None:
+            text += f" at {existing.deleted_at:%Y-%m-%d %H:%M:%S} UTC"
+        remedy = (
+            "If this is another message, use another id, or send it after that; "
+            "send(…, if_exists='return') returns the tombstone."
+        )
+    elif existing.state in NO_MESSAGE:
+        text = f"The id {id!r} is taken by an item that is no message ({existing.state})"
+        remedy = "Use another id; nobody else should write into a queue's table."
+    else:
+        text = f"The id {id!r} is taken: its message is {existing.state}"
+        remedy = "Use another id; send(…, if_exists='return') returns the one that is there."
+    return DuplicateMessageError(
+        f"{text}.", id=id, state=existing.state, taken_until=until, remedy=remedy
     )
+
+
+def _taken_until(existing: Message[Any]) -> datetime | None:
+    """Return until when a tombstone counts; ``None`` for what is none."""
+    expires_at = existing.item.get(EXPIRES_AT.name)
+    if existing.state != _DELETED or not isinstance(expires_at, int):
+        return None
+    with suppress(OverflowError):  # of a stranger's tombstone
+        return datetime_of(expires_at * SECOND - RETRY_HORIZON)
+    return None
 
 
 def _is_over(later: Message[Any], refused_by: Message[Any]) -> bool:

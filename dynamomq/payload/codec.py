@@ -24,10 +24,10 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 from attrs import field, frozen
 
-from dynamomq.errors import PayloadError
+from dynamomq.errors import InvalidArgumentError, PayloadError
 from dynamomq.payload.compiler import Compiler
 from dynamomq.payload.plain import check_levels
-from dynamomq.payload.refusals import MAX_LEVELS, RefusedError, too_deep, type_name
+from dynamomq.payload.refusals import MAX_LEVELS, RefusedError, is_type, too_deep, type_name
 from dynamomq.payload.shapes import JSON_LIKE, Check, Shape
 from dynamomq.values import Value
 
@@ -110,10 +110,18 @@ def codec_for(payload_type: object = None) -> Codec[Any]:
         payload_type: the type; ``None``, the default, for JSON-like data.
 
     Raises:
+        InvalidArgumentError: it is no type.
         PayloadError: the type, or a type in it, can't be stored so that it comes back.
     """
     if payload_type is None:
         return Codec(name="JSON-like data", declared=None, shape=JSON_LIKE, check=None)
+    if not is_type(payload_type):
+        raise InvalidArgumentError(
+            "payload",
+            type(payload_type).__name__,  # not the value: it may be a payload
+            "it is a value, and the type of the payloads is wanted",
+            remedy="Pass a class, or a type such as dict[str, int]; payloads go to send().",
+        )
     name = type_name(payload_type)
     try:
         compiler = Compiler()

@@ -23,7 +23,6 @@ from typing import (
 
 import attrs
 
-from dynamomq.errors import shorten
 from dynamomq.payload.plain import (
     Convert,
     checked_key,
@@ -400,8 +399,8 @@ def _different(name: str, value: object) -> RefusedError:
 
 
 def _class_error(name: str, value: object, error: Exception, more: str = "") -> RefusedError:
-    text = f"{type(error).__name__}: {shorten(str(error))}"
-    return RefusedError(f"{name} does not take it ({text}){more}", value, cause=error)
+    # Not the error's text, which may quote the payload: it is chained.
+    return RefusedError(f"{name} raises {type(error).__name__}{more}", value, cause=error)
 
 
 def _hook(decode: Convert) -> Callable[[Any, Any], Any]:

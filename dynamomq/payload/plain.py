@@ -10,6 +10,7 @@ from typing import (
     cast,
 )
 
+from dynamomq.errors import shorten
 from dynamomq.payload.refusals import (
     MAX_LEVELS,
     RefusedError,
@@ -236,7 +237,7 @@ def convert_entries(
         for key, value in entries.items():
             converted[convert_key(key)] = convert(value)
     except RefusedError as refusal:
-        refusal.under(f"[{shown(key)}]", entries)
+        refusal.under(f"[{shorten(key) if isinstance(key, str | int) else shown(key)}]", entries)
         raise
     if len(converted) != len(entries):
         raise RefusedError("two of its keys are stored as the same text", entries)

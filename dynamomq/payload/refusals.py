@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from pathlib import PurePath
-from typing import (
-    Any,
-)
-from uuid import UUID
+from typing import Any
 
-from dynamomq.errors import PayloadError, shorten
+from dynamomq.errors import PayloadError
 from dynamomq.values import MAX_NESTING, type_letter
 
 __all__ = [
@@ -19,6 +12,7 @@ __all__ = [
     "RefusedError",
     "article",
     "expected",
+    "is_type",
     "mistyped",
     "shown",
     "too_deep",
@@ -27,6 +21,9 @@ __all__ = [
 
 # DynamoDB counts the attribute that holds the payload as a level of its own.
 MAX_LEVELS = MAX_NESTING - 1
+
+_HOMES_OF_TYPES = ("types", "typing", "typing_extensions")
+"""Where the classes are whose objects stand for types, such as ``list[int]`` and ``int | None``."""
 
 
 class RefusedError(Exception):
@@ -61,15 +58,13 @@ class RefusedError(Exception):
 
 
 def shown(value: object) -> str:
-    """Describe a value briefly: scalars cut short, containers and objects by their type only."""
-    if isinstance(value, int) and value.bit_length() > 400:
-        return f"an int of {value.bit_length():,} bits"
-    if isinstance(value, list | tuple | dict | set | frozenset):
+    """Describe a part of a payload by its type and size; what it is may be a secret."""
+    if value is None:
+        return "None"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"{article(type(value))} of {value.bit_length():,} bits"
+    if isinstance(value, str | bytes | bytearray | list | tuple | dict | set | frozenset):
         return f"{article(type(value))} of {len(value):,}"
-    if value is None or isinstance(value, str | bytes | int | float | date | time | timedelta):
-        return shorten(value)
-    if isinstance(value, UUID | Enum | PurePath | Decimal):
-        return shorten(value)
     return article(type(value))
 
 
@@ -81,6 +76,11 @@ def article(cls: type) -> str:
 def type_name(declared: object) -> str:
     """Return a declared type as messages show it."""
     return declared.__qualname__ if type(declared) is type else str(declared).replace("typing.", "")
+
+
+def is_type(declared: object) -> bool:
+    """Tell whether something may be a declared type, and is not a value."""
+    return isinstance(declared, type) or type(declared).__module__ in _HOMES_OF_TYPES
 
 
 def expected(name: str, value: object) -> RefusedError:

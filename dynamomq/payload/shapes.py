@@ -16,6 +16,7 @@ from typing import (
 
 from attrs import frozen
 
+from dynamomq.errors import shorten
 from dynamomq.payload.plain import (
     Convert,
     checked_key,
@@ -29,7 +30,6 @@ from dynamomq.payload.refusals import (
     RefusedError,
     expected,
     mistyped,
-    shown,
 )
 from dynamomq.values import type_letter
 
@@ -85,7 +85,7 @@ def choice_shape(name: str, choices: Iterable[Any]) -> Shape:
         try:
             stored = store_plain(choice.value if isinstance(choice, Enum) else choice)
         except RefusedError as refusal:
-            refusal.reason = f"{name} has the value {shown(choice)}, which can't be stored"
+            refusal.reason = f"{name} has the value {shorten(choice)}, which can't be stored"
             refusal.remedy = "Give it values that are text or numbers."
             raise
         if isinstance(stored, list | dict | set):

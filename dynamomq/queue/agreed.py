@@ -8,7 +8,18 @@ from attrs import define, field, frozen
 
 from dynamomq.checks import MAX_VISIBILITY_TIMEOUT, Duration, check_count, check_duration
 from dynamomq.drivers.base import Driver
-from dynamomq.operations import MAX_SHARDS, Agreement, Choices, Look, Revision, Settings, look
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.operations import (
+    MAX_SHARDS,
+    RETRY_HORIZON,
+    Agreement,
+    Choices,
+    Look,
+    Revision,
+    Settings,
+    look,
+)
+from dynamomq.timestamps import SECOND
 
 __all__ = [
     "MOST_RECEIVES",
@@ -88,10 +99,23 @@ def optional_visibility(value: Duration | None) -> int | None:
 
 
 def optional_window(value: Duration | None) -> int | None:
-    """Return a deduplication window in nanoseconds, if there is one."""
+    """Return a deduplication window in nanoseconds, if there is one.
+
+    Raises:
+        InvalidArgumentError: it is out of range; the least is how late a request may be executed.
+    """
     if value is None:
         return None
-    return check_duration("deduplication_window", value, at_most=MAX_VISIBILITY_TIMEOUT)
+    window = check_duration("deduplication_window", value, at_most=MAX_VISIBILITY_TIMEOUT)
+    if window < RETRY_HORIZON:
+        raise InvalidArgumentError(
+            "deduplication_window",
+            value,
+            f"it is at least {RETRY_HORIZON / SECOND:g} s, for so late a repetition of a send may "
+            "arrive, which would bring a deleted message back",
+            remedy="Pass more, or leave it out; to send a message again, give it another id.",
+        )
+    return window
 
 
 def checked_revision(

@@ -76,9 +76,9 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
             30 seconds.
         max_receives: deliveries allowed before a message goes to the dead-letter queue, at most
             the agreed number. ``None``: as agreed, or any number.
-        deduplication_window: how long the id of a deleted message stays taken, up to 7 days, and
-            at least as long as agreed. ``None``: as agreed, or five minutes, which is also the
-            least: so long a repeated request can arrive late.
+        deduplication_window: how long the id of a deleted message stays taken: five minutes (so
+            long a repeated request can arrive late) to 7 days, and at least as long as agreed.
+            ``None``: as agreed, or five minutes.
 
     Raises:
         InvalidArgumentError: an argument is out of range.
@@ -220,8 +220,8 @@ class Queue(ManyAtOnce[T], InTransactions[T], ForOperators[T]):
             visibility_timeout: how long a delivery lasts where a client was not told otherwise.
             max_receives: deliveries allowed before a message goes to the dead-letter queue; 0:
                 any number. Clients may allow fewer.
-            deduplication_window: how long the id of a deleted message stays taken. Clients may
-                choose a longer one.
+            deduplication_window: how long the id of a deleted message stays taken: five minutes
+                to 7 days. Clients may choose a longer one.
 
         Raises:
             TableMismatchError: a table of this name exists and can't hold a queue.

@@ -55,6 +55,7 @@ class ForOperators(QueueBase[T]):
             IllegalTransitionError: somebody holds it, or it is there already.
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
+            InvalidArgumentError: the reason is no text.
         """
         check_reason("reason", reason)
         return self.run(operations.bury(self.settings, check_id(id), reason=reason))

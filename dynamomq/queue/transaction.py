@@ -452,7 +452,8 @@ class Transaction(Generic[T]):
         table, attributes, is_whole = raw_item(entry)
         if "ConditionCheck" not in entry:
             self._items.check_no_queue(table)
-        self._items.add(table, attributes, is_whole=is_whole, argument="item", shown=attributes)
+        names = ", ".join(attributes)  # not the values: an error must not quote a row
+        self._items.add(table, attributes, is_whole=is_whole, argument="item", shown=names)
         self._append(OwnPart(entry), None)
 
     def _append(self, part: Part, sent: Sent[Any] | None) -> None:
@@ -467,7 +468,8 @@ class _Items:
         self._keys: dict[str, frozenset[str]] = {}  # the names of a table's key, where known
         self._queues: set[str] = set()
         self._written: set[str] = set()  # tables with users' own rows
-        self._items: dict[str, list[Mapping[str, Any]]] = {}
+        self._items: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+        self._count = 0
 
     def add_queue(self, table: str) -> None:
         """Learn that a table is a queue's.
@@ -515,15 +517,17 @@ class _Items:
         if not is_whole:
             self._keys.setdefault(table, frozenset(attributes))
         others = self._items.setdefault(table, [])
-        if any(self._is_same(table, attributes, other) for other in others):
-            raise InvalidArgumentError(
-                argument,
-                shown,
-                f"the transaction has an action on this item of table {table!r}, and no item can "
-                "have two",
-                remedy="Make one action of them, or use two transactions.",
-            )
-        others.append(attributes)
+        for position, other in others:
+            if self._is_same(table, attributes, other):
+                raise InvalidArgumentError(
+                    argument,
+                    shown,
+                    f"action {position} of the transaction is on this item of table {table!r}, and "
+                    "no item can have two",
+                    remedy="Make one action of them, or use two transactions.",
+                )
+        self._count += 1
+        others.append((self._count, attributes))
 
     def _is_same(self, table: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         names = self._keys.get(table)

@@ -190,7 +190,7 @@ SETTINGS: dict[str, tuple[object, ...]] = {
     "index": ("", "ab", "an index", "x" * 256, "index/1", None, 5),
     "visibility_timeout": BAD_TIMEOUTS,
     "max_receives": (0, -1, 1.5, "3", True, 10**9 + 1, 10**5000),
-    "deduplication_window": (-1, 7 * DAY + 1, timedelta(seconds=-1), *NO_DURATIONS),
+    "deduplication_window": (-1, 0, 299, 7 * DAY + 1, timedelta(seconds=-1), *NO_DURATIONS),
 }
 
 

@@ -117,7 +117,8 @@ def test_an_id_that_is_taken_is_refused(
     with pytest.raises(DuplicateMessageError) as refusal:
         queue.send("another", id="m")
     assert (refusal.value.id, refusal.value.state) == ("m", state)
-    assert "if_exists='return'" in str(refusal.value)
+    assert ("if_exists='return'" in str(refusal.value)) == (state != "FOREIGN")
+    assert (refusal.value.taken_until is None) == (state != "DELETED")
     assert table.items() == before
 
 
@@ -152,19 +153,37 @@ def delete_in_a_second(queue: Queue[Any], clock: ManualClock) -> Message[Any]:
     return message
 
 
-@pytest.mark.parametrize(("window", "kept"), [(3600, 3600), (300, 300), (5, 300), (0, 300)])
+@pytest.mark.parametrize(("window", "kept"), [(3600, 3600), (300, 300)])
 def test_a_deleted_id_stays_taken_for_the_window(
     open_queue: OpenQueue, table: Table, clock: ManualClock, window: int, kept: int
 ) -> None:
-    """A tombstone answers to the end of the window, and of the five minutes of late repetitions."""
+    """A tombstone answers to the end of the window, and tells when that is."""
     queue = open_queue(deduplication_window=window)
-    delete_in_a_second(queue, clock)
+    deleted = delete_in_a_second(queue, clock)
     clock.advance(kept, nanoseconds=-1)
     before = table.items()
-    with pytest.raises(DuplicateMessageError) as refusal:
+    with pytest.raises(DuplicateMessageError, match=r"was deleted .* at") as refusal:
         queue.send("second", id="m")
     assert refusal.value.state == "DELETED"
     assert table.items() == before
+    assert deleted.received_at is not None
+    end = deleted.received_at + timedelta(seconds=1 + kept)
+    assert refusal.value.taken_until == end
+    assert f"taken until {end:%Y-%m-%d %H:%M:%S} UTC" in str(refusal.value)
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 299])
+def test_a_short_window_that_others_agreed_on_is_five_minutes(
+    open_queue: OpenQueue, table: Table, clock: ManualClock, seconds: int
+) -> None:
+    """A tombstone outlasts all repetitions of its send, whatever stands in the table."""
+    open_queue().create_table(deduplication_window=300)
+    table.change("$queue", deduplication_window=1000 * seconds)
+    queue = open_queue(deduplication_window=300)
+    delete_in_a_second(queue, clock)
+    clock.advance(300, nanoseconds=-1)
+    with pytest.raises(DuplicateMessageError):
+        queue.send("second", id="m")
 
 
 def test_after_the_window_an_id_is_free(

@@ -16,6 +16,7 @@ from tests.contract.rows import Rows
 from tests.support.clock import ManualClock
 from tests.support.lists import orders
 
+SECRET = "4711"
 Fill = Callable[[Transaction[Any]], object]
 
 
@@ -244,6 +245,45 @@ def test_expressions_that_are_none(queue: Queue[Any], table: Table, rows: Rows) 
         assert isinstance(refused_at_the_end(queue, fill), RequestRejectedError), condition
     assert table.items() == {}
     assert rows.row("1") is None
+
+
+MISFITS: dict[str, tuple[Callable[[Transaction[Any], str], object], str]] = {
+    "a put without the key": (lambda tx, name: tx.put_row(name, {"x": SECRET}), "pk is missing"),
+    "a key of another type": (lambda tx, name: tx.put_row(name, {"pk": 4711}), "pk is of type N"),
+    "an empty key": (lambda tx, name: tx.put_row(name, {"pk": "", "x": SECRET}), "pk is empty"),
+    "another key": (lambda tx, name: tx.delete_row(name, {"id": SECRET}), "id is not part of it"),
+    "more than the key": (
+        lambda tx, name: tx.update_row(name, {"pk": "1", "x": SECRET}, "SET a = pk"),
+        "x is not part of it",
+    ),
+    "a check without the key": (
+        lambda tx, name: tx.check_row(name, {"id": SECRET}, "attribute_exists(pk)"),
+        "pk is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)  # it has errors of its own
+@pytest.mark.parametrize("case", MISFITS)
+def test_a_row_that_does_not_fit_its_tables_key(
+    queue: Queue[Any], table: Table, rows: Rows, case: str
+) -> None:
+    """The action, its table, the table's key and what is wrong are told; no value is shown."""
+    fill, complaint = MISFITS[case]
+
+    def both(tx: Transaction[Any]) -> None:
+        tx.send({"card": SECRET})
+        fill(tx, rows.name)
+
+    error = refused_at_the_end(queue, both)
+    assert isinstance(error, RequestRejectedError)
+    assert "Action 2 of the transaction" in str(error)
+    assert f"table {rows.name!r}" in str(error)
+    assert "key, which is pk (S)" in str(error)
+    assert complaint in str(error)
+    assert error.remedy
+    assert SECRET not in str(error)
+    assert table.items() == {}
 
 
 # --- the lower level -------------------------------------------------------------------------

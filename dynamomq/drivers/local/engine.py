@@ -15,6 +15,7 @@ The file can be read while it is in use, with the ``sqlite3`` command or ``pytho
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -166,7 +167,7 @@ def _check(path: object, durability: object, busy_timeout: object) -> None:
     Raises:
         InvalidArgumentError: one of them is of the wrong kind or out of range.
     """
-    if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+    if not isinstance(path, str | Path) or not _is_path(str(path)):
         raise InvalidArgumentError(
             "path", path, "it names no file", remedy="Pass a path as str or pathlib.Path."
         )
@@ -182,6 +183,13 @@ def _check(path: object, durability: object, busy_timeout: object) -> None:
         raise InvalidArgumentError(
             "busy_timeout", busy_timeout, "it is not in 0 to 3600 s", remedy="Pass seconds."
         )
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return bool(os.fsencode(text)) and "\0" not in text
+    except UnicodeEncodeError:
+        return False
 
 
 class LocalDriver(Driver):

@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
+from dynamomq.drivers.actions import check_fit
 from dynamomq.drivers.local.language import (
     ExpressionError,
     Placeholders,
@@ -87,8 +88,8 @@ class OwnAction:
         return f"{self.verb} of {self.key} in table {self.table!r}"
 
 
-def read_action(transaction: Transaction, action: Foreign) -> OwnAction:
-    """Read an action.
+def read_action(transaction: Transaction, place: int, action: Foreign) -> OwnAction:
+    """Read an action; ``place`` says where in the transaction it is, counted from 0.
 
     Raises:
         TableNotFoundError: there is no such table.
@@ -101,11 +102,10 @@ def read_action(transaction: Transaction, action: Foreign) -> OwnAction:
     except ValueRuleError as error:
         raise rejected(f"{verb} in table {table!r}: {error}.") from error
     key = key_of(transaction.connection, table)
+    check_fit(place, action.entry, key)
     text = key_text(key, attributes)
     if verb == "Put":
         check_storable(transaction.connection, table, attributes)
-    elif len(attributes) > len(key):
-        raise rejected(f"{verb} in table {table!r}: the key is {', '.join(key)} and no more.")
     condition, update = _expressions(verb, table, parameters)
     return OwnAction(
         verb,

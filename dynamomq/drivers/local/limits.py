@@ -67,7 +67,7 @@ def check_key(attribute: str, value: Value) -> None:
     update (not a put) store one, and leaves the item out of the index.
     """
     if not isinstance(value, str):
-        raise rejected(f"The key attribute {attribute} must be text, not {shorten(value)}.")
+        raise rejected(f"The key attribute {attribute} must be text, not {type(value).__name__}.")
     if not value:
         raise rejected(f"The key attribute {attribute} must not be empty.")
     try:

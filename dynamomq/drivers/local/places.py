@@ -107,7 +107,9 @@ def key_text(key: Key, attributes: Mapping[str, Value]) -> str:
     typed = {}
     for (name, letter), most in zip(key.items(), _MAX_BYTES, strict=False):
         if name not in attributes:
-            raise rejected(f"The key attribute {name} is missing.")
+            raise rejected(
+                f"The key attribute {name} is missing.", f"The key is {', '.join(key)}: pass all."
+            )
         value = attributes[name]
         _check_key(name, value, letter, most)
         typed[name] = to_wire(value)

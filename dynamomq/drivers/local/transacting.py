@@ -86,9 +86,9 @@ def _tries(transaction: Transaction, request: Transact) -> list[Try]:
     """Refuse what is invalid on any item, for no condition is tried then; return how to try all."""
     tries: list[Try] = []
     items: Counter[tuple[str, str]] = Counter()
-    for action in request.actions:
+    for place, action in enumerate(request.actions):
         if isinstance(action, Foreign):
-            own = read_action(transaction, action)
+            own = read_action(transaction, place, action)
             items[own.table, own.key] += 1
             tries.append(partial(_try_own, transaction, own))
             continue
