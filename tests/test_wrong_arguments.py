@@ -89,6 +89,8 @@ SEAMS = {
     "Transaction.__init__": "as above",
     "Consumer.run": "goes on until it is stopped",
     "BatchConsumer.run": "as above",
+    "Consumer.shorten_grace": "is called by the worker",
+    "BatchConsumer.shorten_grace": "as above",
 }
 """Methods that are not called here."""
 

@@ -116,7 +116,9 @@ class Plan:
         return self.request.specialised.applies_to(item, self.request.arguments)
 
 
-def bury(settings: Settings, id: str, *, reason: str | None = None) -> Operation[Message[Any]]:
+def bury(
+    settings: Settings, id: str, *, reason: BaseException | str | None = None
+) -> Operation[Message[Any]]:
     """Put a message that nobody holds into the dead-letter queue, and return it.
 
     Raises:

@@ -47,7 +47,7 @@ _MOST_COUNTED = 10**9
 class ForOperators(QueueBase[T]):
     """Reading, counting and editing."""
 
-    def bury(self, id: str, *, reason: str | None = None) -> Message[T]:
+    def bury(self, id: str, *, reason: BaseException | str | None = None) -> Message[T]:
         """Put a message that nobody holds into the dead-letter queue (spec: OPERATOR-1).
 
         Raises:
@@ -55,7 +55,7 @@ class ForOperators(QueueBase[T]):
             IllegalTransitionError: somebody holds it, or it is there already.
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
-            InvalidArgumentError: the reason is no text.
+            InvalidArgumentError: the reason is neither an exception nor text.
         """
         check_reason("reason", reason)
         return self.run(operations.bury(self.settings, check_id(id), reason=reason))
