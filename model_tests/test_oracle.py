@@ -270,9 +270,9 @@ WRONG: dict[str, tuple[str, Told]] = {
     "a damaged item that keeps its receipt": ("FENCED", lambda s: _put_aside(s, receipt="r")),
     "a damaged item that loses its payload": ("NO-LOSS", lambda s: _put_aside(s, data="y")),
     "a damaged item, put aside without a reason": ("NO-LOSS", lambda s: _put_aside(s, errors=None)),
-    "a retry before the message's own time": (
+    "an update before the message's own time": (
         "REPEATABLE",
-        lambda s: _retried(s, last_updated_timestamp=text(-1)),
+        lambda s: _updated(s, last_updated_timestamp=text(-1)),
     ),
     "a retry that is due later": (
         "PROGRESS",

@@ -16,16 +16,19 @@ from model_tests.regressions import REGRESSIONS, WORLD, Regression
 from model_tests.replay import PROGRAM, Run, command_of_seed, report_of, shrunk
 from model_tests.simulator.actors import Actor
 from model_tests.simulator.attempts import Writing
-from model_tests.simulator.calls import HINTS
+from model_tests.simulator.calls import HINTS, MEDDLING, WHOLESALE
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.simulation import Simulation
-from model_tests.simulator.worlds import BATCHES, CORRECTED, GROUPED, RANDOM, WORKERS
+from model_tests.simulator.worlds import BATCHES, CORRECTED, GROUPED, RANDOM, STRANGE, WORKERS
 from model_tests.tally import Tally
 from tests.support.figures import MILLISECONDS, figures
 
 WORKERS_RUNS = 120
 """At most: a run with consumers is as long as six others."""
+
+STRANGE_RUNS = 150
+"""At most, where nothing is as it should be."""
 
 RecordProperty = Callable[[str, object], None]
 
@@ -97,6 +100,23 @@ def test_properties_hold_where_wrong_clocks_are_corrected(record_property: Recor
     record_property("figures", figures("corrected clocks", {**tally.rows, **rows}))
     assert not tally.lacks()
     assert wrong > tally.runs
+
+
+def test_properties_hold_among_strangers(record_property: RecordProperty) -> None:
+    """All properties hold where items are damaged or another port's, in a queue of two shards.
+
+    One clock may be nearly an hour off, and more time may pass at once than any request is repeated
+    for. Operators edit all messages of a queue at once, and batches are for several groups.
+    """
+    tally, started = Tally(), time.process_time()
+    for seed in itertools.islice(seeds(0), STRANGE_RUNS):
+        tally.add(checked(seed, STRANGE))
+    milliseconds = round((time.process_time() - started) * 1000)
+    record_property("figures", figures("strangers", tally.rows))
+    speed = {"strangers": {"steps": tally.steps, MILLISECONDS: milliseconds}}
+    record_property("figures", figures("speed", speed))
+    wanted = [f"{name}: done" for name in (*WHOLESALE, *MEDDLING, "send_batch")]
+    assert not [name for name in (*wanted, "step: quarantine") if not tally.counts[name]]
 
 
 def test_consumers_keep_their_promises(record_property: RecordProperty) -> None:

@@ -22,8 +22,11 @@ HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards", "damage
 STRANGERS = ("damage", "adopt")
 """What is written without regard to the specification."""
 
-OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge")
-REMOVERS = ("delete", "cancel", "purge")
+WHOLESALE = ("purge_all", "redrive_all")
+"""What an operator does to all messages of a queue."""
+
+OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge", *WHOLESALE)
+REMOVERS = ("delete", "cancel", "purge", "purge_all")
 
 NOTHING_DONE = (
     "DuplicateMessageError",
@@ -164,14 +167,13 @@ def check_version(call: Caller, old: Item | None, new: Item | None, *, sent: boo
     if new is None:
         return
     before = 0 if old is None or sent or not is_message(old) else old["version"]
-    before = before if isinstance(before, int) else 0
-    if new["version"] != before + 1:
+    if isinstance(before, int) and new["version"] != before + 1:
         fail("VERSION", f"{call} made version {new['version']} of version {before}")
 
 
 def check_subject(call: Caller, old: Item) -> None:
     """An operator's call changes the message that it is about."""
-    if call.plan.id != old["id"]:
+    if call.plan.id != old["id"] and call.plan.operation not in WHOLESALE:
         fail("FENCED", f"{call} changed {old['id']}")
 
 
@@ -191,10 +193,10 @@ def check_deadline(call: Caller, new: Item, timeout: int) -> None:
 def check_time(call: Caller, old: Item | None, new: Item, latest: int) -> None:
     """A write's time is one that some clock has shown (spec: TIME-2).
 
-    And whoever has seen the message goes by its time, where that is later: its holder, or an
-    operator. A receiver has seen an entry of the index.
+    And an operator, who has seen the very item, goes by its time where that is later. A receiver
+    has seen an entry of the index only, and a holder may not know of its own extension.
     """
-    has_seen = call.plan.operation in (*HOLDERS, *OPERATORS) and is_message(old)
+    has_seen = call.plan.operation in OPERATORS and is_message(old)
     before = "" if old is None or not has_seen else old["last_updated_timestamp"]
     if before and new["last_updated_timestamp"] < before:
         fail("REPEATABLE", f"{call} acted at {new['last_updated_timestamp']}, after {before}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from model_tests.simulator.actors import Actor, Choice, Consumer, sending
 from model_tests.simulator.calls import Plan
@@ -51,6 +52,24 @@ class BatchProducer:
         if len(self.groups) > 1:
             other = self.groups[self.groups.index(group) - 1]
             yield sending(self.ids[0], data, 0, other)
+
+
+@frozen
+class Wholesaler:
+    """An operator who edits all messages of a queue at once.
+
+    Attributes:
+        calls: how often at most.
+    """
+
+    calls: int = 6
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Bring all dead letters back, or now and then remove all that is in a queue."""
+        if actor.calls >= self.calls:
+            return ()
+        purges = [Plan("purge_all", options=(("source", queue),)) for queue in QueueType]
+        return [(6, Plan("redrive_all")), *((1, purge) for purge in purges)]
 
 
 @frozen(slots=False)

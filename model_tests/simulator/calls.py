@@ -117,7 +117,7 @@ class Call:
         subject = [] if plan.subject is None else [plan.subject]
         found = (
             one[plan.operation]
-            for one in (OPERATIONS, HINTS, BATCHES, AGREEMENTS, MEDDLING)
+            for one in (OPERATIONS, HINTS, BATCHES, AGREEMENTS, WHOLESALE, MEDDLING)
             if plan.operation in one
         )
         options = dict(plan.options)
@@ -269,6 +269,12 @@ HINTS: Mapping[str, Callable[..., Operation[Any]]] = {
     "remove": _remove,
 }
 """What consumers call who know of each other, and what makes them know it wrong."""
+
+WHOLESALE: Mapping[str, Callable[..., Operation[Any]]] = {
+    "purge_all": operations.purge,
+    "redrive_all": operations.redrive_all,
+}
+"""What is done to all messages of a queue."""
 
 MEDDLING: Mapping[str, Callable[..., Operation[Any]]] = {"damage": damage, "adopt": adopt}
 """What strangers do to items."""

@@ -88,20 +88,18 @@ class Oracle:
         return self._digest
 
     def _digested(self) -> tuple[object, ...]:
+        known: tuple[dict[Any, Any], ...] = (
+            self._clocks,
+            self._sends,
+            self._delayed,
+            self._deletions,
+            self._lives,
+            self._deliveries,
+            self._creations,
+            self._refused,
+        )
         return (
-            *(
-                frozenset(one.items())
-                for one in (
-                    self._clocks,
-                    self._sends,
-                    self._delayed,
-                    self._deletions,
-                    self._lives,
-                    self._deliveries,
-                    self._creations,
-                    self._refused,
-                )
-            ),
+            *(frozenset(one.items()) for one in known),
             frozenset(self._executed),
             frozenset(self._effective),
             frozenset(self._failed),
@@ -147,7 +145,8 @@ class Oracle:
             self._expired(time, old)
             return
         if call.plan.operation in asked.STRANGERS:
-            self._update(old or {}, damaged=call.plan.operation == "damage")
+            if old is not None and call.plan.operation == "damage":
+                self._update(old, damaged=True)
             return
         self._check_repetition(call, request)
         if is_group(old or new):
@@ -156,7 +155,7 @@ class Oracle:
         upkeep = is_upkeep(call, old, new)
         if new is not None:
             latest = time + max(high for _, _, high in self._clocks.values())
-            unseen = upkeep or is_next(call, old or new, new)
+            unseen = upkeep or (old is not None and self._life(old).damaged)
             asked.check_time(call, None if unseen else old, new, latest)
         self._lists.changed(call, old, new)
         asked.check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
@@ -207,7 +206,7 @@ class Oracle:
                 self._check_all_delivered(call)
         elif plan.operation in HOLDERS:
             self._check_given_up(call)
-        elif call.name not in self._effective:
+        elif call.name not in self._effective and plan.operation not in asked.WHOLESALE:
             fail("FENCED", f"{call} succeeded, but has changed nothing")
 
     # --- what became of items ----------------------------------------------------------------
@@ -230,7 +229,7 @@ class Oracle:
         before = self._lives.get(id)
         if before is not None and before.gone_at is not None:
             elapsed = time - before.gone_at
-            if elapsed < self.window - self._clock_difference() - SECOND:
+            if elapsed < self.window - self.clock_difference() - SECOND:
                 fail(
                     "DEDUP",
                     f"{call} took place {elapsed / SECOND:g} s after the deletion was asked for",
@@ -248,7 +247,7 @@ class Oracle:
 
     def _removed(self, time: int, call: Caller, old: Item, new: Item | None) -> None:
         plan = call.plan
-        if plan.operation in ("cancel", "purge"):
+        if plan.operation in ("cancel", "purge", "purge_all"):
             if plan.operation == "cancel":
                 self._check_not_held(call, old, new)
             asked.check_subject(call, old)
@@ -400,7 +399,7 @@ class Oracle:
         life = self._lives.get(str(call.plan.id))
         if life is None:
             fail("DEDUP", f"{call} was refused, but nobody has ever sent {call.plan.id}")
-        latest = life.gone_by + self.window + self._clock_difference() + 2 * SECOND
+        latest = life.gone_by + self.window + self.clock_difference() + 2 * SECOND
         if life.gone_at is not None and self._sends[call.name] > latest:
             gone = _text(self._sends[call.name] - life.gone_by)
             fail("DEDUP", f"{call} was refused {gone} after the message had gone")
@@ -469,7 +468,7 @@ class Oracle:
             return
         if life.gone_at is None:
             fail("FENCED", f"{call} succeeded, but the message is still there")
-        counts_until = life.gone_at + self.window - self._clock_difference() - SECOND
+        counts_until = life.gone_at + self.window - self.clock_difference() - SECOND
         if life.entombed and time < counts_until:
             fail("FENCED", f"{call} succeeded, but it was somebody else who removed the message")
 
@@ -485,7 +484,8 @@ class Oracle:
     def _update(self, old: Item, **changes: Any) -> None:
         self._lives[old["id"]] = evolve(self._life(old), **changes)
 
-    def _clock_difference(self) -> int:
+    def clock_difference(self) -> int:
+        """How far apart clocks have been."""
         low = min(low for _, low, _ in self._clocks.values())
         return max(high for _, _, high in self._clocks.values()) - low
 

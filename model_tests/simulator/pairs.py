@@ -143,7 +143,7 @@ class Meeting:
         if self.step.source == "MALFORMED":
             yield Plan("damage", self.id, options=(("how", "without a count"),))
         if self.is_foreign:
-            yield Plan("adopt", self.id)
+            yield Plan("adopt", self.id, options=(("was_sent", False),))
 
     def _plan(self, held: _Held) -> Plan:
         trigger = self.step.trigger

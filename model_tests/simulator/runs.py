@@ -159,9 +159,10 @@ def _wait_for(simulation: Simulation, items: list[Item], survivor: Actor) -> Non
     found = {parse_instant(str(item["queue_add_timestamp"])): str(item["id"]) for item in items}
     latest, earliest = max(found), min(found)
     wait = latest - simulation.time
-    if wait > LONGEST + _CLOCK_DIFFERENCE:
+    difference = max(_CLOCK_DIFFERENCE, simulation.oracle.clock_difference())
+    if wait > LONGEST + difference:
         what = f"nobody lives who holds {found[latest]}, yet it is not due for {wait / SECOND:g} s"
         raise ViolationError("PROGRESS", what)
     behind = -survivor.reckoning(simulation.time).nanoseconds
-    by_its_clock = earliest + min(max(behind, 0), _CLOCK_DIFFERENCE)
+    by_its_clock = earliest + min(max(behind, 0), difference)
     simulation.time = max(simulation.time, by_its_clock)

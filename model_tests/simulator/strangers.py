@@ -35,12 +35,17 @@ def damage(settings: Settings, id: str, how: str) -> Operation[None]:
     yield from _rewritten(settings, id, DAMAGES[how])
 
 
-def adopt(settings: Settings, id: str) -> Operation[None]:
-    """Make a message one of another port: without tokens, its payload in a form of its own."""
+def adopt(settings: Settings, id: str, *, was_sent: bool = True) -> Operation[None]:
+    """Make a message one of another port: without tokens, its payload in a form of its own.
+
+    Args:
+        settings: the queue's.
+        id: the message.
+        was_sent: whether one of us has sent it, who may look for the token of that.
+    """
+    tokens = (TOKEN,) if was_sent else (TOKEN, SEND_TOKEN)
     labels = {CODEC.name: "gob", ENCODING.name: "snappy"}
-    yield from _rewritten(
-        settings, id, lambda item: {**_without(item, TOKEN, SEND_TOKEN), **labels}
-    )
+    yield from _rewritten(settings, id, lambda item: {**_without(item, *tokens), **labels})
 
 
 def _without(item: Item, *attributes: Attr) -> Item:

@@ -5,8 +5,9 @@ less to do, so that a schedule can be drawn and shrunk as a whole. In ``USERS`` 
 anything that the machine has a trigger for: there rules decide, one call and one step at a time.
 ``CORRECTED`` is ``RANDOM`` with clocks that are wrong by hours, and corrected by the dates that the
 storage's answers have, by the very estimator of the DynamoDB driver. In ``WORKERS`` those who
-receive are consumers: the library's own runtime, with all its threads. In ``BATCHES`` producers and
-consumers do several things in one call. In ``GROUPED`` messages are sent into groups.
+receive are consumers: the library's own runtime, with all its threads. In ``BATCHES`` producers
+and consumers do several things in one call. In ``GROUPED`` messages are sent into groups.
+``STRANGE`` has strangers, shards, and clocks that are far ahead.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dynamomq.machine import MESSAGE, QueueType
-from dynamomq.operations import Settings
+from dynamomq.operations import RETRY_HORIZON, Settings
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fleet, runs
@@ -31,7 +32,7 @@ from model_tests.simulator.actors import (
     Producer,
     Role,
 )
-from model_tests.simulator.batches import BatchConsumer, BatchProducer
+from model_tests.simulator.batches import BatchConsumer, BatchProducer, Wholesaler
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.choices import Chooser, Weights
 from model_tests.simulator.index import IndexView
@@ -39,6 +40,7 @@ from model_tests.simulator.oracle import Oracle
 from model_tests.simulator.rules import Rules
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
+from model_tests.simulator.strangers import DAMAGES
 
 IDS, LAGS = runs.IDS, runs.LAGS
 GROUPS = ("g", "h", "i", "j", "k")
@@ -143,6 +145,57 @@ def batches(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     return _world(chooser, roles, (40, 25, 17, 18), timeline)
 
 
+@frozen
+class Stranger:
+    """Somebody who writes into the table without regard to the specification.
+
+    Attributes:
+        ids: the messages that it damages, or makes another port's.
+        calls: how often at most.
+    """
+
+    ids: tuple[str, ...]
+    calls: int = 8
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Do it to any of them."""
+        if actor.calls >= self.calls:
+            return ()
+        hows = [(("how", how),) for how in DAMAGES]
+        damages = [Plan("damage", id, options=how) for id in self.ids for how in hows]
+        return [(1, plan) for plan in (*damages, *(Plan("adopt", id) for id in self.ids))]
+
+
+def strange(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """A world in which nothing is as it should be, in a queue of two shards.
+
+    Some items are damaged, or another port's; one clock may be far ahead, and much time may pass at
+    once; messages with and without groups are sent in the same calls; operators edit all messages
+    of a queue at once.
+    """
+    roles: dict[str, Role] = {
+        "producer-1": Producer((*IDS[:2], None)),
+        "producer-2": BatchProducer((*MEMBERS[5:7], None), groups=(*GROUPS[:2], None), calls=10),
+        "consumer-1": Consumer(ways=_WAYS),
+        "consumer-2": BatchConsumer(),
+        "consumer-3": Consumer(sources=tuple(QueueType)),
+        "operator": Operator((*IDS, *MEMBERS[5:7]), _EDITS, calls=8),
+        "wholesaler": Wholesaler(),
+        "stranger": Stranger(IDS),
+    }
+    simulation = _world(chooser, roles, (40, 25, 17, 18), timeline)
+    simulation.settings = evolve(simulation.settings, shards=2, visited=2)
+    far = FAR[chooser.pick((2, 1, 1))]
+    simulation.rules = evolve(simulation.rules, leaps=(*runs.LEAPS, 2 * RETRY_HORIZON))
+    if far:
+        simulation.actors["consumer-2"].set_clock(far)
+        simulation.oracle.clock("consumer-2", far)
+    return simulation
+
+
+FAR = tuple(minutes * 60 * SECOND for minutes in (0, 50, -50))
+"""How wrong one clock is there: by less than an hour, beyond which operators do not follow."""
+
 _WAYS: tuple[tuple[int, str | None], ...] = (
     (6, "delete"),
     (10, ADVANCES),
@@ -209,7 +262,7 @@ def corrected(chooser: Chooser, *, timeline: bool = False) -> Simulation:
 
 
 RANDOM, SMALL, USERS, CORRECTED, WORKERS = "random", "small", "users", "corrected", "workers"
-BATCHES, GROUPED = "batches", "groups"
+BATCHES, GROUPED, STRANGE = "batches", "groups", "strange"
 WORLDS: Mapping[str, World] = {
     RANDOM: runs.world,
     SMALL: small,
@@ -218,6 +271,7 @@ WORLDS: Mapping[str, World] = {
     WORKERS: fleet.workers,
     BATCHES: batches,
     GROUPED: groups,
+    STRANGE: strange,
 }
 
 
