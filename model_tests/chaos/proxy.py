@@ -7,6 +7,8 @@ pass
 swallow
     it is executed, and the connection ends without a reply, at once or after the client has waited
     for a while.
+cut
+    it is executed, and the connection ends in the middle of its reply's body, or before that.
 drop
     the connection ends before the request reaches DynamoDB.
 late
@@ -55,14 +57,17 @@ class Fate(StrEnum):
 
     PASS = "pass"
     SWALLOW = "swallow"
+    CUT = "cut"
     DROP = "drop"
     LATE = "late"
 
 
-FAILURES = (Fate.SWALLOW, Fate.DROP, Fate.LATE)
+FAILURES = (Fate.SWALLOW, Fate.CUT, Fate.DROP, Fate.LATE)
 
 Dealt: TypeAlias = Iterator[tuple[Fate, float]]
-"""Fates, and with each the seconds that a client waits for its reply, or that a request is late."""
+"""Fates, and with each the seconds that a client waits for its reply, or that a request is late.
+
+Of a reply that is cut, the fraction of the last second tells which part gets through."""
 
 
 @frozen
@@ -171,6 +176,9 @@ class ChaosProxy:
                 if fate is Fate.SWALLOW:
                     self._closing.wait(seconds)
                 if reply is None or fate is Fate.SWALLOW:
+                    return
+                if fate is Fate.CUT:
+                    client.sendall(reply.cut(int(seconds % 1 * len(reply.body))))
                     return
                 client.sendall(reply.raw)
                 if not reply.keeps_connection:

@@ -116,4 +116,4 @@ def _begun_when_lost(history: History) -> int:
     return begun
 
 
-_NAMES = {"swallow": "swallowed", "drop": "dropped", "late": "late"}
+_NAMES = {"swallow": "swallowed", "cut": "cut", "drop": "dropped", "late": "late"}

@@ -193,16 +193,27 @@ def table(dynamodb_client: Any, table_name: str) -> Callable[[], dict[str, Item]
     return lambda: all_items(driver)
 
 
-def lose(eater: ReplyEater, act: Act, stage: Stage, between: Step, times: int = 1) -> Swallowing:
+def lose(
+    eater: ReplyEater, act: Act, stage: Stage, between: Step, times: int = 1, **how: Any
+) -> Swallowing:
     """Have the reply to an act lost."""
     return eater.swallow(
-        act.operation, times=times, when=act.is_meant, between=lambda: between(stage)
+        act.operation, times=times, when=act.is_meant, between=lambda: between(stage), **how
     )
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+ALONE = [case for case in CASES if case.between is stories.nothing]
+CUT = [(case, (0, 1, 7, -1)[place % 4]) for place, case in enumerate(ALONE)]
+
+
+@pytest.mark.parametrize(
+    ("case", "keep"),
+    [*((case, None) for case in CASES), *CUT],
+    ids=lambda one: "" if one is None else str(one),
+)
 def test_reports_what_happened(
     case: Case,
+    keep: int | None,
     eater: ReplyEater,
     stage: Stage,
     truth: tuple[Stage, Driver],
@@ -211,11 +222,11 @@ def test_reports_what_happened(
     """With its first reply lost, and others acting meanwhile, a call reports what is the case.
 
     The table is as if no reply had been lost; and it stays so when the network, later, delivers the
-    request once more.
+    request once more. A reply of which a part gets through, so many bytes, is lost, too.
     """
     act = ACTS[case.act]
     act.prepare(stage)
-    lost = lose(eater, act, stage, case.between)
+    lost = lose(eater, act, stage, case.between, keep=keep)
     outcome = outcome_of(act.call, stage)
 
     twin, driver = truth
@@ -230,6 +241,22 @@ def test_reports_what_happened(
     assert state_and_writes(stage, items) == (case.state, case.writes)
     lost.repeat()
     assert exact(table()) == exact(items)
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "Query", "BatchGetItem"])
+def test_a_read_whose_reply_is_cut_is_repeated(
+    operation: str, eater: ReplyEater, stage: Stage
+) -> None:
+    """However much of it gets through: what is there is neither missing nor malformed."""
+    stories.sent(stage)
+    (message,) = stage.ours.list()
+    for keep in range(-1, -90, -11):
+        lost = eater.swallow(operation, keep=keep)
+        if operation == "GetItem":
+            assert stage.ours.get(ID) == message
+        else:
+            assert list(stage.ours.list("STANDARD")) == [message]
+        assert lost.is_used_up
 
 
 def check_outcome(case: Case, outcome: object, items: dict[str, Item]) -> None:

@@ -26,6 +26,11 @@ class HttpMessage:
         """Whether the peer may send another message on this connection."""
         return self.headers.get("connection", "").lower() != "close"
 
+    def cut(self, length: int) -> bytes:
+        """What gets through if the connection ends after so many bytes of the body."""
+        head = len(self.raw) - len(self.body)  # none of ours comes in chunks
+        return self.raw[: head + length]
+
 
 def read_message(stream: IO[bytes]) -> HttpMessage | None:
     """Read one message, or return None where the stream ends instead.

@@ -1,5 +1,7 @@
 """A TCP proxy that loses replies: the server has executed the request, the client never hears.
 
+Or it hears only a part: ``eater.swallow("GetItem", keep=17)`` lets the head and 17 bytes through.
+
 That is the failure every write has to survive (the SDK repeats the request, and its first execution
 counts), and no mock shows it faithfully. So a real client talks to a real server through this::
 
@@ -43,6 +45,7 @@ class Swallowing:
     """One order to a ``ReplyEater``, and what came of it."""
 
     operation: str
+    keep: int | None
     exchanges: list[Exchange] = field(factory=list, init=False)
     _remaining: int = field(alias="times")
     _when: Callable[[JsonObject], bool] = field(alias="when")
@@ -110,6 +113,7 @@ class ReplyEater:
         operation: str,
         *,
         times: int = 1,
+        keep: int | None = None,
         when: Callable[[JsonObject], bool] = lambda request: True,  # noqa: ARG005 - a default
         between: Callable[[], object] = lambda: None,
     ) -> Swallowing:
@@ -118,11 +122,18 @@ class ReplyEater:
         Args:
             operation: such as ``"UpdateItem"``; one name, as in ``X-Amz-Target``.
             times: how many replies in a row are lost; SDKs repeat twice in standard mode.
+            keep: how many bytes of the body get through; if negative, how many do not. ``None``:
+                nothing does, nor the head.
             when: tells from the request's parameters whether it is meant.
             between: runs after the server's reply and before the client learns of its loss.
         """
         order = Swallowing(
-            operation=operation, times=times, when=when, between=between, send=self._forward
+            operation=operation,
+            keep=keep,
+            times=times,
+            when=when,
+            between=between,
+            send=self._forward,
         )
         with self._lock:
             self._orders.append(order)
@@ -156,6 +167,8 @@ class ReplyEater:
                 reply = self._forward(request)
                 if order is not None:
                     order.lose(request, reply)
+                    if order.keep is not None:
+                        client.sendall(reply.cut(order.keep % len(reply.body)))
                     return  # closing the connection is how the client loses the reply
                 client.sendall(reply.raw)
                 if not reply.keeps_connection:
