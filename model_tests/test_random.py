@@ -20,11 +20,19 @@ from model_tests.simulator.calls import HINTS, MEDDLING, WHOLESALE
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.simulation import Simulation
-from model_tests.simulator.worlds import BATCHES, CORRECTED, GROUPED, RANDOM, STRANGE, WORKERS
+from model_tests.simulator.worlds import (
+    BATCHES,
+    CORRECTED,
+    CREWS,
+    GROUPED,
+    RANDOM,
+    STRANGE,
+    WORKERS,
+)
 from model_tests.tally import Tally
 from tests.support.figures import MILLISECONDS, figures
 
-WORKERS_RUNS = 120
+WORKERS_RUNS, CREWS_RUNS = 100, 30
 """At most: a run with consumers is as long as six others."""
 
 STRANGE_RUNS = 150
@@ -164,6 +172,16 @@ def test_what_was_found_once_is_found_again(regression: Regression) -> None:
         pytest.fail(report_of(run), pytrace=False)
     assert broken.error is not None, "these steps do not show it any more"
     assert broken.error.property_id == regression.breaks
+
+
+def test_consumers_keep_the_order_of_groups(record_property: RecordProperty) -> None:
+    """All that holds of the library's consumers holds where most messages are in groups, too."""
+    tally = Tally()
+    for seed in itertools.islice(seeds(0), CREWS_RUNS):
+        tally.add(checked(seed, CREWS))
+    record_property("figures", figures("consumers of groups", tally.rows))
+    wanted = (*(f"step: {step}" for step in ("promote", "link")), "delete: done", "extend: done")
+    assert not [name for name in wanted if not tally.counts[name]]
 
 
 @pytest.mark.parametrize("world", [RANDOM, BATCHES, GROUPED])

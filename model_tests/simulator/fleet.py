@@ -143,7 +143,14 @@ class Idler(Actor):
 # --- the world -------------------------------------------------------------------------------
 
 
-def workers(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+def crews(chooser: Chooser, *, timeline: bool = False) -> Simulation:
+    """The same, with most of the messages in two groups."""
+    return workers(chooser, timeline=timeline, groups=("g", "h", None))
+
+
+def workers(
+    chooser: Chooser, *, timeline: bool = False, groups: tuple[str | None, ...] = (None,)
+) -> Simulation:
     """A world of two consumers' processes, producers, an operator, and who lies about consumers."""
     most = runs.MAX_RECEIVES[chooser.pick((4, 1, 2, 2))]
     offsets = [runs.OFFSETS[chooser.pick((4, 1, 1, 1, 1))] for _ in range(3)]
@@ -164,8 +171,8 @@ def workers(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     claimer = Claimer(settings, QueueType.STANDARD, TIMEOUT, STEAL_AFTER * SECOND, "host", 1)
     idler = Idler("idler", Idle(Claiming(claimer)), offsets[2], now=world.now)
     actors = [
-        Actor("producer-1", Producer(runs.IDS[:2], delays=(0, 3 * SECOND))),
-        Actor("producer-2", Producer((runs.IDS[2], None))),
+        Actor("producer-1", Producer(runs.IDS[:2], (0, 3 * SECOND), groups=groups[:1])),
+        Actor("producer-2", Producer((runs.IDS[2], None), groups=groups)),
         Actor("operator", Operator(runs.IDS, calls=4)),
         Actor("meddler", Meddler(world)),
         idler,

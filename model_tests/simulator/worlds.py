@@ -5,9 +5,10 @@ less to do, so that a schedule can be drawn and shrunk as a whole. In ``USERS`` 
 anything that the machine has a trigger for: there rules decide, one call and one step at a time.
 ``CORRECTED`` is ``RANDOM`` with clocks that are wrong by hours, and corrected by the dates that the
 storage's answers have, by the very estimator of the DynamoDB driver. In ``WORKERS`` those who
-receive are consumers: the library's own runtime, with all its threads. In ``BATCHES`` producers
-and consumers do several things in one call. In ``GROUPED`` messages are sent into groups.
-``STRANGE`` has strangers, shards, and clocks that are far ahead.
+receive are consumers: the library's own runtime, with all its threads; in ``CREWS`` they are that,
+and most messages are in groups. In ``BATCHES`` producers and consumers do several things in one
+call. In ``GROUPED`` messages are sent into groups. ``STRANGE`` has strangers, shards, and clocks
+that are far ahead.
 """
 
 from __future__ import annotations
@@ -262,7 +263,7 @@ def corrected(chooser: Chooser, *, timeline: bool = False) -> Simulation:
 
 
 RANDOM, SMALL, USERS, CORRECTED, WORKERS = "random", "small", "users", "corrected", "workers"
-BATCHES, GROUPED, STRANGE = "batches", "groups", "strange"
+BATCHES, GROUPED, STRANGE, CREWS = "batches", "groups", "strange", "crews"
 WORLDS: Mapping[str, World] = {
     RANDOM: runs.world,
     SMALL: small,
@@ -272,9 +273,12 @@ WORLDS: Mapping[str, World] = {
     BATCHES: batches,
     GROUPED: groups,
     STRANGE: strange,
+    CREWS: fleet.crews,
 }
 
 
 def steps_in(world: str) -> int:
     """Return how many steps a run of a world has before peace comes."""
-    return {WORKERS: fleet.STEPS, GROUPED: STEPS_WITH_GROUPS}.get(world, runs.STEPS)
+    return {WORKERS: fleet.STEPS, CREWS: fleet.STEPS, GROUPED: STEPS_WITH_GROUPS}.get(
+        world, runs.STEPS
+    )
