@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -24,6 +25,7 @@ from dynamomq.errors import (
     ThrottledError,
     UnavailableError,
 )
+from dynamomq.queue import Queue
 from dynamomq.requests import Get
 from tests.support.scripted import ENDPOINT, TABLE, opened, refusal
 
@@ -216,14 +218,64 @@ def _with_unknown_profile(patch: pytest.MonkeyPatch) -> None:
     patch.setenv("AWS_PROFILE", "no-such-profile")
 
 
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (_without_credentials, "No usable AWS credentials"),
-        (_without_region, "No AWS region"),
-        (_with_unknown_profile, "no-such-profile"),
-    ],
+def _with_half_of_credentials(patch: pytest.MonkeyPatch) -> None:
+    patch.delenv("AWS_SECRET_ACCESS_KEY")
+
+
+def _with_an_odd_region(patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("AWS_DEFAULT_REGION", "no region")
+
+
+def _with_an_odd_endpoint(patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000")
+
+
+SPOILT = (
+    (_without_credentials, "No usable AWS credentials"),
+    (_with_half_of_credentials, "No usable AWS credentials"),
+    (_without_region, "No AWS region"),
+    (_with_unknown_profile, "no-such-profile"),
+    (_with_an_odd_region, "no region"),
+    (_with_an_odd_endpoint, "localhost:8000"),
 )
+
+
+def told(call: Callable[[], object]) -> list[str]:
+    """The lines of the traceback that a program shows which such a call ends."""
+    try:
+        call()
+    except DynamoMQError as error:
+        assert len(str(error).splitlines()) == 1
+        assert error.remedy
+        return "".join(traceback.format_exception(error)).splitlines()
+    return pytest.fail("no error")
+
+
+@pytest.mark.parametrize(("spoil", "said"), SPOILT)
+def test_a_bad_environment_is_told_briefly(
+    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[pytest.MonkeyPatch], None], said: str
+) -> None:
+    """One line says what to do, the last one; above it is no way through boto3, nor through us."""
+    spoil(monkeypatch)
+    with Queue[Any]("orders") as queue:
+        lines = told(queue.stats)
+    assert said in lines[-1]
+    assert len(lines) <= 30
+    assert not [line for line in lines if "site-packages" in line]
+
+
+def test_an_unreachable_endpoint_is_told_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint, the system's own reason, and what to do; no way through boto3."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)  # noqa: ARG005 - its shape
+    with Queue[Any]("orders", endpoint_url="http://127.0.0.1:9") as queue:
+        lines = told(queue.stats)
+    assert "http://127.0.0.1:9" in lines[-1]
+    assert any("Connection refused" in line for line in lines)
+    assert len(lines) <= 30
+    assert not [line for line in lines if "site-packages" in line]
+
+
+@pytest.mark.parametrize(("spoil", "said"), SPOILT)
 def test_bad_environment(
     monkeypatch: pytest.MonkeyPatch, spoil: Callable[[pytest.MonkeyPatch], None], said: str
 ) -> None:

@@ -14,10 +14,12 @@ from attrs import frozen
 
 from dynamomq.drivers.skew import UNKNOWN, Offset
 from dynamomq.errors import (
+    AccessDeniedError,
     ClockError,
     ClosedError,
     DynamoMQError,
     InvalidArgumentError,
+    SetupError,
     UnavailableError,
 )
 from dynamomq.requests import Moment, Operation, Request, Sleep, Tick
@@ -180,6 +182,9 @@ class Driver(ABC):
         except StopIteration as stop:
             result: R = stop.value
             return result
+        except (SetupError, AccessDeniedError, UnavailableError) as error:
+            # They are about the surroundings: where in here they were met is of no use to anybody.
+            raise error.with_traceback(None)  # noqa: B904 - the same error
 
     def execute(self, request: Request[R]) -> R:
         """Carry out one request and return its reply.

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, InvalidConfigError
 
 from dynamomq.drivers.attempts import CONNECT_TIMEOUT, begin_call, lead_of, watch
 from dynamomq.drivers.failures import SDK_ERRORS, Attempt, discreet, stem, translated
@@ -214,12 +214,17 @@ class Connection:
         import boto3
 
         session = self._session or boto3.session.Session(profile_name=self._profile_name)
-        client: Client = session.client(
-            "dynamodb",
-            region_name=self._region_name,
-            endpoint_url=self._endpoint_url,
-            config=_config(),
-        )
+        try:
+            client: Client = session.client(
+                "dynamodb",
+                region_name=self._region_name,
+                endpoint_url=self._endpoint_url,
+                config=_config(),
+            )
+        except ValueError as error:  # about an endpoint in the environment, or in ~/.aws
+            text = str(error)
+            told = "an endpoint is no URL" if "@" in text else text  # it may have a password
+            raise InvalidConfigError(error_msg=told) from None
         watch(client)
         attend(client)
         return client

@@ -148,7 +148,17 @@ def translated(
 
 
 def discreet(error: Exception) -> Exception:
-    """Return an error of boto3's without the text in which it may quote what was sent."""
+    """Return an error of boto3's as the short cause of ours.
+
+    It is without the text in which it may quote what was sent, and without the way through boto3 by
+    which it came, which is forty lines and more; of an error of the system the text is kept.
+    """
+    root: BaseException = error
+    while (inner := root.__cause__ or root.__context__) is not None:
+        root = inner
+    if isinstance(root, OSError) and root is not error:
+        error.add_note(f"{type(root).__name__}: {root}")
+    error.__cause__ = error.__traceback__ = None  # and its context is not shown then
     if isinstance(error, sdk.ClientError):
         error.args = (f"{error.operation_name}: {error.response.get('Error', {}).get('Code')}",)
     elif not isinstance(error, (*_CONFIGURATION, *_NETWORK, sdk.NoRegionError)):
