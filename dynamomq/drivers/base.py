@@ -8,9 +8,10 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dynamomq.drivers.skew import UNKNOWN, Offset
 from dynamomq.errors import (
@@ -47,13 +48,17 @@ def _uuid7(now: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def _uptime() -> float:
-    """Return seconds by a clock that is never set, and goes on while the machine is suspended.
+def _uptime_clock() -> Callable[[], float]:
+    """Return a clock that is never set, and goes on while the machine is suspended.
 
     Not all systems have one that does the second.
     """
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+    try:
+        clock: int = time.CLOCK_BOOTTIME
+        time.clock_gettime(clock)
+    except (AttributeError, OSError):
+        return time.monotonic
+    return partial(time.clock_gettime, clock)
 
 
 def _uncorrected(_now: int) -> Offset:
@@ -86,7 +91,7 @@ class Surroundings:
     new_id: Callable[[int], str] = _uuid7
     offset: Callable[[int], Offset] = _uncorrected
     clock_limit: int = CLOCK_LIMIT
-    uptime: Callable[[], float] = _uptime
+    uptime: Callable[[], float] = field(factory=_uptime_clock)
 
     def moment(self, tick: Tick) -> Moment:
         """Answer a ``Tick``.

@@ -76,7 +76,8 @@ class InTransactions(QueueBase[T]):
         The first puts the message; its id is in ``entry["Put"]["Item"]["id"]["S"]``. With a group
         there are others, which keep its list as it is read now; so use them at once, and make new
         ones if the request is cancelled. A ``TransactionCanceledException`` that shows a condition
-        of the first to have failed means that the id is taken.
+        of the first to have failed means that the id is taken. Send no attempt later than 225
+        seconds after this call: it could bring back a message that was deleted in the meantime.
 
         Args:
             data: the payload.
