@@ -7,7 +7,8 @@ on and on. Of each message its id and version are kept, some 150 bytes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
@@ -15,7 +16,7 @@ from attrs import define, field
 from dynamomq.attributes import DUE, ID, TAIL_ID
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.operations.groups import LISTED, group_key
+from dynamomq.operations.groups import LISTED, group_key, sequence_of
 from dynamomq.operations.writing import Settings, message_of, persistently
 from dynamomq.requests import GetMany, Operation, Query, Scan, Tick, ask
 from dynamomq.values import Item
@@ -28,11 +29,14 @@ Survey: TypeAlias = dict[str, int]
 """The ids of the messages that were found, in order, and the versions that they had."""
 
 Wanted: TypeAlias = Callable[[Message[Any]], bool]
-"""Tells whether a message is one of those that are looked for. It is asked once about each, as it
-is at that time; what it raises ends the survey."""
+"""Tells whether a message is one of those that are looked for. It is asked about each as it is at
+that time, once, or twice where ``behind_heads`` are looked at; what it raises ends the survey."""
 
 _ENTRIES = 1000
 """How many entries of the index, or items of the table, are read at once."""
+
+_STEPS = 10
+"""After so many steps along the links of groups, a page of the table is read."""
 
 _ITEMS = 100
 """How many items are read by their ids at once (DynamoDB: ``BatchGetItem``)."""
@@ -100,13 +104,22 @@ def _behind_heads(
 
     In this direction, since consumers take messages from the other end meanwhile: a predecessor
     that has left had none itself that is still there, and a successor leads nowhere once it has.
+
+    A link leads to one message only, so of a long group each would cost a request. Therefore the
+    table is read meanwhile, a page after every few steps: whichever comes to its end first has
+    found all that are there. So a long group costs little more than its share of the table's pages,
+    and a short one in a large table not more than its links.
     """
     found: Survey = {}
+    table = _InTable(frozenset(groups), is_wanted)
     behind: list[str] = []
     for some in chunks(groups, _ITEMS):
         tails = yield from persistently(GetMany(tuple(group_key(group) for group in some)))
         behind += [str(item[TAIL_ID.name]) for item in tails.values()]
-    while behind := [id for id in behind if id not in known]:
+    for step in count(1):
+        behind = [id for id in behind if id not in known]
+        if not behind:
+            break
         known.update(behind)
         ahead: list[str] = []
         for some in chunks(behind, _ITEMS):
@@ -116,7 +129,43 @@ def _behind_heads(
                 if message.previous_id is not None:
                     ahead.append(message.previous_id)
         behind = ahead
+        if step % _STEPS == 0 and (yield from table.read_on(settings)):
+            found.update(table.beside(known))
+            break
     return found
+
+
+@define
+class _InTable:
+    """The members of some groups, found by reading the table page by page.
+
+    Attributes:
+        groups: which groups.
+        is_wanted: what is looked for among their members.
+        found: place in the group, id and version of what was found so far.
+        cursor: where to go on.
+    """
+
+    groups: frozenset[str]
+    is_wanted: Wanted
+    found: list[tuple[int, str, int]] = field(factory=list)
+    cursor: Item | None = None
+
+    def read_on(self, settings: Settings) -> Operation[bool]:
+        """Read the next page; tell whether that was the last."""
+        moment = yield from ask(Tick())
+        page = yield from persistently(Scan(_ENTRIES, self.cursor))
+        for item in page.entries:
+            message = message_of(settings, item, moment.now)
+            if message.group in self.groups and self.is_wanted(message):
+                self.found.append((sequence_of(item) or 0, message.id, message.version))
+        self.cursor = page.cursor
+        return self.cursor is None
+
+    def beside(self, known: Container[str]) -> Survey:
+        """Return those that are not known yet, each group's last one first."""
+        last_first = sorted(self.found, reverse=True)
+        return {id: version for _, id, version in last_first if id not in known}
 
 
 def _read(settings: Settings, ids: Sequence[str]) -> Operation[list[Message[Any]]]:
