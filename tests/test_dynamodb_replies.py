@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field, frozen
+from botocore import exceptions as sdk
 
 from dynamomq.drivers.base import Driver, Surroundings
 from dynamomq.drivers.dynamodb import DynamoDBEngine
@@ -270,11 +271,21 @@ def test_what_is_put_off_may_be_all(place: Place) -> None:
     assert place.execute(GetMany(("a",)), later, whole) == {"a": READ}
 
 
-def test_dynamodbs_words_are_shown_but_not_what_they_quote(place: Place) -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1 validation error: Value '{}' at 'id' failed to satisfy constraint", "failed to satis"),
+        ("The parameter cannot be converted to a numeric value: {}", "cannot be converted"),
+        ("Input collection [x, {}, {}] contains duplicates.", "contains duplicates"),
+    ],
+)
+def test_dynamodbs_words_are_shown_but_not_what_they_quote(
+    place: Place, text: str, shown: str
+) -> None:
     """Neither our text nor that of the error it is chained to quotes what was sent."""
-    text = f"1 validation error: Value '{SECRET}' at 'key.id' failed to satisfy constraint"
-    error = place.fails(send("a"), reply({"__type": "x#ValidationException", "Message": text}, 400))
-    assert "failed to satisfy constraint" in error.message
+    said = {"__type": "x#ValidationException", "Message": text.replace("{}", SECRET)}
+    error = place.fails(send("a"), reply(said, 400))
+    assert shown in error.message
     assert error.__cause__ is not None
 
 
@@ -417,4 +428,36 @@ def test_a_send_that_may_have_been_stored_is_sent_again(
     jobs, wire = queue
     wire.replies += [spoilt, reply({})]
     assert jobs.send({"n": 1}, id="a").id == "a"
+    assert not wire.replies
+
+
+def _failures(url: str = "http://dynamodb.test") -> list[Exception]:
+    return [
+        sdk.EndpointConnectionError(endpoint_url=url, error="refused"),
+        sdk.ConnectionClosedError(endpoint_url=url, error="reset"),
+    ]
+
+
+@pytest.mark.parametrize("failure", _failures(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("times", [12, 15])
+def test_connections_that_are_refused_or_lost_are_repeated(
+    queue: tuple[Queue[Any], Wire], failure: Exception, times: int
+) -> None:
+    """Three attempts of the SDK in each of five of ours; what remains is raised."""
+    jobs, wire = queue
+    wire.replies += [failure] * times + [reply({})] * (times < 15)
+    with pytest.raises(MessageNotFoundError if times < 15 else UnavailableError):
+        jobs.get("a")
+    assert not wire.replies
+    wire.replies += [failure] * 4 + [reply({})]
+    assert jobs.send({"n": 1}, id="a").id == "a"
+    assert not wire.replies
+
+
+def test_timeouts_are_repeated_by_the_sdk_only(queue: tuple[Queue[Any], Wire]) -> None:
+    """They have taken long enough: a caller is not made to wait five times as long."""
+    jobs, wire = queue
+    wire.replies += [sdk.ReadTimeoutError(endpoint_url="http://dynamodb.test", error="")] * 3
+    with pytest.raises(UnavailableError):
+        jobs.get("a")
     assert not wire.replies

@@ -41,7 +41,9 @@ SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError, NoReplyError)
 
 _LONGEST = 300
 _NO_CAUSE = "None"  # the code of those actions of a cancelled transaction that were all right
-_QUOTED: Final = re.compile(r"(?<=Value ').*(?=' at ')|(?<=numeric value: ).*", re.DOTALL)
+_QUOTED: Final = re.compile(
+    r"(?<=Value ').*(?=' at ')|(?<=numeric value: ).*|(?<=collection \[).*(?=\])", re.DOTALL
+)
 """Where DynamoDB's own words quote what was sent."""
 
 _CREDENTIALS: Final = (
