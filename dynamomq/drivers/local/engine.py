@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args
 
 from attrs import evolve
 
@@ -73,6 +73,8 @@ from dynamomq.table import TableDefinition, TableDescription
 from dynamomq.values import Item
 
 __all__ = ["LocalDriver", "LocalEngine"]
+
+R = TypeVar("R")
 
 _MAX_GET_MANY = 100
 _MAX_ENTRIES = 1_000
@@ -296,15 +298,13 @@ class LocalDriver(Driver):
 
     def _write(self, request: Write) -> WriteReply:
         rule = request.specialised
-        return self._writer.run(
-            self.table.name, lambda transaction: transaction.write(request, rule)
-        )
+        return self._in_turn(request, lambda transaction: transaction.write(request, rule))
 
     def _write_batch(self, request: WriteBatch) -> tuple[BatchReply, ...]:
         check_together([write.id for write in request.writes], MAX_BATCH)
         pairs = [(write, write.specialised) for write in request.writes]
-        return self._writer.run(
-            self.table.name,
+        return self._in_turn(
+            request,
             # One alone is as good as a single write, which shows the item that refuses it.
             lambda transaction: tuple(
                 _alone(transaction, *pair, shown=len(pairs) == 1) for pair in pairs
@@ -312,7 +312,16 @@ class LocalDriver(Driver):
         )
 
     def _transact(self, request: Transact) -> Committed | Cancelled:
-        return self._writer.run(self.table.name, lambda transaction: transact(transaction, request))
+        return self._in_turn(request, lambda transaction: transact(transaction, request))
+
+    def _in_turn(self, request: Request[R], work: Callable[[Transaction], R]) -> R:
+        """Carry out a write when its turn has come, unless that is too late."""
+
+        def do(transaction: Transaction) -> R:
+            self.check_in_time(request)
+            return work(transaction)
+
+        return self._writer.run(self.table.name, do)
 
     # --- the table ---------------------------------------------------------------------------
 
