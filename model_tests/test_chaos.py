@@ -50,8 +50,8 @@ def test_consumers_keep_their_promises_in_chaos(
     assert processes["stopped"] >= planned.count(Disturbance.STOP)
     assert processes["restarted"] >= planned.count(Disturbance.RESTART)
     assert rows["outages"]["outages"] == planned.count(Disturbance.OUTAGE)
-    assert min(writes[fate] for fate in ("swallowed", "dropped", "late")) >= 20
-    assert min(reads[fate] for fate in ("swallowed", "dropped", "late")) >= 2
+    assert min(writes[fate] for fate in ("swallowed", "cut", "dropped", "late")) >= 20
+    assert min(reads[fate] for fate in ("swallowed", "cut", "dropped", "late")) >= 2
     assert rows["messages"]["sent"] == rows["deliveries"]["first"] == SHORT.messages
     assert rows["deliveries"]["again"] >= SHORT.messages // 10
     assert rows["leases"]["extended"] > 0
@@ -117,7 +117,7 @@ def test_a_run_can_be_judged_again(
     Left(SHORT, Tally(started=2), Count({"swallow": 3}, {}, 5), {ID: dict(item)}).keep(tmp_path)
     assert main(["--check", str(tmp_path)]) == (0 if good else 1)
     printed = capsys.readouterr().out
-    assert "writes that failed  3 swallowed, 0 dropped, 0 late" in printed
+    assert "writes that failed  3 swallowed, 0 cut, 0 dropped, 0 late" in printed
     assert ("Violations: 0, of NO-LOSS" in printed) is good
     assert ("PROGRESS: it is still there" in printed) is not good
 
