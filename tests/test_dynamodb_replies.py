@@ -431,6 +431,14 @@ def test_a_send_that_may_have_been_stored_is_sent_again(
     assert not wire.replies
 
 
+def test_what_is_agreed_on_is_not_taken_for_nothing(queue: tuple[Queue[Any], Wire]) -> None:
+    """A client that goes by no agreement, since the reply was cut, would harm the others."""
+    jobs, wire = queue
+    wire.replies[:] = [reply({"Item": ITEM}).cut(3), page(200), NO_AGREEMENT, reply({})]
+    assert jobs.send({"n": 1}, id="a").id == "a"
+    assert not wire.replies
+
+
 def _failures(url: str = "http://dynamodb.test") -> list[Exception]:
     return [
         sdk.EndpointConnectionError(endpoint_url=url, error="refused"),

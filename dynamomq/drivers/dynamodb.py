@@ -123,7 +123,8 @@ class DynamoDBEngine:
             client: a low-level client to use instead of making one; closing it stays yours. Its
                 ``Config`` applies: give it retries, and a connection for each thread. However many
                 attempts it makes, none at a write is sent later than 225 seconds, less its
-                ``connect_timeout`` (two minutes at most), after that was begun.
+                ``connect_timeout`` (two minutes at most), after that was begun. The replies to the
+                engine's calls, and only these, are judged before the client reads them.
             region_name: the AWS region.
             endpoint_url: another endpoint than AWS's, such as DynamoDB Local's.
             profile_name: a profile of the AWS configuration files.
