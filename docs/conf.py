@@ -19,7 +19,7 @@ nitpicky = True
 # What has no page here: the standard library (its inventory would have to be fetched), type
 # variables, and the types of the inside that signatures mention.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|datetime|decimal|enum|pathlib|threading|time|typing)\..*"),
+    ("py:.*", r"datetime|(collections|datetime|decimal|enum|pathlib|threading|time|typing)\..*"),
     (
         "py:.*",
         r"([\w.]*\.)?(S|T|R|QueueBase|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)",
