@@ -1,5 +1,6 @@
 """The embedded engine keeps DynamoDB's rules: replies, refusals, limits, index, batches."""
 
+import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -390,11 +391,15 @@ def test_a_full_page_has_a_cursor_even_at_the_end(table: Table) -> None:
 def test_a_query_reads_the_covering_index_only(table: Table) -> None:
     """SQLite seeks to the partition, the position and the bound: nothing else is read."""
     statements: list[str] = []
-    with table.engine._store.reading() as connection:  # the connection is where SQLite explains
+
+    def explained(connection: sqlite3.Connection) -> str:
         connection.set_trace_callback(statements.append)
         query(connection, 1, "Q", until="u", after=("t", "a"), limit=5)
         connection.set_trace_callback(None)
         ((*_, plan),) = connection.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall()
+        return str(plan)
+
+    plan = table.engine._store.read(explained)
     assert "USING COVERING INDEX item_by_due_time" in plan
     assert "queue_type=?" in plan
     assert "queue_add_timestamp<?" in plan
@@ -462,8 +467,7 @@ def test_each_write_of_a_batch_stands_alone(table: Table) -> None:
 def test_a_batch_is_one_transaction(table: Table) -> None:
     """However many writes, there is one commit, so one flush to the disk."""
     statements: list[str] = []
-    with table.engine._store.writing() as connection:  # to count what SQLite is told
-        connection.set_trace_callback(statements.append)
+    table.engine._store.write(lambda one: one.set_trace_callback(statements.append))
     table.do(WriteBatch(tuple(table.sending(str(number)) for number in range(25))))
     assert statements.count("BEGIN IMMEDIATE") == 1
     assert statements.count("COMMIT") == 2  # the second ends the transaction that set the trace

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,12 @@ def test_reads_do_not_wait_for_a_write(path: Path) -> None:
     with LocalEngine(path, durability="normal", busy_timeout=0.05) as engine:
         table = Table(engine)
         sent = table.send("m")
-        with engine._store.writing() as connection:  # a transaction that stays open
+
+        def delete(connection: sqlite3.Connection) -> None:  # in a transaction that stays open
             connection.execute("DELETE FROM item")
             assert table.get("m") == sent
+
+        engine._store.write(delete)
         assert table.get("m") is None
 
 
@@ -195,9 +199,12 @@ def test_a_write_survives_its_process(path: Path) -> None:
 def test_durability_is_sqlites(path: Path, durability: Any, synchronous: int) -> None:
     """A file's writes are flushed at each commit unless told otherwise; its journal is a WAL."""
     opened = Store(path, durability, 1)
-    with opened.writing() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (synchronous,)
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+    def told(connection: sqlite3.Connection) -> tuple[object, ...]:
+        settings = ("synchronous", "journal_mode")
+        return tuple(connection.execute(f"PRAGMA {one}").fetchone()[0] for one in settings)
+
+    assert opened.write(told) == (synchronous, "wal")
     opened.close()
 
 
@@ -224,9 +231,9 @@ def test_an_older_file_is_upgraded(path: Path, monkeypatch: pytest.MonkeyPatch) 
     for _ in range(2):
         with LocalEngine(path) as engine:
             assert Table(engine).get("m") == sent
-            with engine._store.reading() as connection:  # to look behind the engine's back
-                assert connection.execute("PRAGMA user_version").fetchone() == (len(newer),)
-                assert connection.execute("SELECT x FROM newer").fetchall() == [(1,)]
+        with closing(sqlite3.connect(path)) as behind_its_back:
+            assert behind_its_back.execute("PRAGMA user_version").fetchone() == (len(newer),)
+            assert behind_its_back.execute("SELECT x FROM newer").fetchall() == [(1,)]
 
 
 def test_an_upgrade_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +243,7 @@ def test_an_upgrade_that_fails_changes_nothing(path: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         broken = [*store.MIGRATIONS, ("DELETE FROM item", "no SQL")]
         patch.setattr(store, "MIGRATIONS", broken)
-        with pytest.raises(UnavailableError, match="syntax error"):
+        with pytest.raises(StoreError, match="syntax error"):
             LocalEngine(path)
     with LocalEngine(path) as engine:
         assert Table(engine).get("m") == sent
@@ -310,11 +317,8 @@ def test_a_damaged_file(path: Path) -> None:
 def test_a_write_without_permission(path: Path) -> None:
     """What SQLite reports for a read-only file is our error; the reader's connection is one."""
     opened = Store(path, "full", 1)
-    with (
-        pytest.raises(StoreError, match="can't be written"),
-        opened.reading() as connection,
-    ):
-        connection.execute("DELETE FROM item")
+    with pytest.raises(StoreError, match="can't be written"):
+        opened.read(lambda connection: connection.execute("DELETE FROM item"))
     opened.close()
 
 
@@ -323,8 +327,8 @@ def test_a_full_disk(path: Path) -> None:
     with LocalEngine(path) as engine:
         table = Table(engine)
         table.store({"id": "a", "v": 1})
-        with engine._store.writing() as connection:  # SQLite's own limit stands in for the disk's
-            connection.execute("PRAGMA max_page_count = 20")
+        # SQLite's own limit stands in for the disk's.
+        engine._store.write(lambda one: one.execute("PRAGMA max_page_count = 20"))
         with pytest.raises(UnavailableError, match="full") as caught:
             table.do(update("a", v="x" * (MAX_ITEM_BYTES - 1000)))
         assert "space" in caught.value.remedy
@@ -349,10 +353,14 @@ def test_an_engine_kept_busy_by_its_threads(path: Path) -> None:
     """A thread that waits too long for another is told so."""
     with LocalEngine(path, busy_timeout=0.05) as engine:
         table = Table(engine)
-        with engine._store.writing(), ThreadPoolExecutor(1) as pool:  # held meanwhile
-            waiting = pool.submit(table.send, "m")
-            with pytest.raises(UnavailableError, match="Other threads"):
-                waiting.result()
+
+        def keep_busy(_: sqlite3.Connection) -> None:
+            with ThreadPoolExecutor(1) as pool:
+                waiting = pool.submit(table.send, "m")
+                with pytest.raises(UnavailableError, match="Other threads"):
+                    waiting.result()
+
+        engine._store.write(keep_busy)
 
 
 @pytest.mark.parametrize(

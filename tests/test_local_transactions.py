@@ -9,7 +9,7 @@ import pytest
 
 from dynamomq.attributes import ID
 from dynamomq.drivers.local import Change, LocalEngine
-from dynamomq.errors import RequestRejectedError, UnavailableError
+from dynamomq.errors import RequestRejectedError, StoreError
 from dynamomq.requests import Cancelled, Committed, Elsewhere, Refused, Transact, Write
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import SECOND
@@ -67,7 +67,7 @@ def test_a_transaction_removes_what_has_expired(table: Table) -> None:
     assert [(change.id, change.new is None) for change in changes] == [("a", False), ("old", True)]
 
 
-def test_a_failing_disk_undoes_all(tmp_path: Path) -> None:
+def test_a_statement_that_fails_undoes_all(tmp_path: Path) -> None:
     """Where the file refuses one of the changes, none is in it."""
     path = tmp_path / "queue.db"
     with LocalEngine(path) as engine:
@@ -77,7 +77,7 @@ def test_a_failing_disk_undoes_all(tmp_path: Path) -> None:
                 "CREATE TRIGGER fault BEFORE INSERT ON item WHEN NEW.id = 'b'"
                 " BEGIN SELECT RAISE(ABORT, 'injected'); END"
             )
-        with pytest.raises(UnavailableError, match="injected"):
+        with pytest.raises(StoreError, match="injected"):
             table.do(Transact((put({"id": "a"}), put({"id": "b"}), put({"id": "c"})), "token"))
         assert [table.get(id) for id in "abc"] == [None, None, None]
         assert table.do(Transact((put({"id": "a"}), put({"id": "c"})), "token")) == Committed()

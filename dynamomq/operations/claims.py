@@ -36,6 +36,7 @@ from dynamomq.operations.writing import (
 from dynamomq.requests import (
     BatchReply,
     Failed,
+    Get,
     GetMany,
     Moment,
     Operation,
@@ -242,8 +243,15 @@ def _items_behind(
         if isinstance(reply, Refused) and reply.shown
     }
     ids = tuple(request.id for request, _ in unclear if request.id not in shown)
-    read = (yield from persistently(GetMany(ids))) if ids else {}
-    return {**shown, **read}
+    if not ids:
+        return shown
+    try:
+        return {**shown, **(yield from persistently(GetMany(ids)))}
+    except RequestRejectedError:  # one of them can't be read; the others can
+        for id in ids:
+            with suppress(RequestRejectedError):
+                shown[id] = yield from persistently(Get(id))
+        return shown
 
 
 def _unreceivable(id: str, cause: RequestRejectedError) -> RequestRejectedError:

@@ -16,6 +16,7 @@ The file can be read while it is in use, with the ``sqlite3`` command or ``pytho
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -224,7 +225,9 @@ class LocalDriver(Driver):
             ClosedError: the engine is closed.
             TableNotFoundError: the table was not created.
             TableMismatchError: the table was created with another index.
+            StoreError: the file was removed or replaced, is damaged, or can't be written.
             RequestRejectedError: DynamoDB would refuse the request as invalid.
+            MalformedItemError: the row of an item is damaged.
             UnavailableError: the file is locked, or the disk fails.
         """
         return self._answers[type(request)](request)
@@ -242,15 +245,18 @@ class LocalDriver(Driver):
         table = other_table or self.table.name
         for key in keys:
             check_key(ID.name, key)
-        items = {}
-        with self._file.reading() as connection:
+
+        def read(connection: sqlite3.Connection) -> dict[str, Item]:
+            items = {}
             for key in keys:
                 found = records.find(connection, table, key)
                 if found is None:
                     raise TableNotFoundError(table)
                 if found.text is not None:
-                    items[key] = records.from_json(found.text)
-        return items
+                    items[key] = records.item_in(found.text, table, key)
+            return items
+
+        return self._file.read(read)
 
     def _query(self, request: Query) -> Page:
         check_limit(request.limit)
@@ -266,12 +272,13 @@ class LocalDriver(Driver):
             raise rejected("The query's range ends before it begins.")
         after = _position(request)
         limit = min(request.limit, _MAX_ENTRIES)
-        with self._file.reading() as connection:
-            table = self._existing(records.find_table(connection, self.table.name))
+
+        def read(connection: sqlite3.Connection) -> list[Item]:
+            table = self._existing(connection)
             if table.index_name != self.table.index:
                 found = evolve(self.table, index=table.index_name).description()
                 raise TableMismatchError(self.table.name, self.table.differences(found))
-            entries = records.query(
+            return records.query(
                 connection,
                 table.number,
                 request.queue,
@@ -279,6 +286,8 @@ class LocalDriver(Driver):
                 after=after,
                 limit=limit,
             )
+
+        entries = self._file.read(read)
         # Like DynamoDB: a full page has a cursor even if nothing follows.
         full = len(entries) == limit
         cursor = _keys(entries[-1], ID.name, QUEUE_TYPE.name, DUE.name) if full else None
@@ -287,11 +296,18 @@ class LocalDriver(Driver):
     def _scan(self, request: Scan) -> Page:
         check_limit(request.limit)
         after = "" if request.cursor is None else _place(request.cursor, ID.name)[0]
-        with self._file.reading() as connection:
-            table = self._existing(records.find_table(connection, self.table.name))
-            items, more = records.scan(
-                connection, table.number, after=after, limit=request.limit, enough=_MAX_SCANNED
+
+        def read(connection: sqlite3.Connection) -> tuple[list[Item], bool]:
+            return records.scan(
+                connection,
+                self._existing(connection).number,
+                self.table.name,
+                after=after,
+                limit=request.limit,
+                enough=_MAX_SCANNED,
             )
+
+        items, more = self._file.read(read)
         return Page(tuple(items), _keys(items[-1], ID.name) if more else None)
 
     # --- writing -----------------------------------------------------------------------------
@@ -325,14 +341,14 @@ class LocalDriver(Driver):
 
     # --- the table ---------------------------------------------------------------------------
 
-    def _existing(self, table: records.TableRow | None) -> records.TableRow:
+    def _existing(self, connection: sqlite3.Connection) -> records.TableRow:
+        table = records.find_table(connection, self.table.name)
         if table is None:
             raise TableNotFoundError(self.table.name)
         return table
 
     def _describe_table(self, _: DescribeTable) -> TableDescription | None:
-        with self._file.reading() as connection:
-            table = records.find_table(connection, self.table.name)
+        table = self._file.read(lambda one: records.find_table(one, self.table.name))
         if table is None:
             return None
         whole = evolve(self.table, index=table.index_name).description()
@@ -341,17 +357,18 @@ class LocalDriver(Driver):
     def _create_table(self, _: CreateTable) -> None:
         check_name("a table", self.table.name)
         check_name("an index", self.table.index)
-        with self._file.writing() as connection:
+
+        def create(connection: sqlite3.Connection) -> None:
             if is_own(connection, self.table.name):
                 raise TableMismatchError(
                     self.table.name, ("it was created as a table of your own, without an index",)
                 )
             records.create_table(connection, self.table.name, self.table.index)
 
+        self._file.write(create)
+
     def _enable_expiry(self, _: EnableExpiry) -> None:
-        with self._file.writing() as connection:
-            table = self._existing(records.find_table(connection, self.table.name))
-            records.enable_expiry(connection, table.number)
+        self._file.write(lambda one: records.enable_expiry(one, self._existing(one).number))
 
 
 def _alone(transaction: Transaction, write: Write, rule: Specialised, *, shown: bool) -> BatchReply:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from threading import Lock, get_ident
+from math import inf
 from typing import TypeAlias
 
 from attrs import frozen
 
+from dynamomq.drivers.local.turns import Turn
 from dynamomq.values import Item
 
-__all__ = ["Change", "Feed", "Listener"]
+__all__ = ["Call", "Change", "Feed", "Listener"]
 
 
 @frozen
@@ -34,6 +35,7 @@ class Change:
 
 
 Listener: TypeAlias = Callable[[Change], object]
+Call: TypeAlias = "tuple[Listener, Change]"
 
 _log = logging.getLogger(__name__)
 
@@ -41,17 +43,16 @@ _log = logging.getLogger(__name__)
 class Feed:
     """Listeners, and the changes that they have not been told of yet.
 
-    Changes are queued while the write lock is held, which fixes their order, and told after it was
-    released, so a listener may use the engine itself. What it raises is logged and goes no further:
-    the write has taken place, and whoever asked for it must get to know.
+    Changes are queued in the turn of the write, which fixes their order, and told after it, so a
+    listener may use the engine itself. What it raises is logged and goes no further: the write has
+    taken place, and whoever asked for it must get to know.
     """
 
     def __init__(self) -> None:
         """Start without listeners."""
         self._listeners: tuple[Listener, ...] = ()
-        self._waiting: deque[Change] = deque()
-        self._telling = Lock()
-        self._teller: int | None = None
+        self._waiting: deque[Call] = deque()
+        self._turn = Turn()
 
     @property
     def wanted(self) -> bool:
@@ -60,8 +61,6 @@ class Feed:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Add a listener; return the function that takes it away again."""
-        if not self._listeners:
-            self._waiting.clear()  # left behind when the last listener went
         entry = partial(listener)  # an object of its own, should one listener subscribe twice
         self._listeners = (*self._listeners, entry)
 
@@ -70,9 +69,16 @@ class Feed:
 
         return unsubscribe
 
-    def queue(self, changes: Iterable[Change]) -> None:
-        """Take note of committed changes, in order."""
-        self._waiting.extend(changes)
+    def calls(self, changes: Iterable[Change]) -> list[Call]:
+        """Return the calls that tell the listeners of changes, in order."""
+        return [(one, change) for change in changes for one in self._listeners]
+
+    def queue(self, calls: Iterator[Call]) -> None:
+        """Take note of calls to be made, for what has been committed.
+
+        Each is taken from the iterator once, and by C: so this may be repeated after an interrupt.
+        """
+        self._waiting.extend(calls)
 
     def tell(self) -> None:
         """Tell the listeners all that is queued.
@@ -80,17 +86,19 @@ class Feed:
         A listener that writes returns here on its own thread: its change waits until the present
         one has been told to all.
         """
-        if self._teller == get_ident():
+        if self._turn.is_mine:
             return
-        with self._telling:
-            self._teller = get_ident()
-            try:
-                while self._waiting:
-                    change = self._waiting.popleft()
-                    for listener in self._listeners:
+        try:
+            self._turn.take(inf)
+            while self._waiting:
+                listener, change = self._waiting[0]
+                try:
+                    if listener in self._listeners:  # it may have been taken away since
                         _tell(listener, change)
-            finally:
-                self._teller = None
+                finally:  # one that was begun is not begun again, whatever ends it
+                    self._waiting.popleft()
+        finally:
+            self._turn.give_back()
 
 
 def _tell(listener: Listener, change: Change) -> None:

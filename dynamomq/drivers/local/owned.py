@@ -45,8 +45,7 @@ class OwnTables:
         """
         check_name("name", name)
         wanted = _checked_key(key)
-        with self._store.writing() as connection:
-            found = create_own_table(connection, name, wanted)
+        found = self._store.write(lambda connection: create_own_table(connection, name, wanted))
         if found is None:
             raise InvalidArgumentError(
                 "name", name, "there is a queue in this table", remedy="Choose another name."
@@ -73,8 +72,9 @@ class OwnTables:
         """
         check_name("table", table)
         _check_attributes("key", key)
-        with self._store.reading() as connection:
-            return place_of(Transaction(connection, table), table, key).item
+        return self._store.read(
+            lambda connection: place_of(Transaction(connection, table), table, key).item
+        )
 
     def put_item(self, table: str, item: Item) -> None:
         """Store a row, whatever was there before; no part of any transaction.

@@ -75,12 +75,7 @@ def _own_table(connection: sqlite3.Connection, name: str) -> tuple[int, Key]:
     """
     row = connection.execute("SELECT number, key FROM own_table WHERE name = ?", (name,)).fetchone()
     if row is None:
-        missing = TableNotFoundError(name)
-        missing.remedy = (
-            "Create it: LocalEngine.create_table() for a table of your own, Queue.create_table() "
-            "for a queue's."
-        )
-        raise missing
+        raise TableNotFoundError(name)
     return row[0], json.loads(row[1])
 
 
@@ -197,7 +192,7 @@ def place_of(transaction: Transaction, table: str, attributes: Mapping[str, Valu
     connection = transaction.connection
     if records.find_table(connection, table) is None:
         number, key = _own_table(connection, table)
-        return _OwnPlace(connection, number, key_text(key, attributes))
+        return _OwnPlace(connection, table, number, key_text(key, attributes))
     key_text(_KEY_OF_A_QUEUE, attributes)
     found = records.find(connection, table, str(attributes[ID.name]))
     if found is None:
@@ -209,7 +204,7 @@ class _QueuePlace(Place):
     """In a queue's table, beside its messages."""
 
     def __init__(self, transaction: Transaction, table: str, id: str, found: records.Found) -> None:
-        self.item = None if found.text is None else records.from_json(found.text)
+        self.item = None if found.text is None else records.item_in(found.text, table, id)
         self._transaction = transaction
         self._table = table
         self._id = id
@@ -237,13 +232,13 @@ class _QueuePlace(Place):
 class _OwnPlace(Place):
     """In a table of a user's own."""
 
-    def __init__(self, connection: sqlite3.Connection, table: int, key: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, name: str, table: int, key: str) -> None:
         self._connection = connection
         self._row = (table, key)
         found = connection.execute(
             "SELECT item FROM own_item WHERE table_number = ? AND key = ?", self._row
         ).fetchone()
-        self.item = None if found is None else records.from_json(found[0])
+        self.item = None if found is None else records.item_in(found[0], name, key)
 
     def prepared(self, new: Item | None) -> Callable[[], None]:
         if new is None:

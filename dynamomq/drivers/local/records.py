@@ -11,11 +11,13 @@ import math
 import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dynamomq.attributes import DUE, EXPIRES_AT, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
+from dynamomq.errors import MalformedItemError, shorten
 from dynamomq.values import Item, Value, from_wire, item_from_wire
 
 __all__ = [
@@ -26,16 +28,17 @@ __all__ = [
     "expired",
     "find",
     "find_table",
-    "from_json",
-    "plain",
+    "item_in",
+    "item_of",
     "query",
     "remove",
     "save",
     "scan",
     "to_json",
-    "typed_from_json",
+    "typed_in",
 ]
 
+_AT_ONCE = 25
 _PROJECTED = (STATUS.name, RECEIVE_COUNT.name)
 _LARGEST_INTEGER = 2**63 - 1
 _AFTER_ALL_TEXT = b""
@@ -62,26 +65,65 @@ def to_json(typed: Mapping[str, Any]) -> str:
     return _encode(typed)
 
 
-def typed_from_json(text: str) -> dict[str, Any]:
-    """Return the typed item that :func:`to_json` wrote, but bytes still as base64."""
-    typed: dict[str, Any] = _decode(text)[0]
-    return typed
+def typed_in(text: str, table: str, key: str) -> dict[str, Any]:
+    """Return the typed item that :func:`to_json` wrote, but bytes still as base64.
+
+    Args:
+        text: what is stored.
+        table: the name of the table, for an error's text, as below.
+        key: the item's key; of a user's own table, as text.
+
+    Raises:
+        MalformedItemError: it is no JSON; somebody has changed it by hand, or the disk has.
+    """
+    with suppress(*_UNREADABLE):
+        if not text.isascii():
+            text.encode()  # fails where the file's bytes were no UTF-8
+        typed, end = _decode(text)
+        if isinstance(typed, dict) and end == len(text):
+            return typed
+    raise _damaged(table, key)
 
 
-def plain(typed: Mapping[str, Any], text: str) -> Item:
-    """Return the item that :func:`typed_from_json` read from a text."""
+def item_of(typed: Mapping[str, Any], text: str, table: str, key: str) -> Item:
+    """Return the item that :func:`typed_in` read from a text; raises what that does."""
+    with suppress(*_UNREADABLE):
+        return _plain(typed, text)
+    raise _damaged(table, key)
+
+
+def item_in(text: str, table: str, key: str) -> Item:
+    """Return the item in a text, its numbers as DynamoDB gives them back; raises as above."""
+    return item_of(typed_in(text, table, key), text, table, key)
+
+
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+def _damaged(table: str, key: str) -> MalformedItemError:
+    return MalformedItemError(
+        f"The row of {shorten(key)} in table {table!r} is damaged: it holds no item's JSON.",
+        code="DamagedRow",
+        remedy="Somebody has changed the file by hand, or the disk has: repair the row with the "
+        "sqlite3 command, or delete it there.",
+    )
+
+
+def _plain(typed: Mapping[str, Any], text: str) -> Item:
     if '{"B' not in text:  # then there are no bytes in it, as in most items
         return item_from_wire(typed)
     return {name: _from_text(value) for name, value in typed.items()}
 
 
-def from_json(text: str) -> Item:
-    """Return the item in a text, its numbers as DynamoDB gives them back."""
-    return plain(typed_from_json(text), text)
+@lru_cache(maxsize=1024)
+def _projected(text: str) -> Item:
+    """Return what the index shows besides the keys: nothing, where that is damaged.
 
-
-_projected = lru_cache(maxsize=1024)(from_json)
-"""Entries differ in little but key and due time, so most were decoded before."""
+    Entries differ in little but key and due time, so most were decoded before.
+    """
+    with suppress(MalformedItemError):
+        return item_in(text, "", "")
+    return {}
 
 
 def _from_text(typed: Mapping[str, Any]) -> Value:
@@ -190,7 +232,7 @@ def query(
         " WHERE table_number = ? AND queue_type = ? AND queue_add_timestamp <= ?"
         " AND (queue_add_timestamp, id) > (?, ?) ORDER BY queue_add_timestamp, id LIMIT ?",
         (table, queue, _AFTER_ALL_TEXT if until is None else until, *after, limit),
-    )
+    ).fetchall()  # at once: a statement under way would keep the connection in the past
     return [
         {ID.name: key, QUEUE_TYPE.name: queue, DUE.name: due, **_projected(projected)}
         for key, due, projected in rows
@@ -198,28 +240,36 @@ def query(
 
 
 def scan(
-    connection: sqlite3.Connection, table: int, *, after: str, limit: int, enough: int
+    connection: sqlite3.Connection, table: int, name: str, *, after: str, limit: int, enough: int
 ) -> tuple[list[Item], bool]:
     """Read items by id, and tell whether it stopped before the end.
 
     Args:
         connection: where to read.
         table: the table's number.
+        name: the table's name.
         after: the id after which to start.
         limit: at most so many items.
         enough: stop after so many characters of stored text.
+
+    Raises:
+        MalformedItemError: one of them is damaged.
     """
-    items, size = [], 0
-    rows = connection.execute(
-        "SELECT item FROM item WHERE table_number = ? AND id > ? ORDER BY id LIMIT ?",
-        (table, after, limit),
-    )
-    for (text,) in rows:
-        items.append(from_json(text))
-        size += len(text)
-        if size >= enough:
+    items: list[Item] = []
+    size = 0
+    while len(items) < limit and size < enough:
+        few = min(limit - len(items), _AT_ONCE)
+        rows = connection.execute(
+            "SELECT id, item FROM item WHERE table_number = ? AND id > ? ORDER BY id LIMIT ?",
+            (table, after, few),
+        ).fetchall()
+        for after, text in rows:
+            items.append(item_in(text, name, after))
+            size += len(text)
+            if size >= enough:
+                break
+        if len(rows) < few:
             break
-    rows.close()
     return items, len(items) == limit or size >= enough
 
 

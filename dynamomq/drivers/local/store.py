@@ -1,11 +1,15 @@
-"""One SQLite file of the embedded engine: connections, locks, transactions and the schema.
+"""One SQLite file of the embedded engine: connections, turns, transactions and the schema.
 
-How threads and processes share it. For a file there are two connections, each behind a lock: one
+How threads and processes share it. For a file there are two connections, used in turns: one
 writes, one reads. In WAL mode a reader sees the last commit without waiting for a writer's disk
 flush, and no more is gained by a connection per thread, because Python runs one thread at a time
 between flushes. A database in memory belongs to its connection, so there the two are one. Every
 write begins with ``BEGIN IMMEDIATE``: it waits for the write lock of other processes *before* it
 reads what it decides on.
+
+Nothing that happens to a thread (Ctrl-C, above all) leaves a turn taken or a transaction open for
+good: turns end with the call that took them, a transaction ends in C, where Python can't be
+interrupted, and what is left of one all the same is rolled back by the next.
 """
 
 from __future__ import annotations
@@ -13,15 +17,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
+from math import inf
 from pathlib import Path
-from threading import Lock
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
-from dynamomq.errors import ClosedError, DynamoMQError, StoreError, UnavailableError
+from dynamomq.drivers.local.troubles import BESIDE, moved, not_there, translated
+from dynamomq.drivers.local.turns import Turn
+from dynamomq.errors import ClosedError, StoreError, TableNotFoundError, UnavailableError
 
 __all__ = ["APPLICATION_ID", "MEMORY", "MIGRATIONS", "Durability", "Store"]
+
+R = TypeVar("R")
 
 MEMORY: Final = ":memory:"
 
@@ -91,6 +99,8 @@ MIGRATIONS: list[tuple[str, ...]] = [
 
 _CACHE_KIB = 16 * 1024
 _RETRY_PAUSE = 0.01
+_TEXT = partial(str, encoding="utf-8", errors="surrogateescape")
+"""Text that is not UTF-8 is found where a row is read, and then only that row is damaged."""
 
 
 class Store:
@@ -113,92 +123,143 @@ class Store:
         self._process = os.getpid()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
-        self._write_lock = Lock()
-        self._read_lock = self._write_lock if self.path == MEMORY else Lock()
+        self._files: dict[str, tuple[int, int] | None] = {}
+        self._committed: Callable[[], object] | None = None
+        self._write_turn = Turn()
+        self._read_turn = self._write_turn if self.path == MEMORY else Turn()
         try:
             self._writer = self._reader = self._connect()
             self._prepare(self._writer, durability)
             if self.path != MEMORY:
                 self._reader = self._connect()
                 self._reader.execute("PRAGMA query_only = ON")
+                self._version(self._reader)  # which opens all files that belong together
+                self._files = _files(self.path)
         except sqlite3.Error as error:
             self.close()
-            raise _translated(error, self.path, busy_timeout) from error
+            raise translated(error, self.path, busy_timeout) from error
         except BaseException:
             self.close()
             raise
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for reads; each statement sees everything committed before it.
+    def read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Call ``work`` with the connection for reads; each statement sees the last commit.
 
         Raises:
             ClosedError: the store is closed, or another process opened it.
+            StoreError: the file was removed or replaced, or is damaged.
             UnavailableError: threads or processes kept it locked, or the disk fails.
         """
-        self._acquire(self._read_lock)
         try:
-            yield self._open(self._reader)
+            if not self._read_turn.take(self._patience()):
+                raise self._busy()
+            return work(self._lent(self._reader))
         except sqlite3.Error as error:
-            raise _translated(error, self.path, self._busy_timeout) from error
+            raise translated(error, self.path, self._busy_timeout) from error
+        except TableNotFoundError as error:
+            raise not_there(error, self.path, in_memory=self.path == MEMORY) from None
         finally:
-            self._read_lock.release()
+            self._read_turn.give_back()
 
-    @contextmanager
-    def writing(self, committed: Callable[[], None] | None = None) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for one transaction; an exception undoes all of it.
+    def write(
+        self,
+        work: Callable[[sqlite3.Connection], R],
+        committed: Callable[[], object] = lambda: None,
+    ) -> R:
+        """Call ``work`` with the connection for one transaction; an exception undoes all of it.
 
         Args:
-            committed: called after the commit and before any later one.
+            work: reads and writes. It must not use the store otherwise.
+            committed: called after the commit and before any later one; after an interrupt perhaps
+                twice, and late.
 
         Raises:
             ClosedError: the store is closed, or another process opened it.
-            StoreError: the file is read-only.
+            StoreError: the file is read-only, was removed or replaced, or is damaged.
             UnavailableError: threads or processes kept it locked, or the disk fails or is full.
         """
-        self._acquire(self._write_lock)
         try:
-            connection = self._open(self._writer)
-            with _transaction(connection, "IMMEDIATE"):
-                yield connection
-            if committed is not None:
-                committed()
+            if not self._write_turn.take(self._patience()):
+                raise self._busy()
+            connection = self._lent(self._writer)
+            self._settle()
+            with connection:  # commits or rolls back in C, so no interrupt comes in between
+                connection.execute("BEGIN IMMEDIATE")
+                result = work(connection)
+                self._committed = committed
+            self._settle()
+            self._check_place()  # else it was written to a file that nobody finds any more
+            return result
         except sqlite3.Error as error:
-            raise _translated(error, self.path, self._busy_timeout) from error
+            self._committed = None
+            raise translated(error, self.path, self._busy_timeout) from error
+        except TableNotFoundError as error:
+            raise not_there(error, self.path, in_memory=self.path == MEMORY) from None
         finally:
-            self._write_lock.release()
+            self._write_turn.give_back()
 
     def close(self) -> None:
         """Close the connections; in a forked child do nothing, they are the parent's."""
         if os.getpid() != self._process:
             return
-        for lock in {self._write_lock, self._read_lock}:
-            lock.acquire()
         try:
-            for connection in {self._writer, self._reader}:
-                if connection is not None:
-                    connection.close()
-            self._writer = self._reader = None
+            self._write_turn.take(inf)
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
         finally:
-            for lock in {self._write_lock, self._read_lock}:
-                lock.release()
+            self._write_turn.give_back()
+        try:
+            self._read_turn.take(inf)
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()
+        finally:
+            self._read_turn.give_back()
 
-    def _open(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
-        if connection is None:
-            raise ClosedError(f"The engine on {self.path} was closed.", remedy="Open a new one.")
-        return connection
+    def _patience(self) -> float:
+        """Return how long to wait for a turn.
 
-    def _acquire(self, lock: Lock) -> None:
-        if os.getpid() != self._process:  # neither the lock nor SQLite's own survive a fork
+        Raises:
+            ClosedError: this is a forked child; neither turns nor SQLite's own locks survive that.
+        """
+        if os.getpid() != self._process:
             raise ClosedError(
                 f"The engine on {self.path} was opened by the parent process.",
                 remedy="After a fork, open an engine of its own in each process.",
             )
-        if not lock.acquire(timeout=self._busy_timeout):
-            raise UnavailableError(
-                f"Other threads kept {self.path} busy for {self._busy_timeout:g} s.",
-                remedy="Call again, or open the engine with a longer busy_timeout.",
-            )
+        return self._busy_timeout
+
+    def _busy(self) -> UnavailableError:
+        return UnavailableError(
+            f"Other threads kept {self.path} busy for {self._busy_timeout:g} s.",
+            remedy="Call again, or open the engine with a longer busy_timeout.",
+        )
+
+    def _lent(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
+        if connection is None:
+            raise ClosedError(f"The engine on {self.path} was closed.", remedy="Open a new one.")
+        self._check_place()
+        if connection.in_transaction:  # left by an interrupt
+            self._committed = None
+            connection.rollback()
+        return connection
+
+    def _settle(self) -> None:
+        """See to what comes after a commit, of the last one if an interrupt came in between."""
+        if self._committed is not None:
+            self._committed()
+            self._committed = None
+
+    def _check_place(self) -> None:
+        """Find out whether the file is where it was opened, and still the same.
+
+        Raises:
+            StoreError: it is not: who opens it by its name does not see what is written here.
+        """
+        for name, identity in self._files.items():
+            if _identity(name) != identity:
+                raise moved(self.path, name)
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -209,15 +270,18 @@ class Store:
             isolation_level=None,
             check_same_thread=False,
         )
+        connection.text_factory = _TEXT
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, durability: Durability) -> None:
         # A look before any change: a file of another application stays as it is.
-        with _transaction(connection, "DEFERRED"):
+        with connection:
+            connection.execute("BEGIN DEFERRED")
             version = self._version(connection)
         if version < len(MIGRATIONS):
-            with _transaction(connection, "IMMEDIATE"):
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
                 self._migrate(connection)
         if self.path == MEMORY:
             return
@@ -273,49 +337,17 @@ class Store:
                 return
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
-    connection.execute(f"BEGIN {kind}")
+def _files(path: str) -> dict[str, tuple[int, int] | None]:
+    """Return which files an open database consists of, by names that ``chdir`` leaves right."""
+    beside = os.path.realpath(path)  # SQLite follows links, too
+    names = (os.path.abspath(path), *(beside + ending for ending in BESIDE))
+    return {name: _identity(name) for name in names}
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    """Return which file has a name now; ``None``: none, or nobody may know."""
     try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.rollback()
-        raise
-
-
-_INACCESSIBLE: Final = {
-    sqlite3.SQLITE_CANTOPEN: "the file can't be opened or created",
-    sqlite3.SQLITE_PERM: "access is denied",
-    sqlite3.SQLITE_READONLY: "the file can't be written",
-    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged",
-}
-_REMEDIES: Final = {
-    sqlite3.SQLITE_NOTADB: "Name another file; the engine creates it.",
-    sqlite3.SQLITE_CORRUPT: "Restore it from a backup, or save what is left with the sqlite3 "
-    "command's .recover.",
-}
-
-
-def _translated(error: sqlite3.Error, path: str, busy_timeout: float) -> DynamoMQError:
-    """Return our error for one of SQLite's."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _INACCESSIBLE:
-        return StoreError(
-            path,
-            f"{_INACCESSIBLE[code]} ({error})",
-            remedy=_REMEDIES.get(
-                code, "Check that the folder exists and that this user may write to both."
-            ),
-        )
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return UnavailableError(
-            f"Other processes kept {path} locked for {busy_timeout:g} s.",
-            remedy="Call again; look for a program that holds a transaction open, or open the "
-            "engine with a longer busy_timeout.",
-        )
-    return UnavailableError(
-        f"SQLite could not read or write {path}: {error}.",
-        remedy="Check the disk and the space that is left on it; then call again.",
-    )
+        found = os.stat(name)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

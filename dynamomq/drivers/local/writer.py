@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from dynamomq.attributes import ID
 from dynamomq.drivers.local import records
-from dynamomq.drivers.local.feed import Change, Feed
+from dynamomq.drivers.local.feed import Call, Change, Feed
 from dynamomq.drivers.local.limits import INVALID, check_key, check_size, rejected, typed_changes
 from dynamomq.drivers.local.store import Store
 from dynamomq.drivers.local.validity import check_expressions
@@ -96,8 +98,8 @@ class Transaction:
             raise TableNotFoundError(table)
         if found.text is None:
             return found, {}, None
-        typed = records.typed_from_json(found.text)
-        return found, typed, records.plain(typed, found.text)
+        typed = records.typed_in(found.text, table, key)
+        return found, typed, records.item_of(typed, found.text, table, key)
 
     def remove_expired(self, table: int, now: int) -> int:
         """Remove up to ``_SWEEP_SIZE`` items that expired before an epoch second; say how many."""
@@ -107,9 +109,19 @@ class Transaction:
             self.changes.append((self.table, key, text, None))
         return len(gone)
 
+    def told(self) -> list[Change]:
+        """Return the changes as listeners want them."""
+        return [
+            Change(table, key, _item(old, table, key), _item(new, table, key))
+            for table, key, old, new in self.changes
+        ]
 
-def _item(text: str | None) -> Item | None:
-    return None if text is None else records.from_json(text)
+
+def _item(text: str | None, table: str, key: str) -> Item | None:
+    """Return an item; of one that is damaged, and goes now, its key is known."""
+    with suppress(MalformedItemError):
+        return None if text is None else records.item_in(text, table, key)
+    return {ID.name: key}
 
 
 class _After(NamedTuple):
@@ -190,21 +202,21 @@ class Writer:
 
     def run(self, table: str, work: Callable[[Transaction], R]) -> R:
         """Run ``work`` in a transaction: if it raises, nothing of it happened."""
-        with self._store.writing(lambda: self._committed(transaction)) as connection:
+        calls: list[Call] = []
+
+        def carry_out(connection: sqlite3.Connection) -> R:
             transaction = Transaction(connection, table)
             result = work(transaction)
             if transaction.changes:
                 self._sweep(connection, transaction)
+                if self._feed.wanted:
+                    calls.extend(self._feed.calls(transaction.told()))
+            return result
+
+        result = self._store.write(carry_out, partial(self._feed.queue, iter(calls)))
         if self._feed.wanted:
             self._feed.tell()
         return result
-
-    def _committed(self, transaction: Transaction) -> None:
-        if self._feed.wanted:
-            self._feed.queue(
-                Change(table, key, _item(old), _item(new))
-                for table, key, old, new in transaction.changes
-            )
 
     def _sweep(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
         """Remove a few expired items of the table that is written anyway, about once a second.
