@@ -11,10 +11,10 @@ from model_tests.simulator import fates
 from model_tests.simulator.pairs import (
     MEETINGS,
     PAIRS,
-    PLACES,
     TELLING,
     Family,
     families,
+    places,
 )
 from model_tests.test_exhaustive import speed
 from tests.support.figures import figures
@@ -52,11 +52,7 @@ NOT_HERE = {fates.FROZEN, fates.FIRST_FAILS, fates.FIRST_FAILS_LATE, fates.SOME_
 def test_every_step_of_the_machine_has_its_worlds() -> None:
     """Each transition that somebody asks for has worlds, alone and in a group; none is made up."""
     met = {(one.step.trigger, one.step.source, one.place) for one in MEETINGS}
-    wanted = {
-        (step.trigger, step.source, place)
-        for step in ASKED_FOR
-        for place in PLACES.get(step.source, PLACES[None])
-    }
+    wanted = {(step.trigger, step.source, place) for step in ASKED_FOR for place in places(step)}
     assert {one for one in met if one[0] != "advance"} == wanted
     assert {one.step.trigger for one in MEETINGS} - {"advance"} == {
         one.trigger for one in ASKED_FOR

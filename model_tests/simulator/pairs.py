@@ -22,7 +22,7 @@ from dynamomq.rules import Transition
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
 from model_tests.simulator.actors import Actor, Choice, sending
-from model_tests.simulator.calls import Plan
+from model_tests.simulator.calls import BATCHES, Plan
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.index import Lag
 from model_tests.simulator.rules import Rules
@@ -31,8 +31,14 @@ from model_tests.simulator.search import Found, Scope, explore
 from model_tests.simulator.simulation import Simulation
 
 ALONE, FIRST, MIDDLE, LAST = "alone", "first", "middle", "last"
+BATCH = "batch"
+"""In no group, and the first of two with which the same is done in one call.
+
+There the holder's clock has been set back since, and a first attempt at its claim is under way yet.
+"""
+
 MEMBERS = ("a", "b", "c")
-_IDS = {ALONE: "a", FIRST: "a", MIDDLE: "b", LAST: "c"}
+_IDS = {ALONE: "a", BATCH: "a", FIRST: "a", MIDDLE: "b", LAST: "c"}
 
 SUBJECT, RIVAL, STRANGER = "subject", "rival", "stranger"
 
@@ -99,34 +105,41 @@ class Meeting:
     @property
     def group(self) -> str | None:
         """The message's group."""
-        return None if self.place == ALONE else GROUP
+        return None if self.place in (ALONE, BATCH) else GROUP
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All messages that there are before, or that the step sends."""
+        return MEMBERS if self.group else MEMBERS[: 1 + (self.place == BATCH)]
 
     # --- who acts ----------------------------------------------------------------------------
 
     def begin(self, kinds: frozenset[Fate], rivals: tuple[Plan, ...]) -> Simulation:
         """Make the world in which the step is about to be taken."""
         source = self.step.source
-        ids = MEMBERS if self.group else MEMBERS[:1]
+        absent = () if source != "ABSENT" else self.ids[-1:] if self.group else self.ids
         simulation = world(
             {},
             Rules(faults=2, kinds=kinds, troubled=SUBJECT),
-            sent=ids[:-1] if source == "ABSENT" else ids,
+            sent=tuple(id for id in self.ids if id not in absent),
             group=self.group,
             buried=(self.id,) if source.startswith("DLQ.") else (),
             lag=Lag.NONE,
             max_receives=1 if self.step.trigger == "exhaust" else None,
             shards=2 if self.group else 1,
         )
-        subject = Actor(SUBJECT, Once(()))
+        subject = Actor(SUBJECT, Once(()), AHEAD * (self.place == BATCH))
         for prepare in self._preparations():
             simulation.time += SECOND
             subject.role = Once((prepare(subject.held),), subject.calls + 1)
-            run_out(simulation, subject)
+            run_out(simulation, subject, held_up=self.place == BATCH)
             subject = simulation.actors[SUBJECT]
         for way in self._meddling():
             run_out(simulation, Actor(STRANGER, Once((way,), 1)))
         simulation.time += LEAP if source.endswith(("EXPIRED", "MALFORMED")) else SECOND
-        subject.role = Once((self._plan(subject.held),), subject.calls + 1)
+        plan = self._plan(subject.held)
+        subject.role = Once((plan,), subject.calls + max(1, len(plan.entries)))
+        subject.set_clock(0)  # back, where it was ahead
         meet(simulation, subject, Actor(RIVAL, Once(rivals), AHEAD))
         return simulation
 
@@ -136,7 +149,7 @@ class Meeting:
         if self.step.trigger == "exhaust":
             yield from (_receive(STANDARD), partial(_with_it, "retry"))
         if state in ("PROCESSING", "EXPIRED") or self.step.trigger in ("advance", "quarantine"):
-            yield _receive(_queue(self.step.source))
+            yield _receive(_queue(self.step.source), len(self.ids) if self.place == BATCH else 1)
 
     def _meddling(self) -> Iterator[Plan]:
         """What a stranger does to the message before."""
@@ -147,6 +160,12 @@ class Meeting:
 
     def _plan(self, held: _Held) -> Plan:
         trigger = self.step.trigger
+        if self.place == BATCH:
+            sent = [sending(id, f"{id} is sent") for id in self.ids]
+            ended = [_with_it(trigger, (message,)) for message in held]
+            entries = tuple(sent if trigger == "send" else ended)
+            options = () if trigger == "send" else entries[0].options
+            return Plan(f"{trigger}_batch", options=options, entries=entries)
         if trigger == "send":
             return sending(self.id, "sent", group=self.group)
         if self.step.by == "receiver":
@@ -180,8 +199,8 @@ def _queue(state: str) -> QueueType:
     return QueueType.DLQ if state.startswith("DLQ.") else STANDARD
 
 
-def _receive(queue: QueueType) -> _Making:
-    plan = Plan("receive", options=(("max_messages", 1), ("source", queue)))
+def _receive(queue: QueueType, most: int = 1) -> _Making:
+    plan = Plan("receive", options=(("max_messages", most), ("source", queue)))
     return lambda _held: plan
 
 
@@ -204,13 +223,20 @@ _WHOLE = tuple(state.name for state in MESSAGE.states if "." in state.name)
 """States in which an item is a whole message in a queue."""
 
 
+def places(step: Transition) -> Iterator[str]:
+    """Return where the message of a step can be."""
+    yield from PLACES.get(step.source, PLACES[None])
+    if f"{step.trigger}_batch" in BATCHES and step.source in ("ABSENT", "STANDARD.PROCESSING"):
+        yield BATCH
+
+
 def _meetings() -> Iterator[Meeting]:
     for step in MESSAGE.transitions:
         if step.trigger == "advance":
             yield Meeting(step, MIDDLE)
         elif step.by not in ("time", "upkeep"):
-            yield from (Meeting(step, place) for place in PLACES.get(step.source, PLACES[None]))
-            if step.source in _WHOLE and ALONE in PLACES.get(step.source, PLACES[None]):
+            yield from (Meeting(step, place) for place in places(step))
+            if step.source in _WHOLE:
                 yield Meeting(step, ALONE, is_foreign=True)
 
 
@@ -263,7 +289,7 @@ def families(kinds: frozenset[Fate] = TELLING) -> tuple[Family, ...]:
 def _scopes(meeting: Meeting, kinds: frozenset[Fate]) -> Iterator[Scope]:
     what = f"{meeting.step.trigger} of {meeting.step.source}, {meeting.place}"
     yield Scope(meeting.name, what, partial(meeting.begin, frozenset(), ()))
-    rivals = () if meeting.is_foreign else meeting.rivals()
+    rivals = () if meeting.is_foreign or meeting.place == BATCH else meeting.rivals()
     if rivals:
         begin = partial(meeting.begin, kinds, rivals)
         yield Scope(f"{meeting.name}:rival", f"{what}, and a rival", begin)

@@ -16,6 +16,7 @@ from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
 from model_tests.simulator.actors import ADVANCES, Actor, Choice, Role, sending
 from model_tests.simulator.agreeing import Knowledge
+from model_tests.simulator.attempts import writes_of
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.clients import Client, Raiser, ShardReceiver, ShardSender, Watch
 from model_tests.simulator.index import IndexView, Lag
@@ -188,14 +189,20 @@ def meet(simulation: Simulation, *actors: Actor) -> None:
     simulation.counts.clear()
 
 
-def run_out(simulation: Simulation, *actors: Actor) -> None:
-    """Let all do what they have to do, or some actors instead, and let nothing go wrong."""
+def run_out(simulation: Simulation, *actors: Actor, held_up: bool = False) -> None:
+    """Let all do what they have to do, or some actors instead, and let nothing go wrong.
+
+    Unless the first attempt at each write is to be held up, and to be under way still in the end.
+    """
     if actors:
         meet(simulation, *actors)
     rules, simulation.rules = simulation.rules, evolve(simulation.rules, faults=0, leaps_left=0)
     while not simulation.is_over:
         mover = simulation.movers()[1][0]
-        simulation.take(mover, simulation.fates(mover)[1][0])
+        actor = simulation.actors[mover.actor]
+        request = actor.execution.request if actor.execution else None
+        late = held_up and not actor.attempts and writes_of(request)
+        simulation.take(mover, fates.LATE if late else simulation.fates(mover)[1][0])
     simulation.rules = rules
 
 
