@@ -155,8 +155,9 @@ def discreet(error: Exception) -> Exception:
     It is without the text in which it may quote what was sent, and without the way through boto3 by
     which it came, which is forty lines and more; of an error of the system the text is kept.
     """
-    root: BaseException = error
-    while (inner := root.__cause__ or root.__context__) is not None:
+    root, met = _behind(error), {id(error)}
+    while (inner := _behind(root)) is not root and id(root) not in met:  # there may be a circle
+        met.add(id(root))
         root = inner
     if isinstance(root, OSError) and root is not error:
         error.add_note(f"{type(root).__name__}: {root}")
@@ -166,6 +167,11 @@ def discreet(error: Exception) -> Exception:
     elif not isinstance(error, (*_CONFIGURATION, *_NETWORK, sdk.NoRegionError)):
         error.args = (type(error).__name__,)
     return error
+
+
+def _behind(error: BaseException) -> BaseException:
+    """Return what an error came from, which is itself where there is nothing else."""
+    return error.__cause__ or error.__context__ or error
 
 
 def _unreachable(error: Exception, attempt: Attempt) -> DynamoMQError:
