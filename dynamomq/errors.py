@@ -13,8 +13,9 @@ one process to another.
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
@@ -55,6 +56,7 @@ __all__ = [
     "UnavailableError",
     "counted",
     "shorten",
+    "with_doubt",
 ]
 
 _SHOWN = 60
@@ -86,9 +88,12 @@ class DynamoMQError(PortableError):
         message: what went wrong, in one sentence.
         remedy: what to do about it; empty where nothing sensible can be said.
         retryable: whether the same request may succeed if it is sent again a little later.
+        in_doubt: whether what failed may have taken effect all the same, or may do so yet: some
+            attempt was sent, and no reply to it settles that. If not, nothing was changed by it.
     """
 
     retryable = False
+    in_doubt = False
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         """Keep the sentence and the remedy apart; ``str()`` joins them."""
@@ -97,8 +102,29 @@ class DynamoMQError(PortableError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """Return the message, followed by the remedy where there is one."""
-        return f"{self.message} {self.remedy}".rstrip()
+        """Return the message, whether there is doubt, and the remedy, as far as there is one."""
+        doubt = "Whether it took effect is not known." if self._tells_of_doubt else ""
+        return " ".join(filter(None, (self.message, doubt, self.remedy)))
+
+    @property
+    def _tells_of_doubt(self) -> bool:
+        """Whether the text has to say that there is doubt."""
+        return self.in_doubt
+
+
+E = TypeVar("E", bound=DynamoMQError)
+
+
+def with_doubt(error: E, *, in_doubt: bool) -> E:
+    """Return an error that says whether there is doubt: a copy where it said something else.
+
+    Others may be told the same error, of another request.
+    """
+    if error.in_doubt == in_doubt:
+        return error
+    error = copy(error)
+    error.in_doubt = in_doubt
+    return error
 
 
 class CallerError(DynamoMQError):
@@ -277,17 +303,23 @@ class OutcomeUnknownError(_MessageError, ContentionError):
         trigger: what was asked for.
     """
 
+    in_doubt = True
+
     def __init__(self, message: str, *, id: str, trigger: str, remedy: str = "") -> None:
         """Add the trigger whose outcome is unknown."""
         super().__init__(message, id=id, remedy=remedy)
         self.trigger = trigger
 
+    @property
+    def _tells_of_doubt(self) -> bool:
+        return False  # the message says so
+
 
 class ConflictError(ContentionError):
     """A write kept meeting other writes to the same items.
 
-    The attempt that met them changed nothing. One before it, whose reply was lost, may have been
-    executed; it is safe to call again, a send with the same id.
+    The attempt that met them changed nothing; ``in_doubt`` tells whether one before it may have. It
+    is safe to call again, a send with the same id.
     """
 
     retryable = True
@@ -315,9 +347,9 @@ class TransactionConditionError(ContentionError):
 
     Attributes:
         failed: the actions whose conditions did not hold; one at least.
-        final: whether nothing of it can take effect any more. It is false where the request was
-            repeated: an attempt before may be under way, and be executed yet if the conditions come
-            to hold within the next minutes.
+        final: whether nothing of it can take effect any more. It is false where an attempt before
+            may be under way, and be executed yet if the conditions come to hold within the next
+            minutes.
     """
 
     def __init__(self, failed: tuple[FailedAction, ...], *, final: bool = True) -> None:
@@ -337,6 +369,11 @@ class TransactionConditionError(ContentionError):
         )
         self.failed = failed
         self.final = final
+        self.in_doubt = not final
+
+    @property
+    def _tells_of_doubt(self) -> bool:
+        return False  # the remedy says so
 
 
 # --- set-up ----------------------------------------------------------------------------------
@@ -423,8 +460,8 @@ class CredentialsError(SetupError):
 class ThrottledError(ServiceError):
     """The storage refused the request because of its rate, repeatedly.
 
-    An attempt before, whose reply was lost, may have been executed; it is safe to call again, a
-    send with the same id.
+    The attempts that were refused changed nothing; ``in_doubt`` tells whether one before them may
+    have. It is safe to call again, a send with the same id.
     """
 
     retryable = True
@@ -433,8 +470,11 @@ class ThrottledError(ServiceError):
 class UnavailableError(ServiceError):
     """The storage could not be reached or failed, repeatedly.
 
-    A write that ended so may or may not have been executed; it is safe to call again.
+    ``in_doubt`` tells whether a write that ended so may have been executed: it is false where it is
+    certain that no attempt was. It is safe to call again, a send with the same id.
     """
+
+    in_doubt = True
 
 
 class InternalError(UnavailableError):

@@ -6,7 +6,8 @@ operation can't know by itself reaches it in replies, the time and random tokens
 replies make it take the same steps.
 
 A driver raises :class:`~dynamomq.errors.ServiceError` or :class:`~dynamomq.errors.SetupError`
-*into* the operation where a request could not be carried out.
+*into* the operation where a request could not be carried out. Whether it may have been executed all
+the same, the error says: ``in_doubt``.
 """
 
 from __future__ import annotations
@@ -234,8 +235,9 @@ class Refused:
     Attributes:
         item: the item as it is now; ``None`` where there is none or (``shown`` false) it was not
             said.
-        repeated: whether an earlier attempt of the same request may have been executed already,
-            its reply lost. Then the refusal may be the echo of our own success.
+        repeated: whether an earlier attempt at the same may have been executed, its reply lost, or
+            may be yet. Then the refusal may be the echo of our own success. False where earlier
+            attempts, if there were any, have certainly changed nothing.
         shown: whether the reply shows the item.
     """
 
@@ -248,8 +250,7 @@ class Refused:
 class Failed:
     """One write of a batch could not be carried out.
 
-    It changed nothing, unless the error is an :class:`~dynamomq.errors.UnavailableError`: then that
-    is not known.
+    It changed nothing, unless the error says ``in_doubt``.
 
     Attributes:
         error: why.
@@ -347,9 +348,10 @@ class Cancelled:
     Attributes:
         reasons: for each action its refusal; ``None`` where it was not refused, or that was not
             said.
-        repeated: whether an earlier attempt of the same request may have been executed already.
-        in_conflict: whether another transaction was in the way of some action. Then no more is
-            known of that one, and what was refused may have been by what the other has done.
+        repeated: whether an earlier attempt at the same may have been executed, or may be yet.
+        in_conflict: whether something passing was in the way of some action: another transaction,
+            the rate limit. Then no more is known of that one, and what was refused may have been by
+            what another transaction has done.
     """
 
     reasons: tuple[Refused | None, ...]
@@ -362,8 +364,7 @@ class Transact(Request[Committed | Cancelled]):
     """Up to 100 actions on different items: all take effect, or none does.
 
     Where something else than a condition stands in the way, such as another transaction, the driver
-    raises; nothing has taken effect then, unless the error is an
-    :class:`~dynamomq.errors.UnavailableError`.
+    raises; nothing has taken effect then, unless the error says ``in_doubt``.
 
     Attributes:
         actions: what is to be done; no item twice.

@@ -279,7 +279,9 @@ class Shop:
             if actor.attempts == SDK_ATTEMPTS:
                 self._fail(actor, UnavailableError("simulated"))
         else:
-            self._fail(actor, _ERRORS[fate]("simulated"))
+            failure = _ERRORS[fate]("simulated")
+            failure.in_doubt = failure.in_doubt or actor.attempts > 0
+            self._fail(actor, failure)
 
     def _execute(self, request: Request[Any], *, repeated: bool) -> Any:
         try:

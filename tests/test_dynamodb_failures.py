@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore import exceptions as sdk
 
+from dynamomq.attributes import ID
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.drivers.failures import Attempt, from_code, translated
 from dynamomq.errors import (
@@ -26,11 +27,12 @@ from dynamomq.errors import (
     UnavailableError,
 )
 from dynamomq.queue import Queue
-from dynamomq.requests import Get
+from dynamomq.requests import Get, Request, Write
+from tests.support.embedded import custom_rule
 from tests.support.scripted import ENDPOINT, TABLE, opened, refusal
 
-WRITE = Attempt("UpdateItem", TABLE, ENDPOINT, writes=True)
-READ = Attempt("GetItem", TABLE, ENDPOINT, writes=False)
+WRITE = Attempt("UpdateItem", TABLE, ENDPOINT)
+READ = Attempt("GetItem", TABLE, ENDPOINT)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +153,20 @@ def _network_errors() -> list[Exception]:
 @pytest.mark.parametrize("error", _network_errors(), ids=lambda one: type(one).__name__)
 def test_network(error: Exception) -> None:
     """What never came back names the endpoint and, for a write only, says what is not known."""
-    written, read = translated(error, WRITE), translated(error, READ)
-    assert type(written) is type(read) is UnavailableError
-    assert ENDPOINT in written.message
-    assert type(error).__name__ in written.message
-    assert "not known" in written.message
-    assert "not known" not in read.message
+    raised = []
+    removal = Write("a", custom_rule("delete", (), ID.exists()), {})
+    requests: tuple[Request[Any], ...] = (Get("a"), removal)
+    for request in requests:
+        driver, _ = opened(error)
+        with pytest.raises(UnavailableError, match=type(error).__name__) as caught:
+            driver.execute(request)
+        assert ENDPOINT in caught.value.message
+        raised.append(caught.value)
+    read, written = raised
+    assert written.in_doubt
+    assert "not known" in str(written)
+    assert not read.in_doubt
+    assert "not known" not in str(read)
 
 
 @pytest.mark.parametrize(

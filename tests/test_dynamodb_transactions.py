@@ -225,7 +225,7 @@ def test_a_reason_without_a_place() -> None:
         ("TransactionConflictException", ConflictError, "Another transaction"),
         ("IdempotentParameterMismatchException", RequestRejectedError, "token stood for other"),
         ("ThrottlingException", ThrottledError, "throttled TransactWriteItems"),
-        ("InternalServerError", InternalError, "Whether the write took place is not known"),
+        ("InternalServerError", InternalError, "Whether it took effect is not known"),
         ("ValidationException", RequestRejectedError, "ValidationException"),
     ],
 )

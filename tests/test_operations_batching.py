@@ -13,6 +13,7 @@ from dynamomq.errors import (
     ConflictError,
     DuplicateMessageError,
     DynamoMQError,
+    InternalError,
     OutcomeUnknownError,
     StaleReceiptError,
     TableNotFoundError,
@@ -203,13 +204,17 @@ def test_a_lost_reply_of_the_batch_is_remembered_by_the_single_write() -> None:
 
 
 def test_each_error_says_what_to_do_about_its_own_entry() -> None:
-    """Entries share a failure, but each is told its own id: to be sent again under that."""
+    """Entries share a failure, but each is told its own id: to be sent again under that.
+
+    Of those that were not even sent after it, there is no doubt.
+    """
     storage = Storage([UnavailableError("gone")])
     results: list[SendResult[Any]] = storage.run(send_batch(SETTINGS, outgoing(30)))
     assert not any(result.ok for result in results)
     for place, result in enumerate(results):
         assert isinstance(result.error, UnavailableError)
-        assert f"id='m{place}':" in result.error.remedy
+        assert result.error.in_doubt == (place < MAX_BATCH)
+        assert (f"id='m{place}':" in result.error.remedy) == (place < MAX_BATCH)
 
 
 @pytest.mark.parametrize("between", [0, 1, MAX_BATCH + 1])
@@ -245,7 +250,7 @@ def test_a_refusal_after_a_lost_reply_is_judged_by_the_item(
     found: Item, error: type[Exception] | None
 ) -> None:
     """BATCH-2, WRITE-4: as for a single retry: ours after all, overtaken, or not to be known."""
-    storage = Storage([ThrottledError("busy"), each(UNSEEN), {"m": found}])
+    storage = Storage([InternalError("lost"), each(UNSEEN), {"m": found}])
     (result,) = storage.run(retry_batch(SETTINGS, [message("m")], delay=0))
     assert type(result.error) is (error or type(None))
     assert [type(request) for request in storage.asked] == [WriteBatch, WriteBatch, GetMany]

@@ -5,12 +5,14 @@ from typing import Any, Literal
 import pytest
 
 from dynamomq.errors import (
+    AccessDeniedError,
     ConflictError,
     DuplicateMessageError,
     DynamoMQError,
     OutcomeUnknownError,
     ThrottledError,
     UnavailableError,
+    with_doubt,
 )
 from dynamomq.operations import RETRY_HORIZON, Outgoing, Settings, send
 from dynamomq.payload import codec_for
@@ -93,21 +95,28 @@ def test_a_repeated_send_recognises_its_own_message_even_deleted() -> None:
     assert getattr(sent, "id", None) == "m"
 
 
-@pytest.mark.parametrize("kind", [ConflictError, ThrottledError, UnavailableError])
+@pytest.mark.parametrize(
+    "kind", [ConflictError, ThrottledError, UnavailableError, AccessDeniedError]
+)
 def test_a_send_that_fails_says_under_which_id_to_send_again(kind: type[DynamoMQError]) -> None:
-    """WRITE-3: an attempt may have been executed; a new call without its id would send it twice."""
-    with pytest.raises(kind) as raised:
-        fail_to_send(kind)
-    assert "id='fresh'" in raised.value.remedy
+    """WRITE-3: an attempt may have been executed; a new call without its id would send it twice.
+
+    Whatever the error is: what counts is that it says so. Where it does not, nothing was sent.
+    """
+    for in_doubt in (True, False):
+        with pytest.raises(kind) as raised:
+            fail_to_send(kind, in_doubt=in_doubt)
+        assert raised.value.in_doubt == in_doubt
+        assert ("id='fresh'" in raised.value.remedy) == in_doubt
 
 
-def fail_to_send(kind: type[DynamoMQError]) -> None:
+def fail_to_send(kind: type[DynamoMQError], *, in_doubt: bool) -> None:
     """Send under a fresh id, and let each attempt fail."""
     operation = send(SETTINGS, Outgoing(1))
     request = operation.send(None)
     while True:
         if isinstance(request, Write):
-            request = operation.throw(kind("simulated"))
+            request = operation.throw(with_doubt(kind("simulated"), in_doubt=in_doubt))
         elif isinstance(request, Tick):
             request = operation.send(Moment(NOW, ("ours",) * request.tokens, "fresh", 0.0))
         else:

@@ -1,4 +1,4 @@
-"""Each attempt of the SDK at a request of ours, looked at before it is sent (spec: WRITE-8).
+"""Each attempt of the SDK at a request of ours: looked at before it is sent (spec: WRITE-8), noted.
 
 boto3 repeats by itself, by its configuration for many minutes, and the process may be suspended
 between two attempts. But it tells of each before it sends it, and an error raised then ends the
@@ -8,10 +8,11 @@ call.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from dynamomq.drivers.doubt import Attempts, is_open
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.timestamps import SECOND
 
@@ -30,12 +31,15 @@ class _Present(threading.local):
     """What this thread is about.
 
     Attributes:
-        check: told whether an attempt was sent before; raises if this one must not be.
-        attempts: how many the present call has sent.
+        check: told whether an attempt before may be executed; raises if this one must not be sent.
+        attempts: those of the present call, each with whether it may be executed.
     """
 
     check: Callable[[bool], None] | None = None
-    attempts = 0
+
+    def __init__(self) -> None:
+        """Begin without attempts."""
+        self.attempts: list[bool] = []
 
 
 _present = _Present()
@@ -47,6 +51,7 @@ def watch(client: Any) -> None:
     if events is not None:  # else it is no client of boto3's, but something of a test's
         # First, for others may send the request themselves, as moto does.
         events.register_first("before-send.dynamodb", _look, unique_id=_UNIQUE)
+        events.register("response-received.dynamodb", _note, unique_id=f"{_UNIQUE}-answered")
 
 
 def lead_of(client: Any) -> int:
@@ -73,7 +78,7 @@ def looked_at(check: Callable[[bool], None]) -> Iterator[None]:
     """Have all attempts of this thread's calls looked at.
 
     Args:
-        check: told of each whether there was one before it; raises if it must not be sent.
+        check: told of each whether one before may be executed; raises if it must not be sent.
     """
     before, _present.check = _present.check, check
     try:
@@ -82,13 +87,20 @@ def looked_at(check: Callable[[bool], None]) -> Iterator[None]:
         _present.check = before
 
 
-def begin_call() -> None:
-    """Count the attempts anew: a call begins."""
-    _present.attempts = 0
+def begin_call() -> Attempts:
+    """Return the attempts of a call that begins: none so far."""
+    _present.attempts = []
+    return _present.attempts
 
 
 def _look(**_: Any) -> None:
     """Handle botocore's event: an attempt is about to be sent."""
     if _present.check is not None:
-        _present.check(_present.attempts > 0)
-        _present.attempts += 1
+        _present.check(any(_present.attempts))
+        _present.attempts.append(True)  # until it is answered
+
+
+def _note(parsed_response: Mapping[str, Any] | None, exception: Exception | None, **_: Any) -> None:
+    """Handle botocore's event: an attempt has come to something."""
+    if _present.attempts:
+        _present.attempts[-1] = is_open(parsed_response, exception)

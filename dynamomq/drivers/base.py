@@ -126,7 +126,7 @@ def too_late(name: str, *, again: bool) -> UnavailableError:
         f"A {name} was not sent {how}: it would have been minutes late.",
         remedy="Call again.",
     )
-    error.retryable = False
+    error.retryable, error.in_doubt = False, again
     return error
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from botocore.exceptions import ClientError, InvalidConfigError
 
 from dynamomq.drivers.attempts import CONNECT_TIMEOUT, begin_call, lead_of, watch
+from dynamomq.drivers.doubt import may_be_executed, was_repeated
 from dynamomq.drivers.failures import SDK_ERRORS, Attempt, discreet, stem, translated
 from dynamomq.drivers.meter import Capacity, Meter
 from dynamomq.drivers.replies import attend, awaiting, check_members
@@ -22,7 +23,7 @@ from dynamomq.errors import ClosedError
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import SECOND
 
-__all__ = ["REFUSED", "Answer", "Client", "Connection", "Session"]
+__all__ = ["REFUSED", "REPEATED", "Answer", "Client", "Connection", "Session"]
 
 Answer: TypeAlias = Mapping[str, Any]
 """What the low-level client returns: boto3 has no types, so here its ``Any`` enters."""
@@ -50,6 +51,10 @@ _METERED: Final = _READS | _WRITES  # what can report the capacity that it consu
 
 REFUSED: Final = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
 """The codes (their stems) of a write whose condition does not hold."""
+
+
+REPEATED: Final = "Repeated"
+"""The key of an answer before which an attempt may have been executed."""
 
 
 class Client(Protocol):
@@ -119,6 +124,8 @@ class Connection:
     ) -> Answer:
         """Call the API. A refused condition is an answer too: it has the key ``Error``.
 
+        An answer before which an attempt may have been executed has the key ``Repeated``.
+
         Args:
             operation: the API's operation, such as ``UpdateItem``.
             table: what it is about, for error messages.
@@ -133,7 +140,7 @@ class Connection:
         """
         if meter is not None and operation in _METERED:
             parameters["ReturnConsumedCapacity"] = "INDEXES"
-        begin_call()
+        attempts = begin_call()
         answer: Answer = {}
         sent = self._clock.read() if self._clock is not None else None
         try:
@@ -142,13 +149,17 @@ class Connection:
             if isinstance(error, ClientError):
                 answer = error.response
             parts = parameters.get("TransactItems", ())
-            raise translated(error, self.attempt(operation, table), parts) from discreet(error)
+            failure = translated(error, self.attempt(operation, table), parts)
+            failure.in_doubt = operation in _WRITES and may_be_executed(error, attempts)
+            raise failure from discreet(error)
         finally:
             if self._clock is not None and sent is not None:
                 self._clock.heed(answer, sent)
             if meter is not None:
                 capacity = _capacity(answer, reads=operation in _READS)
                 meter.count(operation, refused=_refusals(answer), capacity=capacity)
+        if operation in _WRITES and was_repeated(answer, attempts):
+            return {**answer, REPEATED: True}
         return answer
 
     def _reply(self, operation: str, parameters: dict[str, Any]) -> Answer:
@@ -166,7 +177,7 @@ class Connection:
 
     def attempt(self, operation: str, table: TableDefinition) -> Attempt:
         """Describe a call for an error message."""
-        return Attempt(operation, table, self.endpoint, operation in _WRITES)
+        return Attempt(operation, table, self.endpoint)
 
     @property
     def endpoint(self) -> str:

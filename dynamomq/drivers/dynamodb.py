@@ -27,7 +27,8 @@ from dynamomq.drivers.actions import (
 )
 from dynamomq.drivers.attempts import looked_at
 from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings, checked_surroundings
-from dynamomq.drivers.connection import REFUSED, Answer, Client, Connection, Session
+from dynamomq.drivers.connection import REFUSED, REPEATED, Answer, Client, Connection, Session
+from dynamomq.drivers.doubt import is_settled
 from dynamomq.drivers.failures import from_code, stem
 from dynamomq.drivers.inputs import key_input, write_input
 from dynamomq.drivers.meter import Meter
@@ -41,6 +42,7 @@ from dynamomq.errors import (
     TableNotFoundError,
     ThrottledError,
     UnavailableError,
+    with_doubt,
 )
 from dynamomq.requests import (
     BatchReply,
@@ -315,7 +317,7 @@ class DynamoDBDriver(Driver):
         answer = self._send(f"{verb}Item", parameters)
         if "Error" in answer:
             item = answer.get("Item")
-            return Refused(item_from_wire(item) if item else None, repeated=_repeated(answer))
+            return Refused(item_from_wire(item) if item else None, repeated=REPEATED in answer)
         if not write.want_item or rule.kind == "delete":
             return Written(None)
         return Written(
@@ -362,7 +364,7 @@ class DynamoDBDriver(Driver):
                 self._engine.batches = False
                 return {}
             raise
-        repeated = _repeated(answer)
+        repeated = REPEATED in answer
         return {
             place: self._batch_reply(write, response, repeated=repeated)
             for place, write, response in zip(statements, writes, answer["Responses"], strict=True)
@@ -379,7 +381,9 @@ class DynamoDBDriver(Driver):
         if stem(error["Code"]) in REFUSED:
             return Refused(None, repeated=repeated, shown=False)
         attempt = self._connection.attempt("BatchExecuteStatement", self.table)
-        return Failed(from_code(error["Code"], error.get("Message", ""), attempt))
+        failure = from_code(error["Code"], error.get("Message", ""), attempt)
+        failure.in_doubt = repeated or not is_settled(error["Code"])
+        return Failed(failure)
 
     def _write_singly(self, writes: Mapping[int, Write]) -> Iterator[tuple[int, BatchReply]]:
         """Write one after the other; each fails alone, as in a batch."""
@@ -392,7 +396,7 @@ class DynamoDBDriver(Driver):
             try:
                 yield place, self._write(write)
             except UnavailableError as error:
-                failure = error
+                failure = with_doubt(error, in_doubt=False)  # nothing more is sent
                 yield place, Failed(error)
             except DynamoMQError as error:
                 yield place, Failed(error)
@@ -411,13 +415,13 @@ class DynamoDBDriver(Driver):
         try:
             answer = self._send("TransactWriteItems", transact_input(request, self.table.name))
         except TableNotFoundError as error:
-            raise self._missing(request) from error
+            raise with_doubt(self._missing(request), in_doubt=error.in_doubt) from error
         except RequestRejectedError as error:
-            if _ABOUT_KEYS.search(error.message):
+            if _ABOUT_KEYS.search(error.message) and not error.in_doubt:
                 self._check_keys(request)
             raise
         if "Error" in answer:
-            return cancelled(request, answer, repeated=_repeated(answer))
+            return cancelled(request, answer, repeated=REPEATED in answer)
         return Committed()
 
     def _missing(self, request: Transact) -> TableNotFoundError:
@@ -500,12 +504,6 @@ class DynamoDBDriver(Driver):
         except RequestRejectedError as error:
             if "already enabled" not in error.message:
                 raise
-
-
-def _repeated(answer: Answer) -> bool:
-    """Tell whether the SDK sent the request more than once; an earlier one may have worked."""
-    attempts: int = answer["ResponseMetadata"].get("RetryAttempts", 0)
-    return attempts > 0
 
 
 def _described_key(

@@ -34,7 +34,17 @@ from dynamomq.errors import (
 )
 from dynamomq.table import TableDefinition
 
-__all__ = ["SDK_ERRORS", "Attempt", "discreet", "from_code", "stem", "translated"]
+__all__ = [
+    "NETWORK",
+    "SDK_ERRORS",
+    "TOO_LARGE",
+    "Attempt",
+    "discreet",
+    "from_code",
+    "is_passing",
+    "stem",
+    "translated",
+]
 
 SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError, NoReplyError)
 """The roots of all that boto3 raises by design, and what we raise within it."""
@@ -64,17 +74,20 @@ _CONFIGURATION: Final = (
     sdk.InvalidRegionError,
     sdk.ProfileNotFound,
 )
-_NETWORK: Final = (
+NETWORK: Final = (
     sdk.ChecksumError,
     sdk.ConnectionError,
     sdk.HTTPClientError,
     sdk.IncompleteReadError,
     NoReplyError,
 )
+"""What is raised where no reply came that counts."""
+
 _SLOW: Final = (sdk.ConnectTimeoutError, sdk.ReadTimeoutError)
 """Failures of the network that have taken their time: those the SDK has repeated long enough."""
 
-_TOO_LARGE: Final = 413
+TOO_LARGE: Final = 413
+"""The HTTP status of what was not passed on: it is an answer, whoever gives it."""
 
 
 @frozen
@@ -85,18 +98,11 @@ class Attempt:
         operation: the API's operation, such as ``UpdateItem``.
         table: the table that it was about.
         endpoint: the URL that it was sent to.
-        writes: whether it changes items.
     """
 
     operation: str
     table: TableDefinition
     endpoint: str
-    writes: bool
-
-    @property
-    def doubt(self) -> str:
-        """What to say where the request may have been executed."""
-        return " Whether the write took place is not known." if self.writes else ""
 
     def __str__(self) -> str:
         return f"{self.operation} on table {self.table.name!r}"
@@ -141,7 +147,7 @@ def translated(
             f"The AWS configuration can't be used: {_sentence(str(error))}",
             remedy="Check profile_name, AWS_PROFILE and the files in ~/.aws.",
         )
-    if isinstance(error, _NETWORK):
+    if isinstance(error, NETWORK):
         return _unreachable(error, attempt)
     # Left are refusals by the SDK itself, whose texts may quote the values that were sent.
     return RequestRejectedError(
@@ -164,7 +170,7 @@ def discreet(error: Exception) -> Exception:
     error.__cause__ = error.__traceback__ = None  # and its context is not shown then
     if isinstance(error, sdk.ClientError):
         error.args = (f"{error.operation_name}: {error.response.get('Error', {}).get('Code')}",)
-    elif not isinstance(error, (*_CONFIGURATION, *_NETWORK, sdk.NoRegionError)):
+    elif not isinstance(error, (*_CONFIGURATION, *NETWORK, sdk.NoRegionError)):
         error.args = (type(error).__name__,)
     return error
 
@@ -176,25 +182,22 @@ def _behind(error: BaseException) -> BaseException:
 
 def _unreachable(error: Exception, attempt: Attempt) -> DynamoMQError:
     """Return the error for a request that was not answered, or not by DynamoDB."""
-    if isinstance(error, NoReplyError) and error.status == _TOO_LARGE:
-        # Nobody passes on what is too large for it, so this is an answer, whoever gives it.
+    if isinstance(error, NoReplyError) and error.status == TOO_LARGE:
         return RequestRejectedError(
             f"{attempt} is too large for what is between here and DynamoDB (HTTP status 413).",
-            code=str(_TOO_LARGE),
+            code=str(TOO_LARGE),
             remedy="Send less at once, or raise the limit of the proxy or gateway.",
         )
     if isinstance(error, NoReplyError):
         unavailable = UnavailableError(
             f"What {attempt.endpoint} replied to {attempt} is no whole reply of DynamoDB: "
-            f"{error.reason}.{attempt.doubt}",
-            remedy="Check the endpoint, and proxies and gateways on the way to it; calling again "
-            "is safe.",
+            f"{error.reason}.",
+            remedy="Check the endpoint, and proxies and gateways on the way; then call again.",
         )
     else:
         unavailable = UnavailableError(
-            f"{attempt.endpoint} could not be reached for {attempt} ({type(error).__name__})."
-            f"{attempt.doubt}",
-            remedy="Check the region, the endpoint and the network; calling again is safe.",
+            f"{attempt.endpoint} could not be reached for {attempt} ({type(error).__name__}).",
+            remedy="Check the region, the endpoint and the network; then call again.",
         )
     unavailable.retryable = not isinstance(error, _SLOW)
     return unavailable
@@ -213,6 +216,11 @@ def from_code(code: str, message: str, attempt: Attempt, status: int = 400) -> D
     if maker is None:
         maker = _internal if status >= 500 else _rejected
     return maker(code, message, attempt)
+
+
+def is_passing(code: str) -> bool:
+    """Tell whether what DynamoDB names by a code goes away by itself."""
+    return _BY_STEM.get(stem(code)) in (_conflict, _in_progress, _internal, _replicated, _throttled)
 
 
 def _causes(
@@ -258,6 +266,13 @@ def _in_progress(code: str, message: str, attempt: Attempt) -> DynamoMQError:  #
     )
 
 
+def _replicated(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
+    return ConflictError(
+        f"A write to the same item in another Region was in the way of {attempt}.",
+        remedy="Call again; let only one Region write to a queue at a time.",
+    )
+
+
 def _mismatch(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
     return RequestRejectedError(
         f"DynamoDB refused {attempt} ({code}): in the last ten minutes its token stood for other "
@@ -268,10 +283,7 @@ def _mismatch(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # no
 
 
 def _internal(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - shape
-    return InternalError(
-        f"DynamoDB failed to carry out {attempt} ({code}).{attempt.doubt}",
-        remedy="Calling again is safe.",
-    )
+    return InternalError(f"DynamoDB failed to carry out {attempt} ({code}).", remedy="Call again.")
 
 
 def _unauthenticated(code: str, message: str, attempt: Attempt) -> DynamoMQError:  # noqa: ARG001 - the message can hold the signed request
@@ -349,6 +361,7 @@ _BY_STEM: Final[dict[str, Callable[[str, str, Attempt], DynamoMQError]]] = {
     ),
     "TransactionConflict": _conflict,
     "TransactionInProgress": _in_progress,
+    "ReplicatedWriteConflict": _replicated,
     "IdempotentParameterMismatch": _mismatch,
     **dict.fromkeys(("InternalFailure", "InternalServer", "ServiceUnavailable"), _internal),
     **dict.fromkeys(

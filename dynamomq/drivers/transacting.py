@@ -7,14 +7,12 @@ from copy import deepcopy
 from typing import Any
 
 from dynamomq.drivers.connection import REFUSED, Answer
-from dynamomq.drivers.failures import stem
+from dynamomq.drivers.failures import is_passing, stem
 from dynamomq.drivers.inputs import write_input
 from dynamomq.requests import Action, Cancelled, Elsewhere, Foreign, Refused, Transact
 from dynamomq.values import item_from_wire
 
 __all__ = ["cancelled", "transact_input"]
-
-_CONFLICT = "TransactionConflict"
 
 
 def transact_input(request: Transact, table: str) -> dict[str, Any]:
@@ -39,7 +37,7 @@ def cancelled(request: Transact, answer: Answer, *, repeated: bool) -> Cancelled
     told = answer["CancellationReasons"]
     pairs = zip(request.actions, told, strict=True)
     reasons = (_refusal(action, reason, repeated=repeated) for action, reason in pairs)
-    in_conflict = any(stem(reason.get("Code", "")) == _CONFLICT for reason in told)
+    in_conflict = any(is_passing(reason.get("Code", "")) for reason in told)
     return Cancelled(tuple(reasons), repeated, in_conflict)
 
 

@@ -28,7 +28,15 @@ from dynamomq.errors import (
     shorten,
 )
 from dynamomq.expressions import Attr
-from dynamomq.operations.writing import RETRY_HORIZON, Settings, in_time, pause, persistently, write
+from dynamomq.operations.writing import (
+    RETRY_HORIZON,
+    Doubt,
+    Settings,
+    in_time,
+    pause,
+    persistently,
+    write,
+)
 from dynamomq.payload import Codec
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.reserved import AGREEMENT, AGREEMENT_ID
@@ -236,21 +244,24 @@ def revise(choices: Choices, revision: Revision, *, at_once: bool = False) -> Op
         SettingsMismatchError: the client itself was told what would harm others then.
         ConflictError: others kept revising it.
     """
+    doubt = Doubt()
     for attempt in range(1, _ATTEMPTS + 1):
-        agreement = yield from _read(choices.table)
+        agreement = yield from doubt.told(_read(choices.table))
         moment = yield from ask(Tick())
         spread_at = moment.now + (0 if at_once else SPREADS_AFTER)
         revised = _revised(agreement, revision, moment.now, spread_at)
         check_choices(choices, revised)
         if revised == agreement and agreement.version:
             return agreement
-        reply = yield from write(in_time(_request(revised, moment.now), moment))
+        request = in_time(_request(revised, moment.now), moment)
+        reply = yield from doubt.told(write(request))
         if isinstance(reply, Written):
             return evolve(revised, version=agreement.version + 1)
         yield from pause(attempt)  # somebody else did, or an earlier attempt of ours: see which
-    raise ConflictError(
+    conflict = ConflictError(
         "Others kept revising the queue's settings.", remedy="Call create_table() again."
     )
+    raise doubt.of(conflict)
 
 
 def _revised(agreement: Agreement, revision: Revision, now: int, spread_at: int) -> Agreement:

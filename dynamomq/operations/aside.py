@@ -13,7 +13,7 @@ from dynamomq.machine import MESSAGE, QueueType, beside, faults
 from dynamomq.message import Failure, Message
 from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
 from dynamomq.operations.holding import planned_by
-from dynamomq.operations.writing import Settings, at, in_time, pause, together
+from dynamomq.operations.writing import Doubt, Settings, at, in_time, pause, together
 from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant, parse_instant
@@ -109,16 +109,17 @@ def _out_of_queue(
     Raises:
         ConflictError: others kept changing the group.
     """
+    doubt = Doubt()
     for attempt in range(1, PLANS + 1):
         request = in_time(planned_by(Write(str(item[ID.name]), rule, arguments), item), begun)
         upkeep = leaving(settings, parse_instant(str(arguments["now"])), item)
         try:
-            reply = yield from together(request, upkeep, leaving=item)
+            reply = yield from doubt.told(together(request, upkeep, leaving=item))
         except DamagedGroupError:
             if rule is not _QUARANTINE:
                 raise
             # Nobody keeps the links of an item like that: what they name is nobody's successor.
-            reply = yield from together(request, ())
+            reply = yield from doubt.told(together(request, ()))
         if isinstance(reply, Written) or reply.item is None:
             return reply
         item = reply.item
@@ -129,4 +130,4 @@ def _out_of_queue(
             return reply
         if attempt > 1:  # the first refusal of a head only shows that it is one
             yield from pause(attempt)
-    raise busy_group(str(item[GROUP_ID.name]))
+    raise doubt.of(busy_group(str(item[GROUP_ID.name])))

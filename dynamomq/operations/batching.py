@@ -13,9 +13,7 @@ from typing import Any, Generic, TypeGuard, TypeVar
 
 from attrs import evolve, frozen
 
-from dynamomq.errors import (
-    DynamoMQError,
-)
+from dynamomq.errors import DynamoMQError, with_doubt
 from dynamomq.message import Message
 from dynamomq.operations import holding
 from dynamomq.operations.grouping import send_to_groups
@@ -23,7 +21,14 @@ from dynamomq.operations.groups import is_listed
 from dynamomq.operations.holding import Extra, Rules
 from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
 from dynamomq.operations.sending import Outgoing, draft_of, judged, put_of
-from dynamomq.operations.writing import Settings, in_time, persistently, write, write_batch
+from dynamomq.operations.writing import (
+    Doubt,
+    Settings,
+    in_time,
+    persistently,
+    write,
+    write_batch,
+)
 from dynamomq.requests import (
     MAX_BATCH,
     BatchReply,
@@ -151,10 +156,7 @@ def _judge_send(
         return not_sent(request.id, reply.error)
     try:
         if isinstance(reply, Refused) and not reply.shown:
-            alone = yield from write(request)
-            if isinstance(alone, Refused):
-                alone = evolve(alone, repeated=alone.repeated or reply.repeated)
-            reply = alone
+            reply = yield from Doubt(reply.repeated).told(write(request))
         message = yield from judged(settings, request, reply, begun, "raise")
     except DynamoMQError as error:
         return not_sent(request.id, error)
@@ -256,7 +258,7 @@ def _delete_from_group(
     try:
         yield from holding.delete(settings, message)
     except DynamoMQError as error:
-        if is_first and isinstance(error, FATAL):
+        if is_first and isinstance(error, FATAL) and not error.in_doubt:
             raise
         return BatchResult(message, error)
     return BatchResult(message)
@@ -334,11 +336,12 @@ def _in_batches(
             try:
                 replies = yield from _carried_out(requests, look=look)
             except DynamoMQError as error:
-                if is_first and isinstance(error, FATAL):
+                if is_first and isinstance(error, FATAL) and not error.in_doubt:
                     raise
-                failure = error
+                replies = [Failed(error)] * len(requests)
+                failure = with_doubt(error, in_doubt=False)  # nothing more is sent
         is_first = False
-        if failure is not None:
+        if not replies and failure is not None:
             replies = [Failed(failure)] * len(requests)
         for (place, one), reply in zip(begun.items(), replies, strict=True):
             results[place] = yield from one.judge(reply)
@@ -367,7 +370,7 @@ def _carried_out(requests: Sequence[Write], *, look: bool) -> Operation[list[Bat
     """
     replies = list((yield from write_batch(WriteBatch(tuple(requests)))))
     fatal = [reply.error for reply in replies if _is_fatal(reply)]
-    if len(fatal) == len(replies):
+    if len(fatal) == len(replies) and not any(error.in_doubt for error in fatal):
         raise fatal[0]
     unseen = {
         place: reply
@@ -378,8 +381,8 @@ def _carried_out(requests: Sequence[Write], *, look: bool) -> Operation[list[Bat
         try:
             items = yield from persistently(GetMany(tuple(requests[place].id for place in unseen)))
         except DynamoMQError as error:
-            for place in unseen:
-                replies[place] = Failed(error)
+            for place, reply in unseen.items():
+                replies[place] = Doubt(reply.repeated).of(Failed(error))
         else:
             for place, reply in unseen.items():
                 found = items.get(requests[place].id)

@@ -23,9 +23,17 @@ from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.operating import Edit, Extra, perform, plan_of
 from dynamomq.operations.survey import chunks
-from dynamomq.operations.writing import Settings, in_time, message_of, persistently, write_batch
+from dynamomq.operations.writing import (
+    Doubt,
+    Settings,
+    in_time,
+    message_of,
+    persistently,
+    write_batch,
+)
 from dynamomq.requests import (
     MAX_BATCH,
+    Failed,
     GetMany,
     Operation,
     Sleep,
@@ -170,7 +178,7 @@ def _edit_some(settings: Settings, task: Task, ids: Sequence[str], tally: Tally)
     """Edit up to 25 messages; those that the common request did not edit, once more alone."""
     moment = yield from ask(Tick(tokens=len(ids)))
     items = yield from persistently(GetMany(tuple(ids)))
-    together: list[tuple[Edit, Write]] = []
+    together: list[tuple[Edit, Message[Any], Write]] = []
     alone: list[tuple[Edit, Operation[object]]] = []
     for id, token in zip(ids, moment.tokens, strict=True):
         edit = Edit(task.rule, id, token, task.extra)
@@ -180,22 +188,23 @@ def _edit_some(settings: Settings, task: Task, ids: Sequence[str], tally: Tally)
             alone.append((edit, own(seen, edit)))
             continue
         try:
-            plan = yield from plan_of(settings, edit, seen, moment.now)
+            plan = yield from plan_of(settings, edit, seen, moment.now, Doubt())
         except _PASSED_OVER as error:
             tally.pass_over(id, error)
         else:
             if plan is None:
                 alone.append((edit, perform(settings, edit)))
             else:
-                together.append((edit, in_time(plan.request, moment)))
+                together.append((edit, seen, in_time(plan.request, moment)))
     if together:
-        batch = WriteBatch(tuple(request for _, request in together))
+        batch = WriteBatch(tuple(request for _, _, request in together))
         replies = yield from write_batch(batch)
-        for (edit, _), reply in zip(together, replies, strict=True):
+        for (edit, seen, _), reply in zip(together, replies, strict=True):
             if isinstance(reply, Written):
                 tally.count()
             else:  # the same token: if it was carried out after all, that is recognised
-                alone.append((edit, perform(settings, edit)))
+                doubtful = reply.error.in_doubt if isinstance(reply, Failed) else reply.repeated
+                alone.append((edit, perform(settings, edit, seen if doubtful else None)))
     for edit, operation in alone:
         try:
             yield from operation

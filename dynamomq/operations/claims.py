@@ -18,7 +18,6 @@ from dynamomq.errors import (
     DynamoMQError,
     PayloadError,
     RequestRejectedError,
-    ThrottledError,
 )
 from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.message import Failure, Message
@@ -88,8 +87,10 @@ class Claim:
         try:
             reply = yield from write(request)
         except RequestRejectedError as error:
-            self._pass_over(request.id, error)
-            return None
+            if not error.in_doubt:
+                self._pass_over(request.id, error)
+                return None
+            reply = Refused((yield from persistently(Get(request.id))), repeated=True)
         if isinstance(reply, Written):
             return (yield from self._checked(reply.item or {}))
         return (yield from self._second_look(request, reply.item, moment))
@@ -116,7 +117,7 @@ class Claim:
             if isinstance(reply, Written):
                 claimed = yield from self._checked(reply.item or {})
                 found.extend([claimed] if claimed else [])
-            elif isinstance(reply, Refused) or _may_be_ours(reply):
+            elif isinstance(reply, Refused) or reply.error.in_doubt or not reply.error.retryable:
                 unclear.append((request, reply))
         items = yield from _items_behind(unclear)
         for request, reply in unclear:
@@ -226,11 +227,6 @@ class Claim:
 def id_of(entry: Item) -> str:
     """Return the message that an index entry is about."""
     return str(entry[ID.name])
-
-
-def _may_be_ours(failed: Failed) -> bool:
-    """Tell whether a claim that failed may have been executed all the same."""
-    return not isinstance(failed.error, ThrottledError | ConflictError)
 
 
 def _items_behind(

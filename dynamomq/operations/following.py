@@ -27,6 +27,7 @@ from dynamomq.operations.holding import (
     write_of,
 )
 from dynamomq.operations.writing import (
+    Doubt,
     Settings,
     at,
     in_time,
@@ -72,27 +73,28 @@ def delete_and_receive(
     moment = yield from ask(Tick(tokens=1))
     token = moment.tokens[0]  # one for all plans, so that any of them can be told by it
     timeout = visibility_timeout or settings.visibility_timeout
-    item = message.item
+    item, doubt = message.item, Doubt()
     for attempt in range(1, PLANS + 1):
-        claim = yield from _claim_of_next(settings, item, token, timeout)
+        claim = yield from doubt.told(_claim_of_next(settings, item, token, timeout))
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, DELETE, message, entombed(settings), now, moment.tokens[0])
         request = in_time(planned_by(request, item), moment)
         upkeep = leaving(settings, now, item) if claim is None else [claim[0]]
         # The claim is refused by any change of the next one: that is no damage.
-        reply = yield from together(request, upkeep, leaving=item if claim is None else None)
+        only_it = item if claim is None else None
+        reply = yield from doubt.told(together(request, upkeep, leaving=only_it))
         if isinstance(reply, Written):
             check_effect(settings, request, message, reply, now)
             return None if claim is None else claim[1]
         found = to_plan_from(request, message, reply)
         if found is None:
             check_effect(settings, request, message, reply, now)
-            return (yield from _claimed_before(settings, item, token))
+            return (yield from doubt.told(_claimed_before(settings, item, token)))
         item = found
         if attempt > 1:
             yield from pause(attempt)
-    raise busy_group(str(message.group))
+    raise doubt.of(busy_group(str(message.group)))
 
 
 def _claim_of_next(

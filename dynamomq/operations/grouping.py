@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
-from dynamomq.errors import DynamoMQError, OrderError, UnavailableError
+from dynamomq.errors import DynamoMQError, OrderError, UnavailableError, with_doubt
 from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
 from dynamomq.operations.sending import MOST_JOINING, Outgoing, append, draft_of, judged
 from dynamomq.operations.writing import Settings
@@ -53,10 +53,10 @@ def send_to_groups(
             if error is None:
                 continue
             if stopped is None:
-                if isinstance(error, FATAL) and not any(one.ok for one in results.values()):
+                if isinstance(error, FATAL) and not _may_be_sent(error, results):
                     raise error
                 if isinstance(error, (*FATAL, UnavailableError)):
-                    halted[None] = error  # all groups would meet it
+                    halted[None] = with_doubt(error, in_doubt=False)  # nothing more is sent
                 else:
                     halted[group] = overtaking(group)
             for place, draft in chunk.items():
@@ -64,6 +64,12 @@ def send_to_groups(
                     results[place] = not_sent(str(draft["id"]), error)
         if len(drafts) < len(places):
             halted.setdefault(group, overtaking(group))
+
+
+def _may_be_sent(error: DynamoMQError, results: Mapping[int, SendResult[Any]]) -> bool:
+    """Tell whether some message was sent, or may have been, when an error came."""
+    errors = [error, *(one.error for one in results.values())]
+    return any(one is None or one.in_doubt for one in errors)
 
 
 def overtaking(group: str) -> OrderError:

@@ -22,6 +22,7 @@ from dynamomq.machine import MESSAGE, QueueType, beside
 from dynamomq.message import Message
 from dynamomq.operations.groups import LISTED, PLANS, busy_group, is_listed, leaving, links
 from dynamomq.operations.writing import (
+    Doubt,
     Settings,
     at,
     expiry,
@@ -209,16 +210,14 @@ def _finish_head(
     Planned from the message as it was received; if others have joined the group since, anew.
     """
     item = message.item
-    repeated = False  # whether an attempt of any plan so far may have been executed, or may be yet
+    doubt = Doubt()
     for attempt in range(1, PLANS + 1):
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, rules, message, extra, now, moment.tokens[0])
         request = in_time(planned_by(request, item), moment)
-        reply = yield from together(request, leaving(settings, now, item), leaving=item)
-        if isinstance(reply, Refused):
-            repeated = repeated or reply.repeated
-            reply = evolve(reply, repeated=repeated)
+        upkeep = leaving(settings, now, item)
+        reply = yield from doubt.told(together(request, upkeep, leaving=item))
         found = None if isinstance(reply, Written) else to_plan_from(request, message, reply)
         if found is None:
             check_effect(settings, request, message, reply, now)
@@ -226,7 +225,7 @@ def _finish_head(
         item = found
         if attempt > 1:
             yield from pause(attempt)
-    raise busy_group(str(message.group))
+    raise doubt.of(busy_group(str(message.group)))
 
 
 def leaves_list(rules: Rules) -> bool:

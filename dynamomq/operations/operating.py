@@ -30,6 +30,7 @@ from dynamomq.operations.groups import LISTED, PLANS, joining, leaving, read_gro
 from dynamomq.operations.holding import planned_by
 from dynamomq.operations.sending import check_size
 from dynamomq.operations.writing import (
+    Doubt,
     Settings,
     at,
     expiry,
@@ -276,10 +277,18 @@ def _edit(settings: Settings, rule: Rule, id: str, extra: Extra) -> Operation[Me
     return (yield from perform(settings, Edit(rule, id, moment.tokens[0], extra)))
 
 
-def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
+def perform(
+    settings: Settings, edit: Edit, in_doubt: Message[Any] | None = None
+) -> Operation[Message[Any]]:
     """Carry out an operator's trigger on the message as it is read now, and return it edited.
 
     Where an earlier attempt with the same token has succeeded, that is recognised.
+
+    Args:
+        settings: the queue's.
+        edit: the trigger, and its arguments.
+        in_doubt: the message as the first plan saw it that may have been executed; ``None``: none
+            has been made that may have.
 
     Raises:
         MessageNotFoundError: there is no such message.
@@ -288,36 +297,37 @@ def perform(settings: Settings, edit: Edit) -> Operation[Message[Any]]:
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
     trigger, id = edit.rule.trigger, edit.id
-    in_doubt: Message[Any] | None = None  # as the first plan saw it that may have been executed
+    doubt = Doubt(in_doubt is not None)
     for attempt in range(1, PLANS + 1):
-        item = yield from persistently(Get(id))
+        item = yield from doubt.told(persistently(Get(id)))
         moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
         if seen.token == edit.token:  # an earlier plan was carried out after all
             return onlooker_view(seen)
         if in_doubt is not None and _has_moved_on(in_doubt, seen):
             raise _unknown(trigger, id, seen.state)
-        plan = yield from plan_of(settings, edit, seen, moment.now)
+        plan = yield from plan_of(settings, edit, seen, moment.now, doubt)
         if plan is None:
             continue
         leaves = None if edit.rule.destinations & LISTED else seen.item
         request = in_time(plan.request, moment)
-        reply = yield from together(request, plan.upkeep, leaving=leaves)
+        reply = yield from doubt.told(together(request, plan.upkeep, leaving=leaves))
         if isinstance(reply, Written):
             return _edited(settings, plan, seen)
         found = message_of(settings, reply.item, plan.now)
         if found.token == edit.token:  # the echo of our own success
             return _edited(settings, plan, seen)
-        in_doubt = seen if in_doubt is None and reply.repeated else in_doubt
+        in_doubt = seen if in_doubt is None and doubt.exists else in_doubt
         if in_doubt is not None and _has_moved_on(in_doubt, found):
             raise _unknown(trigger, id, found.state)
         if attempt > 1:
             yield from pause(attempt)
-    raise ConflictError(
+    conflict = ConflictError(
         f"Message {id!r} was changed by others {PLANS} times in a row, each time before "
         f"{trigger} could be carried out.",
         remedy="Try again.",
     )
+    raise doubt.of(conflict)
 
 
 def _has_moved_on(seen: Message[Any], found: Message[Any]) -> bool:
@@ -326,8 +336,10 @@ def _has_moved_on(seen: Message[Any], found: Message[Any]) -> bool:
     return not is_untouched and not was_overtaken(seen, found)
 
 
-def plan_of(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> Operation[Plan | None]:
-    """Plan an edit of a message as it was seen.
+def plan_of(
+    settings: Settings, edit: Edit, seen: Message[Any], now: int, doubt: Doubt
+) -> Operation[Plan | None]:
+    """Plan an edit of a message as it was seen; ``doubt`` is what earlier plans have left.
 
     Returns:
         The plan; ``None`` where the message has joined its group's list since it was seen.
@@ -342,7 +354,7 @@ def plan_of(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> Ope
         raise illegal(edit.rule.trigger, seen, seen.state)
     now = seen.not_before(now)
     first = Write(edit.id, edit.rule, _arguments(settings, edit, seen, now))
-    plan = yield from _in_its_place(settings, first, seen, now)
+    plan = yield from doubt.told(_in_its_place(settings, first, seen, now))
     if plan is not None and not plan.is_legal_for(seen.item):
         raise illegal(edit.rule.trigger, seen, seen.state)
     return plan

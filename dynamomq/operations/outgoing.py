@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -15,14 +14,15 @@ from dynamomq.errors import (
     SetupError,
 )
 from dynamomq.message import Message
-from dynamomq.operations.sending import IN_DOUBT, with_remedy
+from dynamomq.operations.sending import with_remedy
 
 __all__ = ["FATAL", "SendResult", "not_sent"]
 
 T = TypeVar("T")
 
 FATAL = (SetupError, AccessDeniedError, ClosedError)
-"""What says that nothing of a request was carried out, and that nothing will be."""
+"""What is about none of the messages, and does not go away by waiting. Where there is no doubt, it
+says that nothing of a request was carried out."""
 
 
 @frozen
@@ -52,7 +52,4 @@ class SendResult(Generic[T]):
 
 def not_sent(id: str, error: DynamoMQError) -> SendResult[Any]:
     """Return a failure. Entries of one request share its error, but not what to do about it."""
-    if isinstance(error, IN_DOUBT):
-        cause, error = error.__cause__, copy(error)
-        error.__cause__ = cause
     return SendResult(id, error=with_remedy(error, id))

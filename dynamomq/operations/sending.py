@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from dynamomq.attributes import DATA, EXPIRES_AT, GROUP_ID, HEADERS
 from dynamomq.errors import (
-    ConflictError,
     DuplicateMessageError,
     DynamoMQError,
     OutcomeUnknownError,
     PayloadError,
-    ThrottledError,
-    UnavailableError,
+    TransactionConditionError,
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
@@ -32,6 +31,7 @@ from dynamomq.operations.groups import (
 )
 from dynamomq.operations.writing import (
     RETRY_HORIZON,
+    Doubt,
     Settings,
     at,
     in_time,
@@ -62,11 +62,11 @@ from dynamomq.timestamps import SECOND, datetime_of, format_instant
 from dynamomq.values import MAX_ITEM_BYTES, MAX_KEY_BYTES, Item, Value, item_size
 
 __all__ = [
-    "IN_DOUBT",
     "MAX_MESSAGE_BYTES",
     "MOST_JOINING",
     "ROOM_FOR_LIFE",
     "Outgoing",
+    "advised",
     "append",
     "check_size",
     "draft_of",
@@ -89,12 +89,11 @@ _REST = 12 * 1024  # more than all other attributes of a message can have, its i
 _SEND = MESSAGE.rule("send")
 (_DELETED,) = MESSAGE.rule("cancel").destinations
 
+E = TypeVar("E", bound=DynamoMQError)
+
 MOST_JOINING = MAX_TRANSACTION - 2
 """How many messages can join a group in one transaction: besides them, the last message before
 them and the group's item are written."""
-
-IN_DOUBT = (UnavailableError, ThrottledError, ConflictError)
-"""After these an attempt to send may have been executed."""
 
 
 @frozen
@@ -151,8 +150,7 @@ def send(
                 raise answer.error
             reply = answer
     except DynamoMQError as error:
-        with_remedy(error, id)
-        raise
+        raise with_remedy(error, id) from error.__cause__
     return (yield from judged(settings, request, reply, moment.now, if_exists))
 
 
@@ -212,9 +210,9 @@ def append(
     done: dict[str, tuple[Write, BatchReply]] = {}
     left = {str(draft["id"]): draft for draft in drafts}
     puts: list[Write] = []
-    repeated = False
+    doubt = Doubt()  # an attempt of an earlier plan may arrive yet
     for attempt in range(1, PLANS + 1):
-        known = yield from read_group(group)
+        known = yield from doubt.told(read_group(group))
         tail = tail_of(known)
         moment = yield from ask(Tick(tokens=1))
         plan = joining(settings, moment.now, group, known, list(left))
@@ -222,10 +220,8 @@ def append(
             in_time(put_of(settings, draft, place), begun)
             for draft, place in zip(left.values(), plan.places, strict=True)
         ]
-        replies, again = yield from _joined(group, puts, plan.upkeep, tail, moment.tokens[0])
-        repeated = repeated or again  # an attempt of an earlier plan may arrive yet
-        if repeated:
-            replies = {id: _repeated(reply) for id, reply in replies.items()}
+        joined = _joined(group, puts, plan.upkeep, tail, moment.tokens[0], doubt)
+        replies = {id: doubt.of(reply) for id, reply in (yield from joined).items()}
         done |= {put.id: (put, replies[put.id]) for put in puts if put.id in replies}
         left = {id: draft for id, draft in left.items() if id not in replies}
         if not left:
@@ -233,47 +229,53 @@ def append(
         if not replies:  # somebody else has changed the list
             yield from pause(attempt)
     else:
-        conflict = busy_group(group)
+        conflict = doubt.of(busy_group(group))
         done |= {put.id: (put, Failed(conflict)) for put in puts if put.id in left}
     return [done[str(draft["id"])] for draft in drafts]
 
 
 def _joined(
-    group: str, puts: Sequence[Write], upkeep: Sequence[Write], tail: str | None, token: str
-) -> Operation[tuple[dict[str, WriteReply], bool]]:
-    """Carry out one plan.
-
-    Returns:
-        The replies to all puts, or to those that were refused; and whether the request was
-        repeated.
+    group: str,
+    puts: Sequence[Write],
+    upkeep: Sequence[Write],
+    tail: str | None,
+    token: str,
+    doubt: Doubt,
+) -> Operation[dict[str, WriteReply]]:
+    """Carry out one plan, and return the replies to all puts, or to those that were refused.
 
     Raises:
         DamagedGroupError: the group's last message is not there.
     """
     if tail in [put.id for put in puts]:  # it is there already; and no item may be in it twice
-        item = yield from persistently(Get(str(tail)))
-        return ({} if item is None else {str(tail): Refused(item)}), False
-    reply = yield from transact(Transact((*puts, *upkeep), token, puts[0].send_by))
+        item = yield from doubt.told(persistently(Get(str(tail))))
+        return {} if item is None else {str(tail): Refused(item)}
+    request = Transact((*puts, *upkeep), token, puts[0].send_by)
+    reply = yield from doubt.told(transact(request))
     if isinstance(reply, Committed):
-        return {put.id: Written(None) for put in puts}, False
+        return {put.id: Written(None) for put in puts}
     own = zip(puts, reply.reasons[: len(puts)], strict=True)
     refused: dict[str, WriteReply] = {one.id: reason for one, reason in own if reason is not None}
     if not refused and not reply.in_conflict:
         check_tail(group, tail, upkeep, reply.reasons[len(puts) :])
-    return refused, reply.repeated
-
-
-def _repeated(reply: WriteReply) -> WriteReply:
-    return evolve(reply, repeated=True) if isinstance(reply, Refused) else reply
+    return refused
 
 
 def with_remedy(error: DynamoMQError, id: str) -> DynamoMQError:
-    """Return an error that ended a send, saying what to do about it where that is known."""
-    if isinstance(error, IN_DOUBT):
-        error.remedy = (
-            f"Send again with id={id!r}: should an attempt have been executed, the next one is "
-            "refused as a duplicate."
-        )
+    """Return an error that ended a send; where there is doubt, it says how to send again."""
+    again = (
+        f"Send again with id={id!r}: should an attempt have been executed, the next one is "
+        "refused as a duplicate."
+    )
+    return advised(error, again)
+
+
+def advised(error: E, again: str) -> E:
+    """Return an error that says how to call again, where there is doubt and it does not say so."""
+    if not error.in_doubt or isinstance(error, OutcomeUnknownError | TransactionConditionError):
+        return error
+    error = copy(error)  # others may be told the same one
+    error.remedy = again if error.retryable else f"{error.remedy} {again}".lstrip()
     return error
 
 

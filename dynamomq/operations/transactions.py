@@ -36,8 +36,16 @@ from dynamomq.operations.parts import (
     plan_of,
     read,
 )
-from dynamomq.operations.sending import IN_DOUBT, judged
-from dynamomq.operations.writing import RETRY_HORIZON, in_time, is_gone, message_of, pause, transact
+from dynamomq.operations.sending import advised, judged
+from dynamomq.operations.writing import (
+    RETRY_HORIZON,
+    Doubt,
+    in_time,
+    is_gone,
+    message_of,
+    pause,
+    transact,
+)
 from dynamomq.requests import (
     MAX_TRANSACTION,
     Action,
@@ -45,6 +53,7 @@ from dynamomq.requests import (
     Committed,
     Elsewhere,
     Foreign,
+    Moment,
     Operation,
     Refused,
     Tick,
@@ -89,30 +98,27 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
     if not parts:
         return []
     _check_number(len(parts), 0)
-    doubtful, begun = False, None  # the moment of the first plan: all have the same marks
-    for attempt in range(1, PLANS + 1):
-        view = yield from look_at(home, parts)
-        moment = yield from ask(Tick(tokens=1))
-        begun = begun or moment
-        plan = plan_of(home, parts, view, begun.now, moment.now)
-        _check_number(len(parts), len(plan.actions) - len(parts))
-        _check_size(plan)
-        request = in_time(Transact(plan.actions, moment.tokens[0]), begun)
-        reply = yield from _tried(home, parts, plan, request)
-        if isinstance(reply, Committed):
-            _tell_messages(parts)
-            return [_sent(part, plan.writes.get(place)) for place, part in enumerate(parts)]
-        doubtful = doubtful or reply.repeated
-        judge = _Judge(home, parts, plan, begun.now, doubtful)
-        if (yield from judge.took_effect(reply)):
-            _tell_messages(parts)
-            return (yield from judge.messages())
-        yield from pause(attempt)
-    raise ConflictError(
-        f"Others changed the groups of the transaction {PLANS} times in a row; the last attempt "
-        "changed nothing.",
-        remedy=_IN_DOUBT if doubtful else "Nothing took effect: carry it out again.",
-    )
+    doubt, first = Doubt(), None
+    try:
+        for attempt in range(1, PLANS + 1):
+            plan, moment = yield from doubt.told(_planned(home, parts, first))
+            first = first or moment
+            # Messages let nothing pass a second time. Without any, all plans are the same, and have
+            # the same token, so that storage does not.
+            (token,) = (moment if plan.writes else first).tokens
+            request = in_time(Transact(plan.actions, token), first)
+            reply = yield from doubt.told(_tried(home, parts, plan, request))
+            if isinstance(reply, Committed):
+                _tell_messages(parts)
+                return [_sent(part, plan.writes.get(place)) for place, part in enumerate(parts)]
+            judge = _Judge(home, parts, plan, first.now, doubt)
+            if (yield from judge.took_effect(reply)):
+                _tell_messages(parts)
+                return (yield from judge.messages())
+            yield from pause(attempt)
+        raise doubt.of(_busy())
+    except DynamoMQError as error:
+        raise advised(error, _IN_DOUBT) from error.__cause__
 
 
 def actions_of(home: str, parts: Sequence[Part]) -> Operation[tuple[Action, ...]]:
@@ -133,6 +139,32 @@ def _tell_messages(parts: Sequence[Part]) -> None:
 
 
 # --- sending it ------------------------------------------------------------------------------
+
+
+def _planned(
+    home: str, parts: Sequence[Part], first: Moment | None
+) -> Operation[tuple[Plan, Moment]]:
+    """Plan the transaction by the lists of groups as they are now; return when that is, too.
+
+    Args:
+        home: the table that the operation runs on.
+        parts: those of the transaction.
+        first: when the first plan was made; ``None``: this is it.
+    """
+    view = yield from look_at(home, parts)
+    moment = yield from ask(Tick(tokens=1))
+    plan = plan_of(home, parts, view, (first or moment).now, moment.now)
+    _check_number(len(parts), len(plan.actions) - len(parts))
+    _check_size(plan)
+    return plan, moment
+
+
+def _busy() -> ConflictError:
+    return ConflictError(
+        f"Others changed the items of the transaction {PLANS} times in a row; the last attempt "
+        "changed nothing.",
+        remedy="Carry it out again.",
+    )
 
 
 def _check_number(parts: int, upkeep: int) -> None:
@@ -180,12 +212,7 @@ def _tried(
         found = yield from read(home, twice.values())
         reasons = {place: Refused(found.get(item)) for place, item in twice.items()}
         return Cancelled(tuple(reasons.get(place) for place in range(len(items))))
-    try:
-        return (yield from transact(request))
-    except DynamoMQError as error:
-        if isinstance(error, IN_DOUBT):
-            error.remedy = _IN_DOUBT
-        raise
+    return (yield from transact(request))
 
 
 def _item_of(home: str, action: Action) -> tuple[str, str]:
@@ -212,14 +239,14 @@ class _Judge:
         parts: those of the transaction.
         plan: the one that was refused.
         begun: when the first plan was made.
-        doubtful: whether an earlier attempt may have been executed.
+        doubt: whether an attempt of this plan, or of an earlier one, may have been executed.
     """
 
     home: str
     parts: Sequence[Part]
     plan: Plan
     begun: int
-    doubtful: bool
+    doubt: Doubt
 
     def took_effect(self, reply: Cancelled) -> Operation[bool]:
         """Tell whether the transaction has taken effect before; if not, it is to be planned anew.
@@ -239,13 +266,13 @@ class _Judge:
         )
         if not failed:
             return False
-        if self.doubtful:
+        if self.doubt.exists:
             if not self.plan.writes:
                 raise _unknown("it has no messages that could tell")
             if (yield from self._is_ours((yield from self._read()))):
                 return True
         # Receipts do not come back, and ids stay taken; but a row may change as it likes.
-        raise TransactionConditionError(failed, final=not self.doubtful)
+        raise TransactionConditionError(failed, final=not self.doubt.exists)
 
     def messages(self) -> Operation[list[Message[Any] | None]]:
         """Return what was sent by a transaction that took effect before, as it is."""
@@ -270,7 +297,7 @@ class _Judge:
             for place, part in enumerate(self.parts)
             if not isinstance(part, OwnPart)
         }
-        found = yield from read(self.home, items.values())
+        found = yield from self.doubt.told(read(self.home, items.values()))
         return {place: found.get(item) for place, item in items.items()}
 
     def _is_ours(self, items: Mapping[int, Item | None]) -> Operation[bool]:
@@ -302,10 +329,10 @@ class _Judge:
     def _sign_of_send(self, part: Sending, write: Write, item: Item | None) -> Operation[_Sign]:
         if item is None:
             later = yield from ask(Tick())
-            if self.doubtful and later.now - self.begun > RETRY_HORIZON:
+            if self.doubt.exists and later.now - self.begun > RETRY_HORIZON:
                 return _unknown(f"message {part.id!r} may have come and gone")
             return "as planned"
-        reply = Refused(item, repeated=self.doubtful)
+        reply = Refused(item, repeated=self.doubt.exists)
         if item.get(SEND_TOKEN.name) == write.arguments["token"]:
             return "ours"
         if write.specialised.applies_to(item, write.arguments):
@@ -325,9 +352,9 @@ class _Judge:
         if to_plan_from(write, part.message, Refused(item)) is not None:
             return "as planned"
         trigger = write.rule.trigger
-        if self.doubtful and is_gone(part.message, found):
+        if self.doubt.exists and is_gone(part.message, found):
             return _unknown(f"message {part.id!r} is gone")
-        return refusal(trigger, part.message, found, repeated=self.doubtful)
+        return refusal(trigger, part.message, found, repeated=self.doubt.exists)
 
 
 def _failed(place: int, entry: RawEntry, refused: Refused) -> FailedAction:

@@ -1,9 +1,10 @@
 """What all writing operations share: settings, time as arguments, and persistence.
 
-``persistently`` is the one place that repeats a request. Whatever it repeats may have been
-executed before (its reply lost, an attempt still under way), and so may whatever the SDK repeats:
-every refusal that follows says ``repeated``, and the operation then looks at the item that refused
-it for the traces of its own success (spec: WRITE-3).
+Requests are repeated here, and nowhere else in operations. Whether an attempt that failed may have
+been executed (its reply lost, an attempt still under way) its error says: ``in_doubt``. From then
+on every refusal says ``repeated`` and every error ``in_doubt``, also where a plan is made anew (see
+:class:`Doubt`), and the operation looks at the item that refused it for the traces of its own
+success (spec: WRITE-3).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from zlib import crc32
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from dynamomq.attributes import RECEIPT
 from dynamomq.errors import (
@@ -21,6 +22,7 @@ from dynamomq.errors import (
     DynamoMQError,
     IllegalTransitionError,
     RequestRejectedError,
+    with_doubt,
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
@@ -52,6 +54,7 @@ __all__ = [
     "CLOCKS_WITHIN",
     "RETRY_HORIZON",
     "SENT_WITHIN",
+    "Doubt",
     "Settings",
     "at",
     "expiry",
@@ -71,6 +74,7 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 RETRY_HORIZON = 300 * SECOND
 """The longest that an attempt at one of our writes can arrive after it was begun, in nanoseconds.
@@ -217,12 +221,47 @@ def in_time(request: W, moment: Moment) -> W:
     return evolve(request, send_by=moment.monotonic + SENT_WITHIN)
 
 
+@define
+class Doubt:
+    """Whether an attempt at what is being done may have been executed so far, or may be yet.
+
+    It outlasts a plan: what was sent for an earlier one may arrive while a later one is carried
+    out. So it is kept for as long as a call lasts, and told with whatever the call is told.
+
+    Attributes:
+        exists: whether there is any.
+    """
+
+    exists: bool = False
+
+    def told(self, operation: Operation[R]) -> Operation[R]:
+        """Carry out a part of the call; its refusal or error tells of all doubt so far.
+
+        Raises:
+            DynamoMQError: what the part raises.
+        """
+        try:
+            reply = yield from operation
+        except DynamoMQError as error:
+            raise self.of(error) from error.__cause__
+        return self.of(reply)
+
+    def of(self, told: T) -> T:
+        """Return a reply or an error that tells of all doubt so far, its own included."""
+        if isinstance(told, Refused | Cancelled):
+            self.exists = self.exists or told.repeated
+            return evolve(told, repeated=self.exists)
+        if isinstance(told, Failed):
+            return evolve(told, error=self.of(told.error))
+        if isinstance(told, DynamoMQError):
+            self.exists = self.exists or told.in_doubt
+            return with_doubt(told, in_doubt=self.exists)
+        return told
+
+
 def write(request: Write) -> Operation[WriteReply]:
     """Carry out one write persistently; a refusal tells whether it may echo our own success."""
-    reply, repeated = yield from _repeat(request)
-    if isinstance(reply, Refused) and repeated:
-        return evolve(reply, repeated=True)
-    return reply
+    return (yield from _repeat(request))
 
 
 def transact(request: Transact) -> Operation[Committed | Cancelled]:
@@ -232,10 +271,7 @@ def transact(request: Transact) -> Operation[Committed | Cancelled]:
     one will most likely be outdated, so it is made anew instead of being repeated.
     """
     nothing_said = Cancelled((None,) * len(request.actions), in_conflict=True)
-    reply, repeated = yield from _repeat(request, in_conflict=nothing_said)
-    if isinstance(reply, Cancelled) and repeated:
-        return evolve(reply, repeated=True)
-    return reply
+    return (yield from _repeat(request, in_conflict=nothing_said))
 
 
 def together(
@@ -256,16 +292,18 @@ def together(
     """
     if not upkeep:
         return (yield from write(main))
+    doubt = Doubt()
     moment = yield from ask(Tick(tokens=1))
-    reply = yield from transact(Transact((main, *upkeep), moment.tokens[0], main.send_by))
+    request = Transact((main, *upkeep), moment.tokens[0], main.send_by)
+    reply = yield from doubt.told(transact(request))
     if isinstance(reply, Committed):
         return Written(None)
     refused = reply.reasons[0]
     if refused is None or not refused.shown:
-        refused = Refused((yield from persistently(Get(main.id))))
+        refused = Refused((yield from doubt.told(persistently(Get(main.id)))))
         if leaving is not None and refused.item == leaving and not reply.in_conflict:
             raise _damaged(main, upkeep, reply)
-    return evolve(refused, repeated=refused.repeated or reply.repeated)
+    return evolve(refused, repeated=doubt.exists)
 
 
 def _damaged(main: Write, upkeep: Sequence[Write], reply: Cancelled) -> DamagedGroupError:
@@ -293,6 +331,7 @@ def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
     """
     replies: dict[int, BatchReply] = {}
     pending = dict(enumerate(request.writes))
+    doubts = {place: Doubt() for place in pending}
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             answers = yield from _sent_together(tuple(pending.values()))
@@ -301,9 +340,7 @@ def write_batch(request: WriteBatch) -> Operation[tuple[BatchReply, ...]]:
                 raise
             answers = (Failed(error),) * len(pending)
         for place, answer in zip(pending, answers, strict=True):
-            if isinstance(answer, Refused) and attempt > 1:
-                answer = evolve(answer, repeated=True)
-            replies[place] = answer
+            replies[place] = doubts[place].of(answer)
         pending = {
             place: write for place, write in pending.items() if _is_worth_repeating(replies[place])
         }
@@ -322,9 +359,10 @@ def _sent_together(writes: tuple[Write, ...]) -> Operation[tuple[BatchReply, ...
     """
     try:
         return (yield from ask(WriteBatch(writes)))
-    except RequestRejectedError:
+    except RequestRejectedError as error:
         if len(writes) == 1:
             raise
+        doubtful = error.in_doubt
     answers: list[BatchReply] = []
     middle = len(writes) // 2
     for half in (writes[:middle], writes[middle:]):
@@ -332,7 +370,7 @@ def _sent_together(writes: tuple[Write, ...]) -> Operation[tuple[BatchReply, ...
             answers += yield from _sent_together(half)
         except DynamoMQError as error:
             answers += [Failed(error)] * len(half)
-    return tuple(answers)
+    return tuple(Doubt(doubtful).of(answer) for answer in answers)
 
 
 def _is_worth_repeating(reply: BatchReply) -> bool:
@@ -341,12 +379,11 @@ def _is_worth_repeating(reply: BatchReply) -> bool:
 
 def persistently(request: Request[R]) -> Operation[R]:
     """Carry out a reading request, again where the storage is only busy (spec: WRITE-6)."""
-    reply, _ = yield from _repeat(request)
-    return reply
+    return (yield from _repeat(request))
 
 
-def _repeat(request: Request[R], in_conflict: R | None = None) -> Operation[tuple[R, bool]]:
-    """Repeat with full-jitter exponential backoff; tell whether it took more than one attempt.
+def _repeat(request: Request[R], in_conflict: R | None = None) -> Operation[R]:
+    """Repeat with full-jitter exponential backoff; tell of the doubt that attempts have left.
 
     Args:
         request: the request.
@@ -355,16 +392,17 @@ def _repeat(request: Request[R], in_conflict: R | None = None) -> Operation[tupl
     Raises:
         ServiceError: the last attempt's, or one that repetition can't mend.
     """
+    doubt = Doubt()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            reply = yield from ask(request)
+            reply: R = yield from doubt.told(ask(request))
         except DynamoMQError as error:
             if in_conflict is not None and isinstance(error, ConflictError):
-                return in_conflict, attempt > 1
+                return doubt.of(in_conflict)
             if not error.retryable or attempt == _ATTEMPTS:
                 raise
         else:
-            return reply, attempt > 1
+            return reply
         yield from pause(attempt)
     raise AssertionError("unreachable: the last attempt returns or raises")
 

@@ -1,7 +1,7 @@
 """What each kind of fault does to a request: the reply that the operation gets instead, or none.
 
 They are what the DynamoDB driver shows an operation in the same misfortune: how often boto3 sent
-the request is hidden from it, except that a refusal says ``repeated``.
+the request is hidden from it, except that a refusal says ``repeated``, and an error ``in_doubt``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from dynamomq.errors import (
     ThrottledError,
     UnavailableError,
 )
-from dynamomq.requests import BatchReply, Cancelled, Failed, Refused, Request, WriteBatch
+from dynamomq.requests import (
+    BatchReply,
+    Cancelled,
+    Failed,
+    Refused,
+    Request,
+    Transact,
+    Write,
+    WriteBatch,
+)
 from dynamomq.testing.fault import Crash
 from dynamomq.testing.names import places_of
 
@@ -95,9 +104,8 @@ def _repeated(reply: Any) -> Any:
 
 def time_out_before(call: Call) -> NoReturn:
     """Fail as if no reply came; the request was not carried out."""
-    raise UnavailableError(
-        f"No reply came to {call.name} (injected). Whether it was carried out is not known.",
-        remedy="Calling again is safe.",
+    raise _doubtful(
+        UnavailableError(f"No reply came to {call.name} (injected).", remedy="Call again."), call
     )
 
 
@@ -109,10 +117,14 @@ def time_out_after(call: Call) -> NoReturn:
 
 def fail_before(call: Call) -> NoReturn:
     """Fail within the storage; the request was not carried out."""
-    raise InternalError(
-        f"The storage failed at {call.name} (injected). Whether it was carried out is not known.",
-        remedy="Calling again is safe.",
+    raise _doubtful(
+        InternalError(f"The storage failed at {call.name} (injected).", remedy="Call again."), call
     )
+
+
+def _doubtful(error: DynamoMQError, call: Call) -> DynamoMQError:
+    error.in_doubt = isinstance(call.request, Write | WriteBatch | Transact)
+    return error
 
 
 def fail_after(call: Call) -> NoReturn:

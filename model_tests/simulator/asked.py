@@ -177,6 +177,13 @@ def check_subject(call: Caller, old: Item) -> None:
         fail("FENCED", f"{call} changed {old['id']}")
 
 
+def check_receipt(call: Caller, old: Item) -> None:
+    """A holder changes what it holds under its own receipt."""
+    if not is_held(old) or old.get("receipt") != call.plan.receipt:
+        now = f"{old['status']} under {old.get('receipt')}"
+        fail("FENCED", f"{call} changed the message, which is {now}")
+
+
 def check_number(call: Caller, number: int) -> None:
     """Whoever is given more than it asked for can't finish all of it in time."""
     if number > dict(call.plan.options).get("max_messages", 1):

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from dynamomq.errors import (
+    AccessDeniedError,
     ConflictError,
     DynamoMQError,
     InternalError,
@@ -27,6 +28,7 @@ class Fate:
         executes: whether the request takes place (in a batch: each write that is not spared).
         answers: whether the reply arrives.
         error: what is raised instead.
+        settles: whether that error says for certain that this attempt was not executed.
         spared: in a batch: which writes fail by themselves; -1: every second one.
         failure: how these fail.
         fails_late: whether they are executed all the same.
@@ -38,6 +40,7 @@ class Fate:
     executes: bool = False
     answers: bool = False
     error: type[DynamoMQError] | None = None
+    settles: bool = False
     spared: int | None = None
     failure: type[DynamoMQError] = ThrottledError
     fails_late: bool = False
@@ -49,20 +52,32 @@ class Fate:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the caller can't know if its request was executed, or will be."""
-        return not self.answers
+        """Whether the caller can't know if this attempt was executed, or will be."""
+        return not self.answers and not self.settles
 
-    @property
-    def answer(self) -> Answer:
+    def answer(self, *, in_doubt: bool) -> Answer:
         """The error as an answer; a timeout where none is named: the last attempt's."""
         kind = self.error or UnavailableError
-        return Answer(error=lambda: kind(f"simulated: {self.name}"), key=kind.__name__)
+        return Answer(error=lambda: self._made(kind, in_doubt), key=(kind.__name__, in_doubt))
 
-    @property
-    def answer_to_one(self) -> Answer:
-        """What a batch says of a write that failed by itself."""
-        return Answer(Failed(self.failure(f"simulated: {self.name}")), key=self.failure.__name__)
+    def answer_to_one(self, *, repeated: bool) -> Answer:
+        """What a batch says of a write that failed by itself.
 
+        Args:
+            repeated: whether an attempt before may have been executed, or may be yet.
+        """
+        in_doubt = repeated or self.failure not in _SETTLING
+        failed = Failed(self._made(self.failure, in_doubt))
+        return Answer(failed, key=(self.failure.__name__, in_doubt))
+
+    def _made(self, kind: type[DynamoMQError], in_doubt: bool) -> DynamoMQError:
+        error = kind(f"simulated: {self.name}")
+        error.in_doubt = in_doubt
+        return error
+
+
+_SETTLING = (ThrottledError, ConflictError)
+"""What one write of a batch fails with for certain."""
 
 ANSWERED = Fate("is answered", executes=True, answers=True)
 
@@ -71,8 +86,9 @@ REQUEST_LOST = Fate("is lost", is_fault=True)
 LATE = Fate("is held up", is_fault=True)
 TIMED_OUT = Fate("times out, executed", executes=True, error=UnavailableError, is_fault=True)
 TIMED_OUT_UNSENT = Fate("times out, not executed", error=UnavailableError, is_fault=True)
-THROTTLED = Fate("is throttled", error=ThrottledError, is_fault=True)
-CONFLICT = Fate("meets a transaction", error=ConflictError, is_fault=True)
+THROTTLED = Fate("is throttled", error=ThrottledError, settles=True, is_fault=True)
+CONFLICT = Fate("meets a transaction", error=ConflictError, settles=True, is_fault=True)
+DENIED = Fate("is denied", error=AccessDeniedError, settles=True, is_fault=True)
 BROKEN = Fate("fails inside", error=InternalError, is_fault=True)
 BROKEN_AFTER = Fate("fails inside, executed", executes=True, error=InternalError, is_fault=True)
 FIRST_FAILS = Fate("fails for one", executes=True, answers=True, spared=0, is_fault=True)
@@ -110,6 +126,7 @@ _WRITING: Weighted = (
     (2, TIMED_OUT_UNSENT),
     (3, THROTTLED),
     (2, CONFLICT),
+    (1, DENIED),
     (1, BROKEN),
     (2, BROKEN_AFTER),
     (2, CRASHED_AFTER),

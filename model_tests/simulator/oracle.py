@@ -14,21 +14,13 @@ from attrs import define, evolve, field
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import asked
 from model_tests.simulator.asked import (
-    HOLDERS,
-    RECEIVERS,
-    REMOVERS,
     Caller,
     Item,
     Name,
     ViolationError,
     fail,
-    instant,
     is_held,
     is_message,
-    is_next,
-    is_no_message,
-    longer,
-    queue_of,
 )
 from model_tests.simulator.lists import Lists, is_group, is_upkeep
 from model_tests.simulator.lives import Delivery, Life
@@ -57,7 +49,8 @@ class Oracle:
     _deliveries: dict[str, Delivery] = field(factory=dict)
     _executed: set[str] = field(factory=set)  # requests that changed something
     _effective: set[Name] = field(factory=set)  # calls that did
-    _failed: set[Name] = field(factory=set)  # calls that storage has failed
+    _failed: set[Name] = field(factory=set)  # calls that went on without knowing what came of it
+    _doubtful: set[Name] = field(factory=set)  # calls of which an attempt may be executed unseen
     _creations: dict[Name, str] = field(factory=dict)
     _refused: dict[Name, str] = field(factory=dict)  # calls that were told that nothing was done
     _lists: Lists = field(factory=Lists)
@@ -76,6 +69,7 @@ class Oracle:
             executed=set(self._executed),
             effective=set(self._effective),
             failed=set(self._failed),
+            doubtful=set(self._doubtful),
             creations=dict(self._creations),
             refused=dict(self._refused),
             lists=self._lists.copy(),
@@ -103,6 +97,7 @@ class Oracle:
             frozenset(self._executed),
             frozenset(self._effective),
             frozenset(self._failed),
+            frozenset(self._doubtful),
             self._lists.digest(),
         )
 
@@ -120,12 +115,12 @@ class Oracle:
     def began(self, call: Caller, time: int) -> None:
         """A call begins, at this true time."""
         clock = time + self._clocks[call.actor][0]
-        if call.plan.operation in REMOVERS:
+        if call.plan.operation in asked.REMOVERS:
             self._deletions[call.name] = time
         if call.plan.operation == "send":
             self._sends[call.name] = time
         if call.plan.operation in ("send", "retry", "extend", "reschedule"):
-            self._delayed[call.name] = clock + longer(call.plan)
+            self._delayed[call.name] = clock + asked.longer(call.plan)
 
     def changed(
         self, time: int, call: Caller | None, request: str, old: Item | None, new: Item | None
@@ -139,7 +134,7 @@ class Oracle:
             old: the item before; ``None``: there was none.
             new: the item after; ``None``: there is none.
         """
-        if is_no_message(old or new):
+        if asked.is_no_message(old or new):
             return
         if call is None:
             self._expired(time, old)
@@ -173,12 +168,23 @@ class Oracle:
         """All changes of a request have been told: the base table is like this now."""
         self._lists.check(items)
 
-    def failed(self, call: Caller) -> None:
-        """Storage answered a request of a call with an error, or carries it out late.
+    def failed(self, *calls: Caller) -> None:
+        """A request of some calls ended with an error, or is carried out late.
 
-        Then the call may have gone on without knowing what came of it.
+        Then they may have gone on without knowing what came of it.
         """
-        self._failed.add(call.name)
+        self._failed.update(call.name for call in calls)
+
+    def unseen(self, *calls: Caller) -> None:
+        """An attempt at a request of some calls may be executed without their knowledge."""
+        self._doubtful.update(call.name for call in calls)
+
+    def raised(self, call: Caller, error: str, *, in_doubt: bool) -> None:
+        """A call ends with an error of this name, which says whether there is doubt."""
+        if not in_doubt:
+            self._was_refused(call, error)
+        elif call.name not in self._doubtful:
+            fail("FENCED", f"{call} was told of doubt by {error}, and there is none")
 
     def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
         """A call ended, at this true time, with a result or with an error of this name."""
@@ -191,7 +197,7 @@ class Oracle:
             pass  # nothing was promised
         elif plan.operation == "send":
             self._check_accepted(call, result.item)
-        elif plan.operation in RECEIVERS:
+        elif plan.operation in asked.RECEIVERS:
             asked.check_number(call, len(result))
             for message in result:
                 self._delivered(call, message.item)
@@ -204,7 +210,7 @@ class Oracle:
                 for message in [] if result is None else [result]:
                     self._delivered(call, message.item)
                 self._check_all_delivered(call)
-        elif plan.operation in HOLDERS:
+        elif plan.operation in asked.HOLDERS:
             self._check_given_up(call)
         elif call.name not in self._effective and plan.operation not in asked.WHOLESALE:
             fail("FENCED", f"{call} succeeded, but has changed nothing")
@@ -252,7 +258,7 @@ class Oracle:
                 self._check_not_held(call, old, new)
             asked.check_subject(call, old)
         elif plan.operation == "delete":
-            self._check_receipt(call, old)
+            asked.check_receipt(call, old)
             self._give_up(call)
         else:
             fail("NO-LOSS", f"{call} removed the message")
@@ -274,17 +280,17 @@ class Oracle:
             return
         if new["data"] != old["data"] and operation != "update":
             fail("NO-LOSS", f"{call} changed the payload")
-        if operation in RECEIVERS or is_next(call, old, new):
+        if operation in asked.RECEIVERS or asked.is_next(call, old, new):
             self._received(time, call, old, new)
-        elif operation in HOLDERS:
-            self._check_receipt(call, old)
+        elif operation in asked.HOLDERS:
+            asked.check_receipt(call, old)
             self._held(call, old, new)
         elif operation in asked.OPERATORS:
             self._check_not_held(call, old, new)
             asked.check_subject(call, old)
             if operation == "reschedule":
                 self._check_delay(call, new)
-            kept = self._life(old).claims if queue_of(old) == queue_of(new) else 0
+            kept = self._life(old).claims if asked.queue_of(old) == asked.queue_of(new) else 0
             self._update(old, receipt=None, claims=kept, data=new["data"])
         else:
             fail("FENCED", f"{call} changed a message that is there")
@@ -292,10 +298,11 @@ class Oracle:
 
     def _check_kept(self, call: Caller, old: Item, new: Item) -> None:
         """What the write left is right but for who holds it, which has been judged."""
-        claimed = (call.plan.operation in RECEIVERS and is_held(new)) or is_next(call, old, new)
+        receives = call.plan.operation in asked.RECEIVERS
+        claimed = (receives and is_held(new)) or asked.is_next(call, old, new)
         if not claimed:
             asked.check_due(call, old, new)
-        exhausted = call.plan.operation in RECEIVERS and not claimed
+        exhausted = receives and not claimed
         asked.check_failures(call, old, new, exhausted=exhausted)
         count, claims = new["receive_count"], self._life(new).claims
         if count != claims:
@@ -308,12 +315,12 @@ class Oracle:
         if is_held(new) and new.get("receipt") != old.get("receipt"):
             self._check_claim(time, call, old, new)
             self._lists.claimed(call, new)
-            number, deadline = life.claims + 1, instant(new["queue_add_timestamp"])
+            number, deadline = life.claims + 1, asked.instant(new["queue_add_timestamp"])
             delivery = Delivery(new["id"], call.name, life.sent_by, number, deadline)
             self._deliveries[new["receipt"]] = delivery
             self._update(old, receipt=new["receipt"], claims=number)
             return
-        dead = queue_of(old) == "STANDARD" and queue_of(new) == "DLQ"
+        dead = asked.queue_of(old) == "STANDARD" and asked.queue_of(new) == "DLQ"
         holder = self._deliveries.get(life.receipt or "")
         if dead and asked.is_unreadable(old) and holder is not None and holder.by == call.name:
             self._update(old, receipt=None, claims=0)
@@ -326,13 +333,13 @@ class Oracle:
     def _check_claim(self, time: int, call: Caller, old: Item, new: Item) -> None:
         began = new["queue_peek_timestamp"]
         _, _, ahead = self._clocks[call.actor]
-        if instant(began) > time + ahead:
+        if asked.instant(began) > time + ahead:
             fail("NOT-EARLY", f"{call} claimed at {began}, which no clock has shown it")
         self._check_free(call, old, began)
         if old["queue_add_timestamp"] > began:
             fail("NOT-EARLY", f"{call} at {began} came before {old['queue_add_timestamp']}")
         asked.check_deadline(call, new, self.timeout)
-        limit = self.max_receives if queue_of(new) == "STANDARD" else None
+        limit = self.max_receives if asked.queue_of(new) == "STANDARD" else None
         if limit is not None and self._life(old).claims >= limit:
             fail("MAX-RECEIVES", f"{call} is delivery {self._life(old).claims + 1} of {limit}")
 
@@ -341,12 +348,12 @@ class Oracle:
         if is_held(old) and old["queue_add_timestamp"] > began:
             fail("NO-DOUBLE", f"{call} at {began}, held until {old['queue_add_timestamp']}")
         held = self._deliveries.get(self._life(old).receipt or "")
-        if held is not None and held.promised > instant(began):
+        if held is not None and held.promised > asked.instant(began):
             who = f"{held.by[0]} was promised it until"
             fail("NO-DOUBLE", f"{call} at {began}, but {who} {_text(held.promised)}")
 
     def _check_delay(self, call: Caller, new: Item) -> None:
-        if instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
+        if asked.instant(new["queue_add_timestamp"]) < self._delayed[call.name]:
             fail("NOT-EARLY", f"{call} is due before its delay is over")
 
     def _check_not_held(self, call: Caller, old: Item, new: Item | None) -> None:
@@ -354,15 +361,10 @@ class Oracle:
         if new is not None:
             self._check_free(call, old, new["last_updated_timestamp"])
 
-    def _check_receipt(self, call: Caller, old: Item) -> None:
-        if not is_held(old) or old.get("receipt") != call.plan.receipt:
-            now = f"{old['status']} under {old.get('receipt')}"
-            fail("FENCED", f"{call} changed the message, which is {now}")
-
     def _held(self, call: Caller, old: Item, new: Item) -> None:
         operation, life = call.plan.operation, self._life(old)
         if operation == "extend":
-            receipt, deadline = str(call.plan.receipt), instant(new["queue_add_timestamp"])
+            receipt, deadline = str(call.plan.receipt), asked.instant(new["queue_add_timestamp"])
             delivery = self._deliveries[receipt]
             if deadline < delivery.deadline:
                 fail("NO-DOUBLE", f"{call} moved the deadline to an earlier time")
@@ -385,7 +387,7 @@ class Oracle:
 
     def _was_refused(self, call: Caller, error: str) -> None:
         operation = call.plan.operation
-        if operation in ("extend", *RECEIVERS):
+        if operation in ("extend", *asked.RECEIVERS):
             return  # an extension that is over matters to nobody; a receive may have claimed more
         if call.name in self._effective:
             broken = "DEDUP" if operation == "send" else "FENCED"
@@ -434,9 +436,10 @@ class Oracle:
     def _check_all_delivered(self, call: Caller) -> None:
         """A call knows what it has claimed.
 
-        Only where storage has failed it, there may be claims that it can't know of.
+        Only where a receive has gone on after a failure, there may be claims that it can't know
+        of, or has to leave. Who deletes and receives next knows: all of that took effect, or none.
         """
-        if call.name in self._failed:
+        if call.name in self._failed and call.plan.operation in asked.RECEIVERS:
             return
         for receipt, delivery in self._deliveries.items():
             current = self._lives[delivery.id].receipt == receipt
@@ -447,13 +450,13 @@ class Oracle:
         receipt = str(call.plan.receipt)
         if self._lives[self._deliveries[receipt].id].receipt != receipt and not call.is_entry:
             fail("FENCED", f"{call} succeeded, but the delivery is over")
-        if instant(item["queue_add_timestamp"]) < self._delayed[call.name]:
+        if asked.instant(item["queue_add_timestamp"]) < self._delayed[call.name]:
             fail("NO-DOUBLE", f"{call} ends before it was asked to")
         self._promised(call, receipt, item)
 
     def _promised(self, call: Caller, receipt: str, item: Item, **changes: Any) -> None:
         """A holder was told its deadline: the one that all others go by."""
-        delivery, due = self._deliveries[receipt], instant(item["queue_add_timestamp"])
+        delivery, due = self._deliveries[receipt], asked.instant(item["queue_add_timestamp"])
         extended_since = call.is_entry and due < delivery.deadline
         if due != delivery.deadline and not extended_since:
             held = f"it is held until {_text(delivery.deadline)}"

@@ -53,10 +53,11 @@ _OPTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
     "reschedule": (("delay", 0),),
 }
 
-TELLING = frozenset({fates.LATE, fates.TIMED_OUT, fates.THROTTLED})
+TELLING = frozenset({fates.LATE, fates.TIMED_OUT, fates.CONFLICT})
 """What stands for all others where there is a rival. A late attempt may be executed at once, after
 the rival has acted, or when all is over: so it is also a lost reply, or a lost request. To those
-who are told of it, a failure inside is the same as a time-out."""
+who are told of it, a failure inside is the same as a time-out. A denial ends the call like a
+time-out, but says of itself that nothing was done."""
 
 
 @frozen

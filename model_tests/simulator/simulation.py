@@ -282,8 +282,7 @@ class Simulation:
         late = self.late[fate.detail]
         self.late = self.late[: fate.detail] + self.late[fate.detail + 1 :]
         if fate.name == "executes":
-            for call in late.piece.calls:
-                self._own_oracle().failed(call)
+            self._own_oracle().failed(*late.piece.calls)
             self._execute(late.piece)
 
     def _leap(self, fate: Fate) -> None:
@@ -372,7 +371,7 @@ class Simulation:
             case Write() | WriteBatch() | Transact():
                 self._write(actor, request, fate)
             case _ if fate.error is not None:
-                self._reply(actor, fate.answer)
+                self._reply(actor, fate.answer(in_doubt=False))
             case Get(key):
                 item = self.items.get(key)
                 self._reply(actor, Answer(item, key=id(item)))
@@ -403,23 +402,24 @@ class Simulation:
         """One attempt of the SDK to have a write, a batch of them or a transaction carried out."""
         call = actor.call
         assert call is not None, "only a call writes"
+        repeated = actor.attempts > 0  # the SDK goes on only where no reply came
         if self._is_too_late(request):  # an attempt that an engine does not send
-            again = actor.attempts > 0
-            error = partial(too_late, type(request).__name__, again=again)
+            error = partial(too_late, type(request).__name__, again=repeated)
             self.counts["too late"] += 1
-            self._reply(actor, Answer(error=error, key=("too late", again)))
+            self._reply(actor, Answer(error=error, key=("too late", repeated)))
             return
         replies = []
         for place, piece in enumerate(pieces_of(call, request)):
             if fate.spares(place):
                 if fate.fails_late:
                     self._execute(piece)
-                replies.append(fate.answer_to_one)
+                replies.append(fate.answer_to_one(repeated=repeated))
             elif fate.executes:
-                replies.append(self._execute(piece, repeated=actor.attempts > 0))
+                replies.append(self._execute(piece, repeated=repeated))
             elif fate is fates.LATE:
-                until = self.time + self.rules.late_within
-                self.late = (*self.late, Late(piece, until))
+                self.late = (*self.late, Late(piece, self.time + self.rules.late_within))
+        if fate.is_doubtful or fate.fails_late:
+            self._own_oracle().unseen(*call.parts)
         if fate is fates.CRASHED_AFTER:
             actor.crash()
         elif fate.answers:
@@ -427,7 +427,7 @@ class Simulation:
             value = tuple(one.value for one in replies) if batch else replies[0].value
             self._reply(actor, Answer(value, key=tuple(one.key for one in replies)))
         elif fate.error is not None or actor.attempts + 1 == SDK_ATTEMPTS:
-            self._reply(actor, fate.answer)
+            self._reply(actor, fate.answer(in_doubt=repeated or fate.is_doubtful))
         else:
             actor.attempts += 1
 
@@ -438,7 +438,6 @@ class Simulation:
             return Answer(Committed(), key="known")
         olds = [self.items.get(write.id) for write in piece.writes]
         effects = self.table.carry_out(self.items, piece.writes, inserts=piece.inserts)
-        reply = piece.reply(effects, repeated=repeated)
         changed = any(effect.changed for effect in effects)
         self.counts["written" if changed else "refused"] += 1
         if changed:
@@ -448,7 +447,7 @@ class Simulation:
             for write, call, old in zip(piece.writes, piece.calls, olds, strict=True):
                 self._tell(piece.name_of(write), write, call, old)
             self._own_oracle().settled(self.items)
-        return Answer(reply, key=(*map(id, olds), repeated))
+        return Answer(piece.reply(effects, repeated=repeated), key=(*map(id, olds), repeated))
 
     def _store(self, id: str, item: Item | None) -> None:
         if item is None:
@@ -470,8 +469,8 @@ class Simulation:
         assert actor.execution is not None, "only a call is answered"
         actor.attempts = 0
         actor.answered(self.time, failed=answer.error is not None)
-        for part in actor.call.parts if answer.error is not None and actor.call else ():
-            self._own_oracle().failed(part)
+        if answer.error is not None and actor.call is not None:
+            self._own_oracle().failed(*actor.call.parts)
         actor.execution = actor.execution.answered(answer)
         self._conclude(actor)
 
@@ -483,6 +482,8 @@ class Simulation:
             for part, one in actor.call.endings(outcome):
                 name = None if one.error is None else type(one.error).__name__
                 self.counts[f"{actor.call.plan.operation}: {name or 'done'}"] += 1
+                if one.error is not None and name is not None:
+                    self._own_oracle().raised(part, name, in_doubt=one.error.in_doubt)
                 self._own_oracle().ended(self.time, part, one.result, name)
                 names.append((part, name))
             check_none_overtakes(names)

@@ -192,7 +192,7 @@ class Store:
             return result
         except sqlite3.Error as error:
             self._committed = None
-            raise translated(error, self.path, self._busy_timeout) from error
+            raise translated(error, self.path, self._busy_timeout, writes=True) from error
         except TableNotFoundError as error:
             raise not_there(error, self.path, in_memory=self.path == MEMORY) from None
         finally:
@@ -231,10 +231,12 @@ class Store:
         return self._busy_timeout
 
     def _busy(self) -> UnavailableError:
-        return UnavailableError(
+        busy = UnavailableError(
             f"Other threads kept {self.path} busy for {self._busy_timeout:g} s.",
             remedy="Call again, or open the engine with a longer busy_timeout.",
         )
+        busy.in_doubt = False
+        return busy
 
     def _lent(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
         if connection is None:

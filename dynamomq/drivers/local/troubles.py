@@ -38,9 +38,20 @@ _REMEDIES: Final = {
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
-def translated(error: sqlite3.Error, path: str, busy_timeout: float) -> DynamoMQError:
-    """Return our error for one of SQLite's."""
+def translated(
+    error: sqlite3.Error, path: str, busy_timeout: float, *, writes: bool = False
+) -> DynamoMQError:
+    """Return our error for one of SQLite's; ``writes`` tells whether something was to be written.
+
+    What was written, but could not be flushed, may be found when the file is opened again.
+    """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    failure = _named(error, code, path, busy_timeout)
+    failure.in_doubt = writes and code == sqlite3.SQLITE_IOERR
+    return failure
+
+
+def _named(error: sqlite3.Error, code: int, path: str, busy_timeout: float) -> DynamoMQError:
     if code in _INACCESSIBLE:
         return StoreError(
             path,

@@ -1,0 +1,240 @@
+"""Whether a write may have been executed: all attempts of a real SDK decide, not the last one.
+
+What comes back is scripted, attempt by attempt; what the SDK makes of it is its own.
+"""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from attrs import frozen
+from botocore import exceptions as sdk
+
+from dynamomq.attributes import ID
+from dynamomq.drivers.base import Driver
+from dynamomq.drivers.dynamodb import DynamoDBEngine
+from dynamomq.effects import Set
+from dynamomq.errors import ConflictError, DynamoMQError, StaleReceiptError
+from dynamomq.expressions import Arg, Attr
+from dynamomq.message import Message
+from dynamomq.operations import Outgoing, Settings, carry_out, delete_batch, send, send_batch
+from dynamomq.operations.entries import entry_of
+from dynamomq.operations.holding import move_to_dlq
+from dynamomq.operations.parts import OwnPart
+from dynamomq.payload import codec_for
+from dynamomq.requests import (
+    Cancelled,
+    Get,
+    Operation,
+    Refused,
+    Request,
+    Transact,
+    Write,
+    WriteBatch,
+)
+from dynamomq.timestamps import SECOND
+from dynamomq.values import item_to_wire
+from tests.support.answering import ENDPOINT, Raw, Wire, page, refused, reply
+from tests.support.embedded import custom_rule
+from tests.support.items import typical
+from tests.support.scripted import TABLE
+
+NAME = Attr("name")
+SETTINGS = Settings(TABLE.name, codec_for(None), 30 * SECOND, None, 300 * SECOND)
+UPDATE = Write("a", custom_rule("update", [Set(NAME, Arg("n"))], ID.exists()), {"n": 1})
+COUNT = OwnPart(entry_of("Update", "rows", {"id": "r"}, update="ADD n :one", values={":one": 1}))
+WRITES: dict[str, Request[Any]] = {
+    "single": UPDATE,
+    "batch": WriteBatch((UPDATE, Write("b", UPDATE.rule, {"n": 1}))),
+    "transaction": Transact((UPDATE,), "token"),
+}
+
+
+@frozen
+class Comes:
+    """What an attempt comes to.
+
+    Attributes:
+        back: the reply, or what fails.
+        in_doubt: whether the attempt may have been executed all the same.
+    """
+
+    back: Raw | Exception
+    in_doubt: bool
+
+
+LOST = sdk.ReadTimeoutError(endpoint_url=ENDPOINT)
+REPEATED = {
+    "read timeout": Comes(LOST, True),
+    "closed": Comes(sdk.ConnectionClosedError(endpoint_url=ENDPOINT), True),
+    "500": Comes(refused("InternalServerError", 500), True),
+    "503": Comes(refused("ServiceUnavailable", 503), True),
+    "in progress": Comes(refused("TransactionInProgressException"), True),
+    "refused": Comes(sdk.EndpointConnectionError(endpoint_url=ENDPOINT), False),
+    "no connection": Comes(sdk.ConnectTimeoutError(endpoint_url=ENDPOINT), False),
+    "throttled": Comes(refused("ThrottlingException"), False),
+    "over capacity": Comes(refused("ProvisionedThroughputExceededException"), False),
+}
+"""What the SDK repeats."""
+
+LAST = {
+    **REPEATED,
+    "conflict": Comes(refused("TransactionConflictException"), False),
+    "replicas": Comes(refused("ReplicatedWriteConflictException"), True),
+    "denied": Comes(refused("AccessDeniedException"), False),
+    "expired": Comes(refused("ExpiredTokenException"), False),
+    "invalid": Comes(refused("ValidationException"), False),
+    "no table": Comes(refused("ResourceNotFoundException"), False),
+    "408": Comes(refused("RequestTimeout", 408), True),
+    "429": Comes(refused("TooManyRequestsException", 429), False),
+    "page": Comes(page(502), True),
+    "too large": Comes(page(413), False),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+
+
+def told(request: Request[Any], *attempts: Comes) -> Any:
+    """Return what a request is told, be it an error; the last attempt's for ever.
+
+    The client is a fresh one: the SDK stops repeating where too much has failed.
+    """
+    wire = Wire([one.back for one in attempts] + [attempts[-1].back] * 3)
+    try:
+        return _driver(wire).execute(request)
+    except DynamoMQError as error:
+        return error
+
+
+def _driver(wire: Wire) -> Driver:
+    return DynamoDBEngine(client=wire.client, clock_correction=False).open(TABLE)
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_the_only_attempt_decides(kind: str) -> None:
+    """One kind of reply, however often: in doubt if that leaves doubt, else certain."""
+    for name, last in LAST.items():
+        error = told(WRITES[kind], last)
+        assert error.in_doubt == last.in_doubt, name
+        assert ("not known" in str(error)) == last.in_doubt, name
+
+
+@pytest.mark.parametrize("kind", WRITES)
+@pytest.mark.parametrize("first", ["closed", "500", "in progress", "refused", "throttled"])
+def test_all_attempts_decide(kind: str, first: str) -> None:
+    """An attempt that may have been executed stays so, whatever the next one is told."""
+    for name, last in LAST.items():
+        error = told(WRITES[kind], REPEATED[first], last)
+        assert error.in_doubt == (REPEATED[first].in_doubt or last.in_doubt), name
+
+
+@pytest.mark.parametrize("first", REPEATED.values(), ids=REPEATED)
+def test_a_refusal_says_whether_it_may_be_an_echo(first: Comes) -> None:
+    """Only where an attempt before may have been executed: a throttle is no repetition."""
+    over = Comes(refused("ConditionalCheckFailedException"), False)
+    assert told(WRITES["single"], first, over) == Refused(None, repeated=first.in_doubt)
+    no = {"Code": "ConditionalCheckFailed", "Message": "no"}
+    both = reply({"Responses": [{"Error": no}, {"Error": {"Code": "ThrottlingError"}}]})
+    refusal, failure = told(WRITES["batch"], first, Comes(both, False))
+    assert refusal == Refused(None, repeated=first.in_doubt, shown=False)
+    assert failure.error.in_doubt == first.in_doubt
+    whole = Comes(refused("TransactionCanceledException", CancellationReasons=[no]), False)
+    cancelled = told(WRITES["transaction"], first, whole)
+    assert cancelled == Cancelled((Refused(None, repeated=first.in_doubt),), first.in_doubt)
+
+
+def test_there_is_no_doubt_about_reading() -> None:
+    """Nobody needs to know whether something was read."""
+    for name, last in LAST.items():
+        assert not told(Get("a"), REPEATED["read timeout"], last).in_doubt, name
+
+
+# --- what callers are told -------------------------------------------------------------------
+
+ENDING = ("denied", "expired", "invalid", "no table", "page")
+"""What our own repetition does not mend, or only after a while."""
+
+
+def run(operation: Operation[Any], *attempts: Comes) -> Any:
+    """Return what an operation comes to, be it an error."""
+    wire = Wire([one.back for one in attempts] + [attempts[-1].back] * 60)
+    try:
+        return _driver(wire).run(operation)
+    except DynamoMQError as error:
+        return error
+
+
+@pytest.mark.parametrize("last", ENDING)
+def test_a_send_in_doubt_tells_its_id(last: str) -> None:
+    """Without an id of the caller's own: attempt 1 may be there, and attempt 2 ended the call."""
+    error = run(send(SETTINGS, Outgoing(1)), REPEATED["closed"], LAST[last])
+    assert error.in_doubt
+    assert "Send again with id='" in error.remedy
+    certain = run(send(SETTINGS, Outgoing(1)), REPEATED["throttled"], LAST[last])
+    assert ("Send again" in certain.remedy) == certain.in_doubt == LAST[last].in_doubt
+
+
+@pytest.mark.parametrize("last", ["denied", "expired", "no table"])
+def test_a_batch_raises_only_where_nothing_was_sent(last: str) -> None:
+    """Where the SDK's first attempt may have been executed, each entry is told so, with its id."""
+    entries = [Outgoing(n) for n in range(3)]
+    results = run(send_batch(SETTINGS, entries), REPEATED["read timeout"], LAST[last])
+    assert [result.error.in_doubt for result in results] == [True] * 3
+    assert all(f"id={result.id!r}" in result.error.remedy for result in results)
+    error = run(send_batch(SETTINGS, entries), REPEATED["refused"], LAST[last])
+    assert isinstance(error, DynamoMQError)
+    assert not error.in_doubt
+    held = [_held("a"), _held("b")]
+    results = run(delete_batch(SETTINGS, held), REPEATED["closed"], LAST[last])
+    assert [result.error.in_doubt for result in results] == [True] * 2
+
+
+def test_a_loser_of_a_race_is_told_so() -> None:
+    """A write that met only throttles and conflicts before somebody else's was not executed."""
+    taken = {**_held("a").item, "receipt": "theirs", "version": 9}
+    over = refused("ConditionalCheckFailedException", Item=item_to_wire(taken))
+    error = run(
+        move_to_dlq(SETTINGS, _held("a")),
+        LAST["throttled"],
+        LAST["conflict"],
+        Comes(over, False),
+    )
+    assert type(error) is StaleReceiptError
+
+
+def test_rows_alone_are_repeated_under_one_token() -> None:
+    """Without messages nothing but the token keeps a transaction from being executed twice."""
+    tokens: list[str] = []
+
+    def heed(request: Any, **_: Any) -> None:
+        tokens.append(json.loads(request.body)["ClientRequestToken"])
+
+    reason = {"Code": "TransactionConflict", "Message": "busy"}
+    busy = refused("TransactionCanceledException", CancellationReasons=[reason])
+    wire = Wire([LOST, busy, busy, busy, reply({})])
+    wire.client.meta.events.register_first("before-send.dynamodb.TransactWriteItems", heed)
+    _driver(wire).run(carry_out(TABLE.name, [COUNT]))
+    assert len(tokens) == 5
+    assert len(set(tokens)) == 1
+
+
+def test_a_conflict_after_a_lost_reply_is_in_doubt() -> None:
+    """However many plans meet another transaction: the error that ends them tells of the first."""
+    error = run(carry_out(TABLE.name, [COUNT]), REPEATED["closed"], LAST["conflict"])
+    assert isinstance(error, ConflictError)
+    assert error.in_doubt
+    assert "look at your items first" in error.remedy
+    error = run(carry_out(TABLE.name, [COUNT]), REPEATED["throttled"], LAST["conflict"])
+    assert not error.in_doubt
+    assert "look at your items" not in error.remedy
+
+
+def _held(id: str) -> Message[Any]:
+    item = {**typical("STANDARD.PROCESSING"), "id": id, "receipt": "ours", "version": 3}
+    return Message(item, "STANDARD.PROCESSING", SETTINGS.codec, SETTINGS.table)
