@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from dynamomq.drivers.base import Surroundings
+from dynamomq.drivers.base import Surroundings, too_late
 from dynamomq.errors import (
     AccessDeniedError,
     ClosedError,
@@ -15,6 +15,7 @@ from dynamomq.errors import (
     DynamoMQError,
     InternalError,
     OutcomeUnknownError,
+    RequestRejectedError,
     StaleReceiptError,
     TableNotFoundError,
     ThrottledError,
@@ -351,6 +352,31 @@ def test_an_entry_begins_when_its_batch_is_sent() -> None:
             _writes(deletes)[place].arguments["expires_at"] == (began + 2 * RETRY_HORIZON) // SECOND
         )
         assert _writes(sends)[place].arguments["due"] == format_instant(began)
+
+
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_halves_know_of_the_doubt_that_the_whole_has_left(in_doubt: bool) -> None:
+    """BATCH-5: where an attempt before the refusal was lost, all of it may have been executed."""
+    refused = RequestRejectedError("Too many.", code="413")
+    refused.in_doubt = in_doubt
+    found = {id: theirs(id, version=4) for id in ("a", "b")}
+    storage = Storage([refused, (UNSEEN,), (UNSEEN,), found])
+    results = storage.run(retry_batch(SETTINGS, [message(id) for id in "ab"], delay=0))
+    expected = OutcomeUnknownError if in_doubt else StaleReceiptError
+    assert [type(result.error) for result in results] == [expected] * 2
+    assert storage.batches == [("a", "b"), ("a",), ("b",)]
+
+
+def test_what_is_not_sent_once_more_is_in_doubt_for_each() -> None:
+    """WRITE-8: a batch whose reply was lost, and whose entries are then too late, tells each so."""
+    repeated = Refused(None, repeated=True, shown=False)
+    storage = Storage([each(repeated), too_late("Write", again=False)])
+    results: list[SendResult[Any]] = storage.run(send_batch(SETTINGS, outgoing(2)))
+    for place, result in enumerate(results):
+        assert isinstance(result.error, UnavailableError)
+        assert result.error.in_doubt
+        assert f"id='m{place}'" in result.error.remedy
+    assert len(storage.asked) == 3  # not one more attempt at either
 
 
 def test_messages_of_a_group_begin_when_their_transaction_is_sent() -> None:
