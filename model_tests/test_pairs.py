@@ -69,6 +69,8 @@ def test_a_rival_takes_whatever_may_be_taken_before_or_after() -> None:
             if step.source in here and (step.by == "operator" or step.trigger == "receive")
         ]
         assert bool(one.rivals()) == bool(steps), one.name
+        if not one.has_rivals:
+            continue
         led = {plan.operation for plan in one.rivals()}
         for step in steps:
             beside = {other.trigger for other in steps if other.destination == step.destination}

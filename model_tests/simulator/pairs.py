@@ -99,6 +99,14 @@ class Meeting:
         return f"{self.step.trigger}:{self.step.source}:{self.place}{foreign}"
 
     @property
+    def has_rivals(self) -> bool:
+        """Whether its worlds are worth a rival: what is like another one's has none."""
+        state = self.step.source.replace(".EXPIRED", ".READY")
+        beside = {one.source for one in MESSAGE.transitions if one.trigger == self.step.trigger}
+        is_like_ready = state != self.step.source and state in beside
+        return not is_like_ready and not self.is_foreign and self.place != BATCH
+
+    @property
     def id(self) -> str:
         """The message."""
         return _IDS[self.place]
@@ -290,7 +298,7 @@ def families(kinds: frozenset[Fate] = TELLING) -> tuple[Family, ...]:
 def _scopes(meeting: Meeting, kinds: frozenset[Fate]) -> Iterator[Scope]:
     what = f"{meeting.step.trigger} of {meeting.step.source}, {meeting.place}"
     yield Scope(meeting.name, what, partial(meeting.begin, frozenset(), ()))
-    rivals = () if meeting.is_foreign or meeting.place == BATCH else meeting.rivals()
+    rivals = meeting.rivals() if meeting.has_rivals else ()
     if rivals:
         begin = partial(meeting.begin, kinds, rivals)
         yield Scope(f"{meeting.name}:rival", f"{what}, and a rival", begin)
