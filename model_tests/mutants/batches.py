@@ -9,7 +9,8 @@ from attrs import evolve
 
 from dynamomq.errors import DuplicateMessageError
 from dynamomq.operations import SendResult, Settings, batching
-from dynamomq.requests import BatchReply, Operation, Refused, Write
+from dynamomq.requests import BatchReply, Moment, Operation, Refused, Write
+from dynamomq.timestamps import format_instant, parse_instant
 from model_tests.mutants.altering import Alter, Mutant, Place
 from model_tests.simulator.worlds import BATCHES as WORLD
 
@@ -64,11 +65,32 @@ def _anew(original: Any) -> Any:
     return altered
 
 
+def _by_own_clock(original: Any) -> Any:
+    """What ends in a batch does so by its holder's clock, though the message's time is later."""
+
+    def altered(request: Write, moment: Moment) -> Write:
+        times = dict(request.arguments)
+        ahead = parse_instant(str(times["now"])) - moment.now
+        for name in {"now", "due"} & times.keys():
+            times[name] = format_instant(parse_instant(str(times[name])) - ahead)
+        changed: Write = original(evolve(request, arguments=times), moment)
+        return changed
+
+    return altered
+
+
 def _mutant(name: str, change: str, breaks: str, function: str, alter: Alter) -> Mutant:
     return Mutant(name, change, breaks, (Place(batching, function, alter),), world=WORLD)
 
 
 BATCHES: tuple[Mutant, ...] = (
+    Mutant(
+        "batch-by-own-clock",
+        "Who ends deliveries in a batch goes by its own clock, though the messages' time is later.",
+        "REPEATABLE",
+        (Place(batching, "in_time", _by_own_clock),),
+        scope="retry:STANDARD.PROCESSING:batch",
+    ),
     _mutant(
         "batch-unseen",
         "Items that have refused a batch's writes are taken for gone, without a look.",
