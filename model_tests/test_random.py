@@ -113,7 +113,7 @@ def test_properties_hold_where_wrong_clocks_are_corrected(record_property: Recor
 def test_properties_hold_among_strangers(record_property: RecordProperty) -> None:
     """All properties hold where items are damaged or another port's, in a queue of two shards.
 
-    One clock may be nearly an hour off, and more time may pass at once than any request is repeated
+    One clock may be hours off, and more time may pass at once than any request is repeated
     for. Operators edit all messages of a queue at once, and batches are for several groups.
     """
     tally, started = Tally(), time.process_time()

@@ -148,12 +148,13 @@ class Oracle:
             self._lists.group_changed(call, old, new)
             return
         upkeep = is_upkeep(call, old, new)
+        is_damaged = old is not None and self._life(old).damaged  # it has no time, nor version
         if new is not None:
             latest = time + max(high for _, _, high in self._clocks.values())
-            unseen = upkeep or (old is not None and self._life(old).damaged)
-            asked.check_time(call, None if unseen else old, new, latest)
+            asked.check_time(call, None if upkeep or is_damaged else old, new, latest)
         self._lists.changed(call, old, new)
-        asked.check_version(call, old, new, sent=call.plan.operation == "send" and not upkeep)
+        begins = call.plan.operation == "send" and not upkeep
+        asked.check_version(call, old, None if is_damaged else new, sent=begins)
         alive, lives = is_message(old), is_message(new)
         if upkeep and old is not None and new is not None:
             self._lists.kept(call, old, new)

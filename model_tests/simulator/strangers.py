@@ -57,7 +57,7 @@ def _rewritten(_settings: Settings, id: str, change: Callable[[Item], Item]) -> 
     item: Any = yield from ask(Get(id))
     if item is None or QUEUE_TYPE.name not in item or not isinstance(item[VERSION.name], int):
         return
-    new = change(item)
+    new = change({**item, VERSION.name: item[VERSION.name] + 1})
     effects = [Set(Attr(name), Arg(name)) for name in new]
     rule = custom_rule("put", effects, VERSION.eq(Arg("seen")))
     yield from ask(Write(id, rule, {**new, "seen": item[VERSION.name]}))

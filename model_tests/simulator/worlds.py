@@ -194,8 +194,8 @@ def strange(chooser: Chooser, *, timeline: bool = False) -> Simulation:
     return simulation
 
 
-FAR = tuple(minutes * 60 * SECOND for minutes in (0, 50, -50))
-"""How wrong one clock is there: by less than an hour, beyond which operators do not follow."""
+FAR = tuple(hours * 3600 * SECOND for hours in (0, 3, -3))
+"""How wrong one clock is there."""
 
 _WAYS: tuple[tuple[int, str | None], ...] = (
     (6, "delete"),
