@@ -66,6 +66,25 @@ def _without(trigger: str) -> Alter:
     return alter
 
 
+class _Forgetful(writing.Doubt):
+    """Forgets what was in doubt before a reply or an error."""
+
+    def of(self, told: Any) -> Any:
+        """Return it as if it were the first."""
+        self.exists = False
+        return super().of(told)
+
+
+def _under_a_new_token(claim_of_next: Callable[..., Any]) -> Callable[..., Any]:
+    """Each plan claims the next message under a token of its own."""
+
+    def altered(settings: Any, head: Any, _token: str, timeout: int) -> Operation[Any]:
+        moment = yield from ask(Tick(tokens=1))
+        return (yield from claim_of_next(settings, head, moment.tokens[0], timeout))
+
+    return altered
+
+
 def _nobody(_group: str) -> None:
     """Return no error for a message that overtakes another one."""
 
@@ -258,6 +277,27 @@ GROUPS: tuple[Mutant, ...] = (
         "FIFO",
         Place(grouping, "overtaking", replaced_by(_nobody)),
         scope="z",
+    ),
+    _mutant(
+        "leave-forgets-doubt",
+        "Who leaves a group plans anew as if no earlier plan could be carried out yet.",
+        "FENCED",
+        Place(holding, "Doubt", replaced_by(_Forgetful)),
+        scope="move_to_dlq:STANDARD.PROCESSING:first:rival",
+    ),
+    _mutant(
+        "request-forgets-doubt",
+        "What a request is told last says nothing of the attempts before.",
+        "FENCED",
+        Place(writing, "Doubt", replaced_by(_Forgetful)),
+        scope="bury:WAITING:middle:rival",
+    ),
+    _mutant(
+        "advance-under-new-tokens",
+        "delete claims the next message under another token where it plans anew.",
+        "REPEATABLE",
+        Place(following, "_claim_of_next", _under_a_new_token),
+        scope="advance:WAITING:middle",
     ),
     _mutant(
         "advance-unseen",
