@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dynamomq import Consumer, Queue
 from dynamomq.drivers.local import LocalEngine, store
 from dynamomq.drivers.local.store import Store
 from dynamomq.errors import (
@@ -147,7 +149,15 @@ def fork_with_an_engine(path: Path) -> None:
         engine.close()
         refused = raises_closed(lambda: driver.run(reading()))
         late = raises_closed(lambda: engine.open(table.definition).run(reading()))
-        os._exit(0 if refused and late else 1)
+        own = False
+        try:
+            LocalEngine(path)
+        except StoreError as error:
+            own = "do not survive" in error.message
+        LocalEngine(path.with_suffix(".other")).close()
+        if not (refused and late and own):
+            os._exit(1)
+        sys.exit(0)  # as Python ends, it does not close what is the parent's
     _, status = os.waitpid(child, 0)
     assert status == 0
     assert driver.run(reading()) == sent
@@ -156,13 +166,47 @@ def fork_with_an_engine(path: Path) -> None:
 
 
 def test_a_fork_has_no_engine(path: Path) -> None:
-    """In a forked child operations raise, closing does nothing, and the parent goes on."""
+    """In a forked child operations raise, closing does nothing, and the parent goes on.
+
+    Nor can the child open the file by itself: SQLite would take the parent's locks for its own, and
+    what the child writes would be lost when the parent closes the file.
+    """
     process = multiprocessing.get_context("spawn").Process(target=fork_with_an_engine, args=(path,))
     process.start()
     process.join(60)
     assert process.exitcode == 0
     with LocalEngine(path) as engine:
         assert (Table(engine).get("m") or {})["status"] == "PROCESSING"
+
+
+def consume_with_forks(path: Path, claims: Any) -> None:
+    """A consumer whose handler forks a child that comes back out of the handler."""
+    with LocalEngine(path) as engine:
+        queue: Queue[Any] = Queue("jobs", engine=engine)
+        queue.create_table()
+        queue.send("payload", id="m")
+        statuses: list[int] = []
+
+        def handle(_: object) -> None:
+            child = os.fork()
+            if child:
+                statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+                consumer.stop()
+
+        consumer = Consumer(queue, handle, concurrency=1, poll_interval=(0.01, 0.01))
+        summary = consumer.run()
+        claims.put((statuses, summary.succeeded, queue.get("m").state))
+
+
+def test_a_child_that_a_handler_forks_settles_nothing(path: Path) -> None:
+    """It ends where it comes back out of the handler; the parent settles its message."""
+    spawn = multiprocessing.get_context("spawn")
+    claims = spawn.Queue()
+    process = spawn.Process(target=consume_with_forks, args=(path, claims))
+    process.start()
+    assert claims.get(timeout=60) == ([os.EX_SOFTWARE], 1, "DELETED")
+    process.join(60)
+    assert process.exitcode == 0
 
 
 # --- durability ------------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 from attrs import define, field
 
@@ -231,10 +232,15 @@ class Crew(Generic[T]):
         return held
 
     def _call(self, deliveries: Sequence[Delivery[T]]) -> Failures:
+        process = os.getpid()
+        failures: Failures
         try:
-            return self.handler(deliveries)
+            failures = self.handler(deliveries)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is its failure too
-            return dict.fromkeys((delivery.id for delivery in deliveries), error)
+            failures = dict.fromkeys((delivery.id for delivery in deliveries), error)
+        if os.getpid() != process:
+            _end_child()
+        return failures
 
     def _give_up(self, delivery: Delivery[T], verdict: GiveBack | PutAside) -> None:
         try:
@@ -342,6 +348,18 @@ class Crew(Generic[T]):
                 getattr(hooks, event)(*about)
             except BaseException:  # noqa: BLE001 - whatever a hook does, it is logged
                 _LOG.exception("The hook %s.%s failed.", type(hooks).__name__, event)
+
+
+def _end_child() -> NoReturn:
+    """End a process that a handler has forked, and that has come back out of the handler.
+
+    It is a copy of the consumer; the messages, connections and threads are its parent's.
+    """
+    _LOG.error(
+        "A process that a handler had forked came back out of the handler; it ends here, and has "
+        "settled nothing. Use subprocess, or end such a process by os._exit()."
+    )
+    os._exit(os.EX_SOFTWARE)
 
 
 def _about(delivery: Delivery[Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from math import inf
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+from dynamomq.drivers.local.forks import Identity, is_parents, watch
 from dynamomq.drivers.local.troubles import BESIDE, moved, not_there, translated
 from dynamomq.drivers.local.turns import Turn
 from dynamomq.errors import ClosedError, StoreError, TableNotFoundError, UnavailableError
@@ -123,10 +124,19 @@ class Store:
         self._process = os.getpid()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
-        self._files: dict[str, tuple[int, int] | None] = {}
+        self._files: dict[str, Identity | None] = {}
         self._committed: Callable[[], object] | None = None
         self._write_turn = Turn()
         self._read_turn = self._write_turn if self.path == MEMORY else Turn()
+        if self.path != MEMORY and is_parents(_identity(self.path)):
+            raise StoreError(
+                self.path,
+                "the process that forked this one had the file open, and SQLite's locks do not "
+                "survive that: what is written here could be lost",
+                remedy="Start processes by subprocess, or by multiprocessing's 'spawn' or "
+                "'forkserver'; or open the engine after the fork only.",
+            )
+        watch(self)
         try:
             self._writer = self._reader = self._connect()
             self._prepare(self._writer, durability)
@@ -217,6 +227,12 @@ class Store:
         finally:
             self._read_turn.give_back()
 
+    def inherited(self) -> tuple[Identity | None, tuple[object, ...]]:
+        """Return the file that is open and the connections on it, for a forked child to leave."""
+        connections = tuple(one for one in (self._writer, self._reader) if one is not None)
+        is_open = bool(connections) and self.path != MEMORY
+        return (_identity(os.path.abspath(self.path)) if is_open else None), connections
+
     def _patience(self) -> float:
         """Return how long to wait for a turn.
 
@@ -226,7 +242,8 @@ class Store:
         if os.getpid() != self._process:
             raise ClosedError(
                 f"The engine on {self.path} was opened by the parent process.",
-                remedy="After a fork, open an engine of its own in each process.",
+                remedy="Start processes by subprocess or multiprocessing's 'spawn', and open an "
+                "engine of its own in each.",
             )
         return self._busy_timeout
 
@@ -339,14 +356,14 @@ class Store:
                 return
 
 
-def _files(path: str) -> dict[str, tuple[int, int] | None]:
+def _files(path: str) -> dict[str, Identity | None]:
     """Return which files an open database consists of, by names that ``chdir`` leaves right."""
     beside = os.path.realpath(path)  # SQLite follows links, too
     names = (os.path.abspath(path), *(beside + ending for ending in BESIDE))
     return {name: _identity(name) for name in names}
 
 
-def _identity(name: str) -> tuple[int, int] | None:
+def _identity(name: str) -> Identity | None:
     """Return which file has a name now; ``None``: none, or nobody may know."""
     try:
         found = os.stat(name)
