@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import define, field
 
 from dynamomq.attributes import DUE, ID, TAIL_ID
+from dynamomq.errors import AccessDeniedError
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.operations.groups import LISTED, group_key, sequence_of
@@ -144,17 +145,25 @@ class _InTable:
         is_wanted: what is looked for among their members.
         found: place in the group, id and version of what was found so far.
         cursor: where to go on.
+        is_denied: whether the table may not be read but by ids.
     """
 
     groups: frozenset[str]
     is_wanted: Wanted
     found: list[tuple[int, str, int]] = field(factory=list)
     cursor: Item | None = None
+    is_denied: bool = False
 
     def read_on(self, settings: Settings) -> Operation[bool]:
-        """Read the next page; tell whether that was the last."""
+        """Read the next page, if we may; tell whether that was the last."""
+        if self.is_denied:
+            return False
         moment = yield from ask(Tick())
-        page = yield from persistently(Scan(_ENTRIES, self.cursor))
+        try:
+            page = yield from persistently(Scan(_ENTRIES, self.cursor))
+        except AccessDeniedError:  # then there are only the links
+            self.is_denied = True
+            return False
         for item in page.entries:
             message = message_of(settings, item, moment.now)
             if message.group in self.groups and self.is_wanted(message):

@@ -10,6 +10,7 @@ import pytest
 from dynamomq import Entry, PurgeResult, Queue
 from dynamomq.drivers.base import Driver, Engine
 from dynamomq.errors import (
+    AccessDeniedError,
     DuplicateMessageError,
     InvalidArgumentError,
     StaleReceiptError,
@@ -17,7 +18,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
-from dynamomq.requests import GetMany, Request
+from dynamomq.requests import GetMany, Request, Scan
 from dynamomq.testing import FaultyEngine
 from tests.contract.engines import BEYOND_MOTO, OpenQueue, Table
 from tests.integration.scene import Between, Fronted
@@ -411,6 +412,27 @@ def test_a_long_group_is_not_counted_one_by_one(
     Counting.requests = 0
     assert queue.purge("STANDARD", states={"WAITING"}, dry_run=True).matched == length - 1
     assert Counting.requests <= 45 + others // 50
+
+
+class _Denied(Between):
+    """Whoever asks may not scan."""
+
+    def store(self, request: Request[Any]) -> Any:
+        if isinstance(request, Scan):
+            raise AccessDeniedError("no dynamodb:Scan")
+        return super().store(request)
+
+
+@pytest.mark.parametrize("engine", ["local-memory"], indirect=True)
+def test_who_may_not_scan_purges_long_groups_all_the_same(
+    open_queue: OpenQueue, storage: Engine, table: Table
+) -> None:
+    """Only a purge of the whole table needs that permission."""
+    queue = open_queue(engine=Fronted(storage, _Denied))
+    for number in range(30):
+        queue.send(number, group="g")
+    assert queue.purge("STANDARD") == PurgeResult(30, 30)
+    assert orders(table.items()) == {}
 
 
 def test_what_a_consumer_takes_meanwhile_is_found_by_the_table_too(
