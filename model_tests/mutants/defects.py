@@ -139,8 +139,10 @@ def by_own_clock(trigger: str) -> Alter:
     """Have one of an operator's triggers act at the operator's own time."""
 
     def alter(plan_of: Callable[..., Operation[Any]]) -> Callable[..., Operation[Any]]:
-        def changed(settings: Settings, edit: Any, seen: Any, now: int) -> Operation[Any]:
-            plan = yield from plan_of(settings, edit, seen, now)
+        def changed(
+            settings: Settings, edit: Any, seen: Any, now: int, *doubt: Any
+        ) -> Operation[Any]:
+            plan = yield from plan_of(settings, edit, seen, now, *doubt)
             if plan is None or edit.rule.trigger != trigger:
                 return plan
             arguments = {**plan.request.arguments, "now": format_instant(now)}
