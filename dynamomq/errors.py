@@ -408,8 +408,8 @@ class TableMismatchError(SetupError):
         """List everything that is wrong with the table, not only the first thing."""
         super().__init__(
             f"Table {table!r} can't hold a queue: {'; '.join(differences)}.",
-            remedy="Use another table name, or add what is missing; spec/table.json has the "
-            "whole definition.",
+            remedy="Use another table name, and create_table() makes the table; or add what is "
+            "missing: spec/table.json has the whole definition.",
         )
         self.table = table
         self.differences = differences

@@ -28,6 +28,7 @@ from dynamomq.drivers.actions import (
 from dynamomq.drivers.attempts import looked_at
 from dynamomq.drivers.base import CLOCK_LIMIT, Driver, Surroundings, checked_surroundings
 from dynamomq.drivers.connection import REFUSED, REPEATED, Answer, Client, Connection, Session
+from dynamomq.drivers.descriptions import described
 from dynamomq.drivers.doubt import is_settled
 from dynamomq.drivers.failures import from_code, stem
 from dynamomq.drivers.inputs import key_input, write_input
@@ -39,6 +40,7 @@ from dynamomq.errors import (
     AccessDeniedError,
     DynamoMQError,
     RequestRejectedError,
+    TableMismatchError,
     TableNotFoundError,
     ThrottledError,
     UnavailableError,
@@ -82,7 +84,8 @@ _RANGES: Final[Mapping[tuple[str, ...], str]] = {
     (":until",): " AND #due <= :until",
     (":since", ":until"): " AND #due BETWEEN :since AND :until",
 }
-_ABOUT_KEYS: Final = re.compile(r"\bkeys?\b", re.IGNORECASE)
+_ABOUT_KEYS: Final = re.compile(r"\b(keys?|schema)\b", re.IGNORECASE)
+_ON_ITEMS: Final = frozenset({"BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"})
 _NO_SUCH_OPERATION: Final = frozenset({"NotImplemented", "UnknownOperation"})
 
 
@@ -229,7 +232,26 @@ class DynamoDBDriver(Driver):
             return self._answers[type(request)](request)
 
     def _send(self, operation: str, parameters: dict[str, Any]) -> Answer:
-        return self._connection.send(operation, self.table, parameters, self._engine.meter)
+        try:
+            return self._connection.send(operation, self.table, parameters, self._engine.meter)
+        except RequestRejectedError as error:
+            about_keys = _ABOUT_KEYS.search(error.message) and operation in _ON_ITEMS
+            if about_keys and not error.in_doubt:
+                self._check_shape(error)
+            raise
+
+    def _check_shape(self, error: RequestRejectedError) -> None:
+        """Raise what is wrong with the table, if that is why it refuses requests.
+
+        Raises:
+            TableMismatchError: another program made it, for something else.
+        """
+        try:
+            found = self._describe_table(DescribeTable())
+        except DynamoMQError:
+            return  # it may not be allowed; the refusal itself says what it can
+        if found is not None and (differences := self.table.differences(found)):
+            raise TableMismatchError(self.table.name, differences) from error.__cause__
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -473,19 +495,7 @@ class DynamoDBDriver(Driver):
             table = self._send("DescribeTable", {"TableName": self.table.name})["Table"]
         except TableNotFoundError:
             return None
-        types = {
-            one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
-        }
-        indexes = table.get("GlobalSecondaryIndexes", ())
-        usable = {table["TableStatus"], *(one.get("IndexStatus", "ACTIVE") for one in indexes)}
-        return TableDescription(
-            name=table["TableName"],
-            active=usable <= {"ACTIVE", "UPDATING"},
-            key=_described_key(table["KeySchema"], types),
-            indexes={one["IndexName"]: _described_key(one["KeySchema"], types) for one in indexes},
-            projections={one["IndexName"]: _projection(one["Projection"]) for one in indexes},
-            expiry=self._expiry(),
-        )
+        return described(table, self._expiry())
 
     def _expiry(self) -> str | None:
         """Return the attribute by which items expire; ``None`` too where we may not know it."""
@@ -504,15 +514,3 @@ class DynamoDBDriver(Driver):
         except RequestRejectedError as error:
             if "already enabled" not in error.message:
                 raise
-
-
-def _described_key(
-    schema: Sequence[Mapping[str, str]], types: Mapping[str, str]
-) -> tuple[tuple[str, str], ...]:
-    ordered = sorted(schema, key=lambda one: one["KeyType"])  # HASH, then RANGE
-    return tuple((one["AttributeName"], types[one["AttributeName"]]) for one in ordered)
-
-
-def _projection(described: Mapping[str, Any]) -> str | frozenset[str]:
-    kind: str = described["ProjectionType"]
-    return frozenset(described["NonKeyAttributes"]) if kind == "INCLUDE" else kind

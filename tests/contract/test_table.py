@@ -11,7 +11,7 @@ from dynamomq.errors import TableMismatchError, TableNotFoundError
 from dynamomq.message import Message
 from dynamomq.queue import Queue
 from dynamomq.table import TableDefinition
-from tests.contract.engines import BEYOND_MOTO, DYNAMODB, OpenQueue, Table
+from tests.contract.engines import BEYOND_MOTO, DYNAMODB, EMBEDDED, OpenQueue, Table
 from tests.support.clock import ManualClock
 
 INDEX = TableDefinition().index
@@ -189,6 +189,58 @@ def test_a_table_of_another_shape_is_refused(
     assert difference in str(error.value)
     assert aws_client.describe_table(TableName=table_name)["Table"] == before
     assert expiry_of(aws_client, table_name) == shape.get("expiry")
+
+
+@pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True)  # moto has its own words
+@pytest.mark.parametrize(
+    ("shape", "names", "difference"),
+    [
+        ({"key": [("uid", "S", "HASH")]}, CALLS, "its primary key is uid (S)"),
+        ({"key": [("id", "N", "HASH")]}, CALLS, "its primary key is id (N)"),
+        ({"key": [*KEY, ("version", "N", "RANGE")]}, CALLS, "its primary key is id (S) + version"),
+        (
+            {"indexes": {INDEX: [("kind", "S", "HASH"), INDEX_KEY[1]]}},
+            READ_THE_INDEX,
+            f"the key of index '{INDEX}' is kind (S)",
+        ),
+        ({"indexes": {INDEX: INDEX_KEY[:1]}}, ["receive one"], f"the key of index '{INDEX}' is"),
+        (
+            {"indexes": {INDEX: [INDEX_KEY[0], ("queue_add_timestamp", "N", "RANGE")]}},
+            ["send", "receive one"],
+            f"the key of index '{INDEX}' is",
+        ),
+    ],
+)
+def test_whoever_uses_a_table_of_another_shape_is_told(
+    aws_client: Any,
+    storage: Engine,
+    table_name: str,
+    held: Message[Any],
+    shape: dict[str, Any],
+    names: list[str],
+    difference: str,
+) -> None:
+    """Not DynamoDB's words about keys, but what is wrong with the table; nothing is stored."""
+    name = f"{table_name}-2"
+    make_table(aws_client, name, **shape)
+    queue: Queue[Any] = Queue(name, engine=storage)
+    for call in names:
+        with pytest.raises(TableMismatchError) as error:
+            CALLS[call](queue, evolve(held, table=name))
+        assert error.value.table == name
+        assert difference in str(error.value)
+        assert error.value.remedy
+    assert aws_client.scan(TableName=name)["Items"] == []
+
+
+@pytest.mark.parametrize("engine", EMBEDDED, indirect=True)
+def test_whoever_uses_a_table_of_rows_is_told(storage: Any, held: Message[Any]) -> None:
+    """In the embedded engine, too, a table that was made for rows is no queue's."""
+    storage.create_table("rows")
+    queue: Queue[Any] = Queue("rows", engine=storage)
+    for call in CALLS.values():
+        with pytest.raises(TableMismatchError, match="a table of your own"):
+            call(queue, evolve(held, table="rows"))
 
 
 @ON_DYNAMODB

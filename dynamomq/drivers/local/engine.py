@@ -77,6 +77,7 @@ __all__ = ["LocalDriver", "LocalEngine"]
 
 R = TypeVar("R")
 
+_NO_QUEUE = "it was created as a table of your own, without an index"
 _MAX_GET_MANY = 100
 _MAX_ENTRIES = 1_000
 _MAX_SCANNED = 1024 * 1024
@@ -224,13 +225,23 @@ class LocalDriver(Driver):
         Raises:
             ClosedError: the engine is closed.
             TableNotFoundError: the table was not created.
-            TableMismatchError: the table was created with another index.
+            TableMismatchError: the table was created with another index, or as a table of one's
+                own.
             StoreError: the file was removed or replaced, is damaged, or can't be written.
             RequestRejectedError: DynamoDB would refuse the request as invalid.
             MalformedItemError: the row of an item is damaged.
             UnavailableError: the file is locked, or the disk fails.
         """
-        return self._answers[type(request)](request)
+        try:
+            return self._answers[type(request)](request)
+        except TableNotFoundError as error:
+            if error.table == self.table.name:
+                self._check_not_own()
+            raise
+
+    def _check_not_own(self) -> None:
+        if self._file.read(lambda connection: is_own(connection, self.table.name)):
+            raise TableMismatchError(self.table.name, (_NO_QUEUE,)) from None
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -360,9 +371,7 @@ class LocalDriver(Driver):
 
         def create(connection: sqlite3.Connection) -> None:
             if is_own(connection, self.table.name):
-                raise TableMismatchError(
-                    self.table.name, ("it was created as a table of your own, without an index",)
-                )
+                raise TableMismatchError(self.table.name, (_NO_QUEUE,))
             records.create_table(connection, self.table.name, self.table.index)
 
         self._file.write(create)
