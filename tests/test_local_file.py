@@ -17,6 +17,7 @@ from dynamomq.errors import (
     ServiceError,
     StoreError,
     TableNotFoundError,
+    UnavailableError,
 )
 from dynamomq.requests import Get, Query, Request, Scan
 from tests.support.embedded import Table, put
@@ -80,11 +81,12 @@ def test_a_file_that_is_moved_during_a_write_is_told_of(path: Path) -> None:
         def move_away(_: sqlite3.Connection) -> None:
             path.unlink()
 
-        with pytest.raises(StoreError, match="removed, renamed or replaced"):
+        with pytest.raises(StoreError, match="removed, renamed or replaced") as caught:
             engine._store.write(move_away)
-        assert not path.exists()
-        with pytest.raises(StoreError):
-            table.get("m")
+        assert caught.value.in_doubt
+        with pytest.raises(StoreError) as caught:
+            table.send("m")
+        assert not caught.value.in_doubt
 
 
 def test_a_consumer_ends_when_its_file_is_moved(path: Path) -> None:
@@ -264,3 +266,23 @@ def test_a_lost_log_is_named_where_a_file_is_opened(path: Path) -> None:
         with pytest.raises(ServiceError, match="disk I/O error") as caught:
             Table(LocalEngine(path)).get("m")
         assert "-wal" in caught.value.remedy
+
+
+@pytest.mark.parametrize("trouble", ["full", "locked"])
+def test_what_to_do_about_the_disk_is_said_to_senders(path: Path, trouble: str) -> None:
+    """ "Send again" comes beside it, and not in its place."""
+    with (
+        LocalEngine(path, busy_timeout=0.05) as engine,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        queue: Queue[Any] = Queue("jobs", engine=engine)
+        queue.create_table()
+        if trouble == "full":
+            engine._store.write(lambda one: one.execute("PRAGMA max_page_count = 15"))
+        else:
+            other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnavailableError) as caught:
+            queue.send("x" * 100_000)
+        expected = "Make space" if trouble == "full" else "look for a program that holds"
+        assert expected in caught.value.remedy
+        assert not caught.value.in_doubt

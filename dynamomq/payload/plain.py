@@ -79,12 +79,14 @@ def store_integer(value: int) -> int | Decimal:
 
 
 def store_decimal(value: int | Decimal) -> Decimal:
-    """Check a number against DynamoDB's range; drop trailing zeros, which it does not keep."""
+    """Check a number against DynamoDB's range; drop what it does not keep: zeros, zero's sign."""
     if isinstance(value, int) and value.bit_length() > 420:
         raise RefusedError(_NUMBER_RULE, value, "Send it as text.")
     exact = Decimal(value)
-    if not exact.is_finite() or (not exact and exact.is_signed()):
-        raise RefusedError("DynamoDB's numbers have no NaN, no infinity and no -0", value)
+    if not exact.is_finite():
+        raise RefusedError("DynamoDB's numbers have no NaN and no infinity", value)
+    if not exact:
+        return Decimal(0)
     try:
         return exact.normalize(_NUMBERS)
     except DecimalException:
@@ -92,8 +94,8 @@ def store_decimal(value: int | Decimal) -> Decimal:
 
 
 def _check_float(value: float) -> None:
-    if not _FLOAT_LEAST <= abs(value) < _FLOAT_LIMIT and str(value) != "0.0":
-        reason = "DynamoDB's numbers have no NaN, no infinity, no -0 and no magnitude under 1E-130"
+    if not _FLOAT_LEAST <= abs(value) < _FLOAT_LIMIT and value != 0:
+        reason = "DynamoDB's numbers have no NaN, no infinity and no magnitude under 1E-130"
         raise RefusedError(f"{reason} or from 1E+126", value, "Send None or text in its place.")
 
 

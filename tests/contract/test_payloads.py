@@ -223,3 +223,15 @@ def test_the_largest_message_has_room_for_a_whole_life(
     (message,) = queue.receive(source="DLQ")
     assert message.data == payload
     queue.delete(message)
+
+
+@pytest.mark.parametrize(
+    ("declared", "zero"), [(None, -0.0), (float, -0.0), (Decimal, Decimal("-0.00"))], ids=str
+)
+def test_a_negative_zero_is_stored_as_zero(open_queue: OpenQueue, declared: Any, zero: Any) -> None:
+    """DynamoDB's numbers have none; the two are equal, so what was sent comes back equal."""
+    queue = open_queue(payload=declared)
+    queue.send(zero, id="m")
+    [received] = queue.receive()
+    assert received.data == zero
+    assert not str(received.data).startswith("-")

@@ -198,7 +198,11 @@ class Store:
                 result = work(connection)
                 self._committed = committed
             self._settle()
-            self._check_place()  # else it was written to a file that nobody finds any more
+            try:
+                self._check_place()
+            except StoreError as error:  # it is written, perhaps to a file that nobody finds
+                error.in_doubt = True
+                raise
             return result
         except sqlite3.Error as error:
             self._committed = None
