@@ -15,11 +15,13 @@ from dynamomq.errors import (
     MalformedItemError,
     RequestRejectedError,
     ServiceError,
+    StaleReceiptError,
     StoreError,
     TableNotFoundError,
     UnavailableError,
 )
 from dynamomq.requests import Get, Query, Request, Scan
+from tests.support.clock import ManualClock
 from tests.support.embedded import Table, put
 
 
@@ -286,3 +288,36 @@ def test_what_to_do_about_the_disk_is_said_to_senders(path: Path, trouble: str) 
         expected = "Make space" if trouble == "full" else "look for a program that holds"
         assert expected in caught.value.remedy
         assert not caught.value.in_doubt
+
+
+# --- the machine's clock ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_the_machines_clock_is_set(path: Path, hours: int) -> None:
+    """Forward: a message is delivered again, and its holder refused. Back: it is hidden longer.
+
+    In either case none is lost.
+    """
+    clock = ManualClock()
+    with (
+        LocalEngine(path, surroundings=clock.surroundings()) as ours,
+        LocalEngine(path, surroundings=clock.surroundings()) as theirs,
+    ):
+        queue: Queue[Any] = Queue("jobs", engine=ours)
+        queue.create_table()
+        queue.send("payload", id="m")
+        [held] = queue.receive(visibility_timeout=60)
+        clock.advance(hours * 3600)
+        others: Queue[Any] = Queue("jobs", engine=theirs)
+        if hours > 0:
+            [again] = others.receive()
+            with pytest.raises(StaleReceiptError):
+                queue.delete(held)
+            others.delete(again)
+        else:
+            assert others.receive() == []
+            clock.advance(3600 + 59)
+            assert others.receive() == []
+            queue.delete(held)
+        assert queue.get("m").state == "DELETED"
