@@ -22,7 +22,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"datetime|(collections|datetime|decimal|enum|pathlib|threading|time|typing)\..*"),
     (
         "py:.*",
-        r"([\w.]*\.)?(S|T|R|QueueBase|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)",
+        r"([\w.]*\.)?(E|S|T|R|QueueBase|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)",
     ),
     ("py:.*", r"([\w.]*\.)?(Backoff|Settings)"),
     ("py:.*", r"Client|Session|Meter|Path|Listener|dynamomq\.(drivers|requests|errors\._).*"),
