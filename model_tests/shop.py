@@ -386,7 +386,7 @@ class Shop:
         is_over = error is None or (name in CERTAIN and is_final)
         if error is None:
             self._check_took_effect(call)
-        elif is_over:
+        elif not error.in_doubt:
             self._refused.append(call)
         if isinstance(error, TransactionConditionError):
             return  # the door is closed: again later

@@ -35,6 +35,7 @@ from dynamomq.requests import (
     Tick,
     Transact,
     Write,
+    WriteReply,
     ask,
 )
 from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
@@ -136,6 +137,16 @@ def _knows_nothing(*_seen: object) -> Operation[None]:
 
 def _unnumbered(*_seen: object) -> None:
     """Do not look at the number of a group's last message."""
+
+
+def _certain(together: Callable[..., Operation[WriteReply]]) -> Callable[..., Any]:
+    """Whoever writes with upkeep is not told that the refusal may be an echo."""
+
+    def altered(main: Write, upkeep: Any, **others: Any) -> Operation[WriteReply]:
+        reply = yield from together(main, upkeep, **others)
+        return evolve(reply, repeated=False) if upkeep and isinstance(reply, Refused) else reply
+
+    return altered
 
 
 # --- what finds it ---------------------------------------------------------------------------
@@ -283,6 +294,20 @@ GROUPS: tuple[Mutant, ...] = (
         "Who leaves a group plans anew as if no earlier plan could be carried out yet.",
         "FENCED",
         Place(holding, "Doubt", replaced_by(_Forgetful)),
+        scope="move_to_dlq:STANDARD.PROCESSING:first:rival",
+    ),
+    _mutant(
+        "join-forgets-doubt",
+        "Who sends to a group plans anew as if no earlier plan could be carried out yet.",
+        "DEDUP",
+        Place(sending, "Doubt", replaced_by(_Forgetful)),
+        scope="ab",
+    ),
+    _mutant(
+        "together-certain",
+        "The refusal of a write with upkeep does not say that it may be an echo.",
+        "FENCED",
+        Place(holding, "together", _certain),
         scope="move_to_dlq:STANDARD.PROCESSING:first:rival",
     ),
     _mutant(

@@ -406,6 +406,11 @@ def _when_that_time_has_come(simulation: Simulation) -> None:
     come_to_an_end(simulation)
 
 
+def _denied_producer() -> Simulation:
+    rules = Rules(faults=3, kinds=frozenset({fates.LATE, fates.CONFLICT, fates.DENIED}))
+    return world({"producer": Sender(("a",), 2, GROUP)}, rules, lag=Lag.NONE)
+
+
 def _of_clients(
     raised: bool, producer: ShardSender, receiver: ShardReceiver, leap: int, leaps: int
 ) -> Simulation:
@@ -468,4 +473,5 @@ SCOPES = (
     Scope("y", "the same, 1 message of a group", _join_beyond_the_horizon),
     Scope("z", "producer of 99 messages at once, 1 group, 5 throttles", _more_than_a_transaction),
     Scope("aa", "consumer hours ahead, operator, 1 message, one repetition", _hours_ahead),
+    Scope("ab", "producer, 1 group, 3 late attempts, conflicts or denials", _denied_producer),
 )
