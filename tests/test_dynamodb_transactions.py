@@ -149,6 +149,16 @@ def test_a_refusal_outweighs_all_else() -> None:
     assert driver.execute(ALL) == cancelled
 
 
+@pytest.mark.parametrize(
+    "code", ["ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError"]
+)
+def test_what_passes_is_told_beside_a_refusal(code: str) -> None:
+    """Of an action that was throttled nothing is known, so a refusal proves no damage."""
+    driver, _ = opened(cancellation({"Code": code, "Message": ""}, REFUSED, FINE, FINE))
+    cancelled = Cancelled((None, Refused(None), None, None), in_conflict=True)
+    assert driver.execute(ALL) == cancelled
+
+
 def test_a_refusal_after_a_repetition() -> None:
     """Where the SDK sent the transaction more than once, the refusal may echo its own success."""
     driver, _ = opened(cancellation(REFUSED, FINE, FINE, FINE, retries=1))
