@@ -1,20 +1,27 @@
 """What consumers promise besides: judged by what their handlers see and their processes ask for.
 
 An oracle that also knows which handler works on what, and when a consumer could not do what it has
-to. Its clauses in the specification: HEARTBEAT, SURRENDER, REST, DRAIN.
+to. Its clauses in the specification: HEARTBEAT, SURRENDER, REST, DRAIN, LEASE, REPORT.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
+from dynamomq.timestamps import SECOND
 from model_tests.simulator.asked import RECEIVERS, Caller, Item, Name, fail, is_held
+from model_tests.simulator.lives import Delivery
 from model_tests.simulator.oracle import Oracle
 
 Receipt = str
 Life = tuple[str, int]  # a process, and which of its lives
+
+_ROUNDING = SECOND // 1000
+"""How far a time may be off that was a number of seconds."""
 
 SETTLING = ("delete", "retry", "move_to_dlq", "release")
 
@@ -66,6 +73,7 @@ class Foreman(Oracle):
     _claimed: dict[Receipt, Life] = field(factory=dict)
     _troubled: set[Receipt] = field(factory=set)  # an operation on it has failed
     _lost: set[Receipt] = field(factory=set)  # as its consumer knows
+    _settled: dict[Life, dict[Receipt, str]] = field(factory=dict)  # by calls that have succeeded
 
     # --- what it is told of processes --------------------------------------------------------
 
@@ -78,8 +86,13 @@ class Foreman(Oracle):
         life = self._life_of(process)
         self._at_work = {key: work for key, work in self._at_work.items() if work.life != life}
 
-    def started(self, process: str, receipt: Receipt, since: int, keeper: Keeper) -> None:
+    def started(
+        self, process: str, receipt: Receipt, since: int, keeper: Keeper, time: int
+    ) -> None:
         """A handler begins with a message, which was claimed at a time."""
+        self._count("LEASE started")
+        if time >= self._lasts_until(process, receipt):
+            fail("LEASE", f"{process} starts a handler whose delivery is over: {receipt}")
         self._at_work[receipt] = Work(self._life_of(process), since, keeper)
         self._started[receipt] = ""
 
@@ -90,9 +103,71 @@ class Foreman(Oracle):
             self._count("HEARTBEAT")
         self._started[receipt] = how
 
-    def lost(self, receipt: Receipt) -> None:
-        """A consumer knows that a delivery is lost."""
+    def lost(self, process: str, receipt: Receipt, time: int) -> None:
+        """A consumer says that a delivery is lost."""
         self._lost.add(receipt)
+        ended = self._deliveries[receipt].ended
+        in_time = time < self._lasts_until(process, receipt)
+        if ended is not None and in_time and receipt not in self._troubled:
+            fail("LEASE", f"{process} takes {receipt} for lost, which it has ended by {ended}")
+
+    def believed(self, process: str, receipt: Receipt, until: int) -> None:
+        """A consumer believes that a delivery is its own until a true time."""
+        self._count("LEASE believed")
+        if until > self._lasts_until(process, receipt) + _ROUNDING:
+            more = (until - self._lasts_until(process, receipt)) / SECOND
+            fail("LEASE", f"{process} believes in {receipt} for {more:.3f} s more than the table")
+
+    def counted(self, process: str, succeeded: int, retried: int, dead_lettered: int) -> None:
+        """A consumer has counted so many deliveries as ended in these ways."""
+        told = Counter(self._settled.get(self._life_of(process), {}).values())
+        true = told["delete"], told["retry"], told["move_to_dlq"]
+        self._count("REPORT")
+        if (succeeded, retried, dead_lettered) != true:
+            said = f"{(succeeded, retried, dead_lettered)} instead of {true}"
+            fail("REPORT", f"{process} has counted {said} (deleted, retried, dead-lettered)")
+
+    def concluded(self, process: str, time: int, named: Collection[str], unknown: int) -> None:
+        """A consumer has ended.
+
+        Args:
+            process: where it ran.
+            time: the true one.
+            named: the messages of which it says that they are left.
+            unknown: how many more it says a claim may bring in that is under way.
+        """
+        self._count("REPORT concluded")
+        if unknown:
+            self._count("REPORT unknown")
+        untold = [
+            delivery
+            for delivery in self._held_by(process, time)
+            if delivery.id not in named and delivery.by not in self._failed
+        ]
+        if len(untold) > unknown:
+            fail("REPORT", f"{process} does not tell that {len(untold)} messages are claimed")
+
+    def claims_no_more(self, process: str, time: int, named: Collection[str]) -> None:
+        """A consumer that has ended has heard of all that it has claimed."""
+        self._check_named(process, time, named)
+
+    def _check_named(self, process: str, time: int, named: Collection[str]) -> None:
+        for delivery in self._held_by(process, time):
+            if delivery.returned and delivery.id not in named:
+                fail("REPORT", f"{process} still holds {delivery.id}, and does not say so")
+
+    def _held_by(self, process: str, time: int) -> Iterator[Delivery]:
+        """Yield what a process has claimed, and holds for all that it can know."""
+        clock, life = time + self._clocks[process][0], self._life_of(process)
+        for receipt, claimed in self._claimed.items():
+            delivery = self._deliveries[receipt]
+            current = self._lives[delivery.id].receipt == receipt and delivery.deadline > clock
+            if claimed == life and current and receipt not in self._troubled | self._lost:
+                yield delivery
+
+    def _lasts_until(self, process: str, receipt: Receipt) -> int:
+        """Return until when a delivery lasts by the table, as a true time, at the latest."""
+        return self._deliveries[receipt].deadline - self._clocks[process][1]
 
     def wanted(self, receipt: Receipt, *, lost: bool) -> None:
         """A consumer wants a delivery ended; whether it knows by then that it is lost."""
@@ -143,8 +218,13 @@ class Foreman(Oracle):
     def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
         """A call ended, at this true time, with a result or with an error of this name."""
         super().ended(time, call, result, error)
-        if error is not None and call.plan.receipt is not None:
-            self._troubled.add(call.plan.receipt)
+        receipt, operation = call.plan.receipt, call.plan.operation
+        if receipt is None or receipt not in self._claimed:
+            return
+        if error is not None:
+            self._troubled.add(receipt)
+        elif operation in SETTLING:
+            self._settled.setdefault(self._claimed[receipt], {})[receipt] = operation
 
     # --- judgements --------------------------------------------------------------------------
 

@@ -52,6 +52,8 @@ _HANDS = ("hand-1", "hand-2")
 _PARTS = ("claims", "keeper", *_HANDS)
 
 DONE, FAILS, LATER_AGAIN, REJECTS = "done", "fails", "later", "rejects"
+HOGS = "hogs"  # and is done; meanwhile no other thread of its process comes to run
+ENDS = ("delete", "retry", "release", "move_to_dlq")  # the delivery itself, by this call
 _WAYS: tuple[tuple[int, int, str], ...] = (
     (10, 0, DONE),
     (4, 4, DONE),
@@ -62,11 +64,15 @@ _WAYS: tuple[tuple[int, int, str], ...] = (
     (2, 14, FAILS),
     (2, 0, LATER_AGAIN),
     (2, 4, REJECTS),
+    (1, 8, HOGS),
+    (1, 44, HOGS),
+    *((1, seconds, call) for call in ENDS for seconds in (0, 14)),
 )
 """What handlers do: how often, for how many seconds, and how it ends."""
 
 _GOES_ON = Fate("goes on")
 _TOLD = Fate("is told to stop")
+_EXITS = Fate("exits")
 _BEGINS = Fate("begins")
 _HANDLING: tuple[tuple[int, Fate], ...] = (
     *((weight, Fate("handles", (seconds, how))) for weight, seconds, how in _WAYS),
@@ -189,11 +195,12 @@ def _result(call: Callable[[Message[Any]], object], message: Message[Any]) -> Ba
 
 @frozen
 class _Tells(Hooks):
-    foreman: Foreman
+    process: Process
 
     def lost(self, delivery: Delivery[Any]) -> None:
         """Tell that a consumer knows of a loss."""
-        self.foreman.lost(str(delivery.receipt))
+        process = self.process
+        process.foreman.lost(process.name, str(delivery.receipt), process.now())
 
 
 @frozen
@@ -259,6 +266,8 @@ class Thread(Actor):
         """Whether it can do nothing now."""
         if self.execution is not None:
             return False
+        if self.process.has_ended and self.process.main is self:
+            return False
         if self.strand is None:
             return self.process.main is not self or self.process.lives >= LIVES
         wants = self.strand.wants
@@ -282,6 +291,8 @@ class Thread(Actor):
         wants = self.strand.wants if self.strand else None
         if self.strand is None:
             yield 1, _BEGINS
+        elif self.process.has_ended and self.process.main is self:
+            yield 1, _EXITS
         elif isinstance(wants, Plan):
             yield 1, Fate(CALLS, wants)
         elif isinstance(wants, Handling):
@@ -289,14 +300,16 @@ class Thread(Actor):
         else:
             yield 60, _GOES_ON
             if self.process.main is self:
-                yield 1, _TOLD
+                yield 1 if self.process.stopped_at is None else 9, _TOLD
 
     def act(self, fate: Fate) -> None:
         """Do what is no call."""
         if self.strand is None:
             self.process.begin()
         elif fate is _TOLD:
-            self.process.stop()
+            self.process.stop(force=self.process.stopped_at is not None)
+        elif fate is _EXITS:
+            self.process.end()
         else:
             self._go_on(lambda: fate.detail)
 
@@ -306,6 +319,7 @@ class Thread(Actor):
         if outcome.error is not None:
             self.hindered_at = self.process.now()
         self._go_on(partial(_told, outcome))
+        self.process.judge()
 
     def _go_on(self, answer: Callable[[], Any]) -> None:
         assert self.strand is not None, "only who runs can go on"
@@ -384,6 +398,7 @@ class Process:
         foreman: who watches it.
         now: returns the true time.
         threads: its threads, the main one first.
+        has_ended: whether its consumer has, though the process lives on.
         consumer: what it runs.
         lives: how often it has begun.
         suffered_at: when something has last gone wrong.
@@ -400,6 +415,7 @@ class Process:
     lives: int = 0
     suffered_at: int = -1
     stopped_at: int | None = None
+    has_ended: bool = False
     _summary: Summary | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -410,6 +426,11 @@ class Process:
     def main(self) -> Thread:
         """The thread that decides."""
         return self.threads[0]
+
+    @property
+    def claims(self) -> Thread:
+        """The thread that claims."""
+        return self.threads[1]
 
     @property
     def keeper(self) -> Thread:
@@ -430,7 +451,7 @@ class Process:
         """Begin: a new consumer, which knows nothing."""
         self.lives += 1
         self.foreman.born(self.name)
-        self.stopped_at, self._summary = None, None
+        self.stopped_at, self.has_ended, self._summary = None, False, None
         surroundings = Surroundings(
             clock=lambda: self.now() + self.main.offset,
             monotonic=self.monotonic,
@@ -445,7 +466,7 @@ class Process:
             max_lifetime=LONGEST / SECOND,
             grace=GRACE,
             poll_interval=(0.5, 5),
-            hooks=[_Tells(self.foreman)],
+            hooks=[_Tells(self)],
         )
         self._furnish(self.consumer, desk)
         self.main.strand = Strand.of(self._main)
@@ -505,11 +526,17 @@ class Process:
         claimed = self.instant(delivery.lease._ends_at) - LONGEST
         if self.now() - claimed > PATIENCE:
             self.keeper.hindered_at = self.now()
-        self.foreman.started(self.name, receipt, claimed, self.keeper)
+        self.foreman.started(self.name, receipt, claimed, self.keeper, self.now())
         seconds, how = ask(Handling())
+        if how == HOGS:
+            self.main.suffer()
+            self.main.freeze(self.now() + seconds * SECOND)
         if seconds:
             ask(Wait(lambda: False, self.monotonic() + seconds))
         self.foreman.handled(receipt, how, self.now())
+        if how in ENDS:
+            options = (("delay", LATER),) if how == "retry" else ()
+            ask(Plan(how, message=delivery, options=options))
         match how:
             case "fails":
                 raise ValueError("simulated")
@@ -520,29 +547,59 @@ class Process:
 
     # --- its end -----------------------------------------------------------------------------
 
-    def stop(self) -> None:
+    def stop(self, *, force: bool = False) -> None:
         """Be told to stop."""
         if self.consumer is not None:
-            self.consumer.stop()
+            self.consumer.stop(force=force)
             self.stopped_at = self.stopped_at or self.now()
+            if force:
+                self.main.suffer()
+
+    def judge(self) -> None:
+        """Have judged what its consumer believes and counts by now."""
+        consumer: Any = self.consumer
+        if consumer is None:
+            return
+        for delivery, lease in list(consumer._leases._held.items()):
+            if not lease.is_settled:
+                until = self.instant(lease.deadline)
+                self.foreman.believed(self.name, str(delivery.receipt), until)
+        tally = consumer._crew.tally
+        counts = (tally.succeeded, tally.retried, tally.dead_lettered)
+        self.foreman.counted(self.name, *counts)
 
     def look(self) -> None:
-        """See whether it has ended by itself."""
+        """See whether its consumer has ended by itself, and what is left of that."""
         strand = self.main.strand
         if strand is None or not strand.ended():
             return
+        if not self.has_ended:
+            self._conclude()
+        claims = self.claims
+        if claims.strand is not None and claims.strand.ended():
+            self.foreman.claims_no_more(self.name, self.now(), self._named)
+
+    def _conclude(self) -> None:
+        self.has_ended = True
         summary, stopped_at = self._summary, self.stopped_at
         error = summary.error if summary else None
         if error is not None and not isinstance(error, DynamoMQError):
             raise error
-        self.end()
+        if summary is not None:
+            self.foreman.concluded(self.name, self.now(), self._named, summary.maybe_claimed)
         peaceful = stopped_at is not None and self.suffered_at < stopped_at
         if summary is not None and summary.reason == "stopped" and peaceful:
             self.foreman.left(self.name, self.now())
 
+    @property
+    def _named(self) -> frozenset[str]:
+        """The messages of which it has told that they are left."""
+        return frozenset(self._summary.abandoned if self._summary else ())
+
     def end(self) -> None:
         """Be no more."""
         self.foreman.died(self.name)
+        self.has_ended = False
         for thread in self.threads:
             thread.forget()
         self.consumer = None
