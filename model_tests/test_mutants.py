@@ -32,6 +32,8 @@ PROPERTIES = {
     "SURRENDER",
     "REST",
     "DRAIN",
+    "LEASE",
+    "REPORT",
     "TRACE",
 }
 

@@ -130,6 +130,17 @@ class Judge:
             return GiveBack(error.delay, error)
         return GiveBack(self._rest(message, error, chance), error)
 
+    def is_risky(self, message: Message[Any]) -> bool:
+        """Tell whether this is the last delivery, and the one before was never answered.
+
+        Then its process may have died, perhaps of this message, perhaps of another one that was
+        with it; several of them together would all be dead letters for the one.
+        """
+        limit = self.max_receives if self.source is QueueType.STANDARD else None
+        if limit is None or not 1 < limit <= message.receive_count:
+            return False
+        return all(one.delivery != message.receive_count - 1 for one in message.errors)
+
     def _rest(self, message: Message[Any], error: BaseException, chance: float) -> int:
         setback = Setback(message.id, max(message.receive_count, 1), error, chance)
         seconds = _DEFAULT(setback)

@@ -110,6 +110,7 @@ class _Runtime(Generic[T]):
         self._unreleased: Sequence[Message[T]] = ()
         self._releases_at = inf
         self._maybe_claimed = 0
+        self._held_back: Claimed | None = None
         self._has_run = False
 
     def __enter__(self) -> Self:
@@ -235,7 +236,9 @@ class _Runtime(Generic[T]):
             case Released(count, left):
                 self._crew.tally.count("released", count)
                 self._unreleased, self._releases_at = left, self._now() + _RELEASES_EVERY
-                if not left:
+                if self._held_back is not None:
+                    self._start_held_back(self._held_back)
+                if not self._unreleased or not self._conductor.is_stopping:
                     self._conductor.released()
             case _Ended(job):
                 if self._open.pop(id(job), None) is not None:
@@ -252,12 +255,16 @@ class _Runtime(Generic[T]):
         outage = self._conductor.outage_since
         if outage is not None:
             _LOG.warning("The storage can be used again, after %.1f s.", now - outage)
+        apart = () if self._conductor.is_stopping else self._to_be_apart(claimed.messages)
+        count = len(claimed.messages) - len(apart)
         starts = self._conductor.claimed(
-            now, len(claimed.messages), claimed.wanted, self._chance(), claimed.news_in
+            now, count, claimed.wanted, self._chance(), claimed.news_in
         )
         if claimed.messages:
             self._idle_since = None
-            if starts:
+            if apart:
+                self._give_back_first(claimed, apart)
+            elif starts:
                 self._start(claimed)
             else:
                 self._unreleased, self._releases_at = claimed.messages, inf
@@ -265,6 +272,38 @@ class _Runtime(Generic[T]):
             return
         self._idle_since = self._idle_since or now
         self._crew.tell("idle", now - self._idle_since)
+
+    # --- what may have killed a process ------------------------------------------------------
+
+    def _to_be_apart(self, messages: Sequence[Message[T]]) -> Sequence[Message[T]]:
+        """Return what must not be at work beside another risky message: all but one at most.
+
+        Of two whose processes died at the last delivery but one, the innocent one would be dead
+        with the other.
+        """
+        risky = self._crew.judge.is_risky
+        at_work = any(risky(one) for job in self._open.values() for one in job.deliveries)
+        return [one for one in messages if risky(one)][0 if at_work else 1 :]
+
+    def _give_back_first(self, claimed: Claimed, apart: Sequence[Message[T]]) -> None:
+        """Give back what is to be apart, and start the rest only then: it may kill us."""
+        pairs = zip(claimed.messages, claimed.times, strict=True)
+        ids = {message.id for message in apart}
+        rest = [(message, time) for message, time in pairs if message.id not in ids]
+        messages, times = [one for one, _ in rest], [time for _, time in rest]
+        self._held_back = evolve(claimed, messages=messages, times=times)
+        self._conductor.asked()  # nothing more is claimed meanwhile
+        self._unreleased, self._releases_at = apart, inf
+        self._claims.release(apart)
+
+    def _start_held_back(self, claimed: Claimed) -> None:
+        self._held_back = None
+        if not self._conductor.is_stopping:
+            self._unreleased = ()  # what could not be given back is delivered again in its time
+            self._start(claimed)
+        elif claimed.messages:
+            self._unreleased, self._releases_at = (*self._unreleased, *claimed.messages), inf
+            self._claims.release(self._unreleased)
 
     def _release_again(self, now: float) -> None:
         """Try once more to give back what was claimed too late, if it could not be before."""
@@ -332,6 +371,8 @@ class _Runtime(Generic[T]):
         self._maybe_claimed = self._claims.end(0.0 if self._conductor.is_forced else _FAREWELL)
         for _ in range(self._mailbox.qsize()):
             self._hear_after_the_end(self._mailbox.get())
+        if self._held_back is not None:
+            self._unreleased = (*self._unreleased, *self._held_back.messages)
 
     def _hear_after_the_end(self, event: _Event) -> None:
         """Note what has happened since the last decision: no claim, and no end, is forgotten."""

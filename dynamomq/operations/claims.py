@@ -177,7 +177,10 @@ class Claim:
         moment = yield from ask(Tick(tokens=1))
         limit = self._max_receives or 0
         failure = Failure.record(
-            f"never deleted in {limit} deliveries", delivery=limit, instant=moment.now
+            f"never deleted in {limit} {'delivery' if limit == 1 else 'deliveries'}; one "
+            "that was not answered may have ended with its process, perhaps for another message",
+            delivery=limit,
+            instant=moment.now,
         )
         arguments: dict[str, Value] = {
             "max_receives": limit,

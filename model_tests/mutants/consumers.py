@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dynamomq.attributes import UPDATED
-from dynamomq.consumer import Consumer, backoff, leases
+from dynamomq.consumer import Consumer, Delivery, backoff, leases
 from dynamomq.consumer.claims import Claims, Released
 from dynamomq.consumer.conductor import Conductor
 from dynamomq.consumer.crew import Crew
+from dynamomq.consumer.keeper import Keeper
 from dynamomq.consumer.outcomes import GiveBack
+from dynamomq.errors import IllegalTransitionError, StaleReceiptError
 from dynamomq.operations import claiming, membership
 from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
 from model_tests.simulator.worlds import WORKERS
@@ -21,9 +23,9 @@ _Method = Callable[..., Any]
 
 
 def _acknowledges(note_lost: _Method) -> _Method:
-    def changed(self: Crew[Any], delivery: Any) -> None:
+    def changed(self: Crew[Any], delivery: Any, *why: str) -> None:
         self.queue.delete(delivery)
-        note_lost(self, delivery)
+        note_lost(self, delivery, *why)
 
     return changed
 
@@ -79,6 +81,26 @@ def _never_steals(choose: _Method) -> _Method:
     return changed
 
 
+def _counts_from_now(_extend: _Method) -> _Method:
+    def changed(self: Keeper[Any], due: Sequence[Any]) -> None:
+        terms = self.leases.terms
+        for delivery, error in zip(due, self._errors_of_extending(due, terms.timeout), strict=True):
+            now = self.queue.surroundings.monotonic()
+            if error is None:
+                self.leases.extended(delivery, now, terms)
+            elif isinstance(error, StaleReceiptError | IllegalTransitionError):
+                if self.leases.lose(delivery, now):
+                    self.lost(delivery)
+            else:
+                self.leases.put_off(delivery, now)
+
+    return changed
+
+
+def _forgets_what_comes_late(is_reported: _Method) -> _Method:
+    return lambda self, claimed: is_reported(self, claimed) or True
+
+
 # --- what finds it ---------------------------------------------------------------------------
 
 
@@ -122,7 +144,7 @@ CONSUMERS: tuple[Mutant, ...] = (
     _mutant(
         "shutdown-drops-claims",
         "A consumer that stops keeps what it has claimed and not started.",
-        "DRAIN",
+        "REPORT",
         Claims,
         "_release",
         _drops,
@@ -152,6 +174,30 @@ CONSUMERS: tuple[Mutant, ...] = (
         claiming._Partition,
         "_choose",
         _never_steals,
+    ),
+    _mutant(
+        "keeper-counts-from-now",
+        "A consumer counts an extension from its answer, not from before it was asked for.",
+        "LEASE",
+        Keeper,
+        "_extend",
+        _counts_from_now,
+    ),
+    _mutant(
+        "consumer-ends-what-has-ended",
+        "A consumer goes on with a delivery that its handler has ended itself.",
+        "REPORT",
+        Delivery,
+        "has_ended",
+        replaced_by(lambda _self, _trigger: None),
+    ),
+    _mutant(
+        "end-forgets-what-comes-late",
+        "A consumer keeps what a claim brings in after its end, though its process lives on.",
+        "REPORT",
+        Claims,
+        "_is_reported",
+        _forgets_what_comes_late,
     ),
     _mutant(
         "renew-keeps-time",

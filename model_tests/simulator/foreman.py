@@ -73,6 +73,7 @@ class Foreman(Oracle):
     _claimed: dict[Receipt, Life] = field(factory=dict)
     _troubled: set[Receipt] = field(factory=set)  # an operation on it has failed
     _lost: set[Receipt] = field(factory=set)  # as its consumer knows
+    _running: set[Receipt] = field(factory=set)  # whose handler has not returned
     _settled: dict[Life, dict[Receipt, str]] = field(factory=dict)  # by calls that have succeeded
 
     # --- what it is told of processes --------------------------------------------------------
@@ -95,6 +96,11 @@ class Foreman(Oracle):
             fail("LEASE", f"{process} starts a handler whose delivery is over: {receipt}")
         self._at_work[receipt] = Work(self._life_of(process), since, keeper)
         self._started[receipt] = ""
+        self._running.add(receipt)
+
+    def returned(self, receipt: Receipt) -> None:
+        """A handler has returned, or raised."""
+        self._running.discard(receipt)
 
     def handled(self, receipt: Receipt, how: str, time: int) -> None:
         """A handler has ended."""
@@ -120,7 +126,9 @@ class Foreman(Oracle):
 
     def counted(self, process: str, succeeded: int, retried: int, dead_lettered: int) -> None:
         """A consumer has counted so many deliveries as ended in these ways."""
-        told = Counter(self._settled.get(self._life_of(process), {}).values())
+        settled = self._settled.get(self._life_of(process), {})
+        over = self._started.keys() - self._running
+        told = Counter(how for receipt, how in settled.items() if receipt in over)
         true = told["delete"], told["retry"], told["move_to_dlq"]
         self._count("REPORT")
         if (succeeded, retried, dead_lettered) != true:

@@ -8,7 +8,7 @@ process crashes, freezes, is told to stop, ends, and begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,19 +17,15 @@ from attrs import define, field, frozen
 from dynamomq.consumer import Consumer, Delivery, FullJitter, Hooks, Reject, RetryAfter
 from dynamomq.consumer.claims import Claims
 from dynamomq.consumer.summary import Summary
-from dynamomq.drivers.base import Driver, Surroundings
+from dynamomq.drivers.base import Surroundings
 from dynamomq.errors import DynamoMQError
 from dynamomq.machine import QueueType
-from dynamomq.message import Message
-from dynamomq.operations import BatchResult, Claimer, Load, Settings
-from dynamomq.queue import Queue
-from dynamomq.requests import Get, Request
-from dynamomq.reserved import AGREEMENT_ID
-from dynamomq.table import TableDefinition
+from dynamomq.operations import Claimer, Settings
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
 from model_tests.simulator.actors import CALLS, Actor, Choice
-from model_tests.simulator.calls import Claiming, Outcome, Plan
+from model_tests.simulator.calls import Outcome, Plan
+from model_tests.simulator.desk import Desk, Together
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.foreman import Foreman
 from model_tests.simulator.strands import Ending, Gate, Mailbox, Strand, Wait, ask
@@ -65,10 +61,13 @@ _WAYS: tuple[tuple[int, int, str], ...] = (
     (2, 0, LATER_AGAIN),
     (2, 4, REJECTS),
     (1, 8, HOGS),
-    (1, 44, HOGS),
-    *((1, seconds, call) for call in ENDS for seconds in (0, 14)),
+    (3, 44, HOGS),
+    *((1, seconds, call) for call in ENDS for seconds in (0, 10)),
 )
 """What handlers do: how often, for how many seconds, and how it ends."""
+
+AFTERWARDS = 4
+"""For how many seconds a handler goes on that has ended its delivery itself."""
 
 _GOES_ON = Fate("goes on")
 _TOLD = Fate("is told to stop")
@@ -89,110 +88,6 @@ class Handling:
     """What a handler asks for: what it shall do."""
 
 
-# --- what the runtime is given ---------------------------------------------------------------
-
-
-class _Nowhere(Driver):
-    """A driver that has time, and no storage: calls are the simulator's business."""
-
-    def store(self, request: Request[Any]) -> Any:
-        """Know of no agreement; fail where something else is asked for."""
-        if request == Get(AGREEMENT_ID):
-            return None
-        raise AssertionError(request)
-
-
-@frozen
-class _Engine:
-    surroundings: Surroundings
-
-    def open(self, table: TableDefinition) -> Driver:
-        """Open nothing."""
-        return _Nowhere(table, self.surroundings)
-
-    def close(self) -> None:
-        """Close nothing."""
-
-
-class Desk(Queue[Any]):
-    """A queue whose operations are calls of the simulator; batches are made one by one."""
-
-    def __init__(self, settings: Settings, surroundings: Surroundings, foreman: Foreman) -> None:
-        super().__init__(
-            settings.table,
-            engine=_Engine(surroundings),
-            visibility_timeout=settings.visibility_timeout / SECOND,
-            max_receives=settings.max_receives,
-        )
-        self._foreman = foreman
-        self._given = settings
-
-    @property
-    def settings(self) -> Settings:
-        """What the world's clients have agreed on."""
-        return self._given
-
-    def run(self, operation: Any) -> Any:
-        """Have a plan carried out; run what is none, and asks for the time at most."""
-        return ask(operation) if isinstance(operation, Plan) else super().run(operation)
-
-    def extend(self, message: Message[Any], timeout: Any) -> Message[Any]:
-        """Call extend."""
-        longer = round(timeout * SECOND)
-        extended: Message[Any] = ask(Plan("extend", None, message, (("timeout", longer),)))
-        return extended
-
-    def retry(self, message: Message[Any], *, delay: Any = 0, error: Any = None) -> None:
-        """Call retry."""
-        self._settle("retry", message, delay=round(delay * SECOND), error=str(error))
-
-    def release(self, message: Message[Any]) -> None:
-        """Call release: of what was not started, so it acknowledges nothing, lost or not."""
-        self._foreman.wanted(str(message.receipt), lost=False)
-        ask(Plan("release", message=message))
-
-    def delete(
-        self,
-        message: Message[Any],
-        *,
-        receive_next: bool = False,
-        visibility_timeout: Any = None,
-    ) -> Any:
-        """Call delete; consumers do not ask for the next message."""
-        self._settle("delete", message)
-
-    def move_to_dlq(self, message: Message[Any], *, error: Any = None) -> None:
-        """Call move_to_dlq."""
-        self._settle("move_to_dlq", message, error=str(error))
-
-    def delete_batch(self, messages: Iterable[Message[Any]]) -> list[BatchResult[Any]]:
-        """Call delete, for each."""
-        return [_result(self.delete, one) for one in messages]
-
-    def release_batch(self, messages: Iterable[Message[Any]]) -> list[BatchResult[Any]]:
-        """Call release, for each."""
-        return [_result(self.release, one) for one in messages]
-
-    def extend_batch(
-        self, messages: Iterable[Message[Any]], timeout: Any
-    ) -> list[BatchResult[Any]]:
-        """Call extend, for each."""
-        return [_result(partial(self.extend, timeout=timeout), one) for one in messages]
-
-    def _settle(self, operation: str, message: Message[Any], **options: Any) -> None:
-        lost = isinstance(message, Delivery) and message.lease.lost.is_set()
-        self._foreman.wanted(str(message.receipt), lost=lost)
-        ask(Plan(operation, message=message, options=tuple(options.items())))
-
-
-def _result(call: Callable[[Message[Any]], object], message: Message[Any]) -> BatchResult[Any]:
-    try:
-        call(message)
-    except DynamoMQError as error:
-        return BatchResult(message, error)
-    return BatchResult(message)
-
-
 @frozen
 class _Tells(Hooks):
     process: Process
@@ -201,30 +96,6 @@ class _Tells(Hooks):
         """Tell that a consumer knows of a loss."""
         process = self.process
         process.foreman.lost(process.name, str(delivery.receipt), process.now())
-
-
-@frozen
-class Together:
-    """Claiming together with others, as plans."""
-
-    claimer: Claimer
-
-    def claim(self, wanted: int, load: Load) -> Any:
-        """Plan to claim."""
-        options = (("max_messages", wanted),)
-        return Plan("claim", options=options, claiming=Claiming(self.claimer, load))
-
-    def attend(self, load: Load) -> Any:
-        """Plan to attend."""
-        return Plan("attend", claiming=Claiming(self.claimer, load))
-
-    def leave(self) -> Any:
-        """Plan to leave."""
-        return Plan("leave", claiming=Claiming(self.claimer))
-
-    def looks_again(self, now: int) -> int:
-        """Return when there may be something more."""
-        return self.claimer.looks_again(now)
 
 
 # --- threads ---------------------------------------------------------------------------------
@@ -298,9 +169,10 @@ class Thread(Actor):
         elif isinstance(wants, Handling):
             yield from _HANDLING
         else:
+            told = self.process.stopped_at is not None
             yield 60, _GOES_ON
             if self.process.main is self:
-                yield 1 if self.process.stopped_at is None else 9, _TOLD
+                yield 20 if told else 1, _TOLD
 
     def act(self, fate: Fate) -> None:
         """Do what is no call."""
@@ -527,16 +399,22 @@ class Process:
         if self.now() - claimed > PATIENCE:
             self.keeper.hindered_at = self.now()
         self.foreman.started(self.name, receipt, claimed, self.keeper, self.now())
-        seconds, how = ask(Handling())
+        try:
+            self._work(delivery, *ask(Handling()))
+        finally:
+            self.foreman.returned(receipt)
+
+    def _work(self, delivery: Delivery[Any], seconds: int, how: str) -> None:
         if how == HOGS:
             self.main.suffer()
             self.main.freeze(self.now() + seconds * SECOND)
         if seconds:
             ask(Wait(lambda: False, self.monotonic() + seconds))
-        self.foreman.handled(receipt, how, self.now())
+        self.foreman.handled(str(delivery.receipt), how, self.now())
         if how in ENDS:
             options = (("delay", LATER),) if how == "retry" else ()
             ask(Plan(how, message=delivery, options=options))
+            ask(Wait(lambda: False, self.monotonic() + AFTERWARDS))
         match how:
             case "fails":
                 raise ValueError("simulated")
@@ -585,11 +463,11 @@ class Process:
         error = summary.error if summary else None
         if error is not None and not isinstance(error, DynamoMQError):
             raise error
-        if summary is not None:
-            self.foreman.concluded(self.name, self.now(), self._named, summary.maybe_claimed)
         peaceful = stopped_at is not None and self.suffered_at < stopped_at
         if summary is not None and summary.reason == "stopped" and peaceful:
             self.foreman.left(self.name, self.now())
+        if summary is not None:
+            self.foreman.concluded(self.name, self.now(), self._named, summary.maybe_claimed)
 
     @property
     def _named(self) -> frozenset[str]:

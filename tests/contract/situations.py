@@ -7,6 +7,12 @@ from dynamomq.queue import Queue
 from tests.contract.engines import Table
 from tests.support.clock import ManualClock
 
+NEVER_DELETED = (
+    "never deleted in 1 delivery; one that was not answered may have ended with its process, "
+    "perhaps for another message"
+)
+"""Why a message is in the dead-letter queue that has used up its only delivery."""
+
 TIMEOUT = 30
 """The visibility timeout of the fixture ``queue``, in seconds."""
 

@@ -9,7 +9,7 @@ from dynamomq.drivers.base import Engine
 from dynamomq.message import Message
 from dynamomq.queue import Queue
 from tests.contract.engines import BEYOND_MOTO, Meanwhile, OpenQueue, Table
-from tests.contract.situations import TIMEOUT, after
+from tests.contract.situations import NEVER_DELETED, TIMEOUT, after
 from tests.contract.test_poison import whole
 from tests.support.clock import ManualClock
 
@@ -214,7 +214,7 @@ def test_a_message_that_was_given_back_too_often_is_exhausted(
     assert dead.state == "DLQ.READY"
     assert [failure.message for failure in dead.errors] == [
         "no luck",
-        "never deleted in 1 deliveries",
+        NEVER_DELETED,
     ]
 
 

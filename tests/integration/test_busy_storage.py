@@ -28,6 +28,7 @@ from dynamomq.errors import (
 )
 from dynamomq.requests import Failed, GetMany, Query, Request, Write, WriteBatch
 from dynamomq.table import TableDefinition
+from tests.contract.situations import NEVER_DELETED
 from tests.integration import stories
 from tests.integration.lockstep import exact
 from tests.integration.scene import Between, Fronted, Script, all_items
@@ -293,7 +294,7 @@ def test_not_executed_and_exhausted(
     assert type(outcome_of(ACTS[name].call, stage)) is StaleReceiptError
     assert versions(driver) == {stories.ID: 3}
     (failure,) = stage.others.get(stories.ID).errors
-    assert failure.message == "never deleted in 1 deliveries"
+    assert failure.message == NEVER_DELETED
 
 
 # --- batches ---------------------------------------------------------------------------------
