@@ -147,7 +147,7 @@ def test_consumers_keep_their_promises(record_property: RecordProperty) -> None:
     record_property("figures", figures("speed", speed))
     wanted = (*HINTS, "extend", "retry", "release", "delete", "move_to_dlq")
     assert not [name for name in wanted if not tally.counts[f"{name}: done"]]
-    assert {"HEARTBEAT", "REST", "DRAIN"} <= seen.keys()
+    assert {"HEARTBEAT", "REST", "DRAIN", "LEASE started", "REPORT unknown"} <= seen.keys()
 
 
 @pytest.mark.usefixtures("careless_sends")

@@ -172,7 +172,7 @@ class Thread(Actor):
             told = self.process.stopped_at is not None
             yield 60, _GOES_ON
             if self.process.main is self:
-                yield 20 if told else 1, _TOLD
+                yield 20 if told else 2, _TOLD
 
     def act(self, fate: Fate) -> None:
         """Do what is no call."""
