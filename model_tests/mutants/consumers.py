@@ -73,6 +73,10 @@ def _says_that_all_is_done(reason: _Method) -> _Method:
     return lambda self, _abandoned: reason(self, False)
 
 
+def _without_farewell(end: _Method) -> _Method:
+    return lambda self, _within: end(self, 0.0)
+
+
 def _never_steals(choose: _Method) -> _Method:
     def changed(self: Any, wanted: int, now: int) -> Any:
         ours, _ = choose(self, wanted, now)
@@ -164,6 +168,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         (
             Place(Conductor, "claimed", _ends_before_releasing),
             Place(Consumer, "_reason", _says_that_all_is_done),
+            Place(Claims, "end", _without_farewell),
         ),
         world=WORKERS,
     ),
