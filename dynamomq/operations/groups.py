@@ -44,6 +44,7 @@ __all__ = [
     "links",
     "read_group",
     "sequence_of",
+    "tail_has_left",
     "tail_of",
 ]
 
@@ -115,6 +116,17 @@ def check_tail(
             remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the "
             "group's item, so that its list is whole again.",
         )
+
+
+def tail_has_left(group: str, id: str) -> DamagedGroupError:
+    """Return the error for a group whose item names a message that is not in its list."""
+    return DamagedGroupError(
+        f"The message group {group!r} can't be joined: its item names {id!r} as the last message, "
+        "which is not in the group.",
+        code="DamagedGroup",
+        remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the group's "
+        "item, so that its list is whole again.",
+    )
 
 
 def is_listed(item: Item) -> bool:

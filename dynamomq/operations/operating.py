@@ -26,7 +26,15 @@ from dynamomq.attributes import (
 from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
 from dynamomq.message import MAX_FAILURES, Message
-from dynamomq.operations.groups import LISTED, PLANS, joining, leaving, read_group, tail_of
+from dynamomq.operations.groups import (
+    LISTED,
+    PLANS,
+    joining,
+    leaving,
+    read_group,
+    tail_has_left,
+    tail_of,
+)
 from dynamomq.operations.holding import planned_by
 from dynamomq.operations.sending import check_size
 from dynamomq.operations.writing import (
@@ -294,10 +302,12 @@ def perform(
         MessageNotFoundError: there is no such message.
         IllegalTransitionError: the trigger is not legal in its state.
         ConflictError: others kept changing it.
+        DamagedGroupError: its group's item names it as the last message, and it is in no list.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
     trigger, id = edit.rule.trigger, edit.id
     doubt = Doubt(in_doubt is not None)
+    unplanned: Item | None = None  # as it was seen when its group took it for a member
     for attempt in range(1, PLANS + 1):
         item = yield from doubt.told(persistently(Get(id)))
         moment = yield from ask(Tick())
@@ -308,6 +318,10 @@ def perform(
             raise _unknown(trigger, id, seen.state)
         plan = yield from plan_of(settings, edit, seen, moment.now, doubt)
         if plan is None:
+            if seen.item == unplanned:  # it was there, unchanged, when the group was read
+                raise tail_has_left(str(seen.group), id)
+            unplanned = seen.item
+            yield from pause(attempt)
             continue
         leaves = None if edit.rule.destinations & LISTED else seen.item
         request = in_time(plan.request, moment)

@@ -51,3 +51,17 @@ def test_the_operator_is_told(queue: Queue[Any], table: Table) -> None:
         with pytest.raises(DamagedGroupError, match=r"'first'.*'second'"):
             edit("first")
     assert table.items() == before
+
+
+def test_a_dead_letter_that_is_taken_for_the_last_one(queue: Queue[Any], table: Table) -> None:
+    """GROUP-6: who redrives it, or sends, is told; nothing is planned anew in vain."""
+    queue.send(1, id="first", group="g")
+    queue.send(2, id="second", group="g")
+    queue.bury("second")
+    table.change("$group#g", tail_id="second")
+    before = table.items()
+    with pytest.raises(DamagedGroupError, match=r"'g'.*'second'"):
+        queue.redrive("second")
+    with pytest.raises(DamagedGroupError, match=r"'g'.*'second'"):
+        queue.send(3, id="third", group="g")
+    assert table.items() == before
