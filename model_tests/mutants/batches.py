@@ -18,9 +18,8 @@ from model_tests.simulator.worlds import BATCHES as WORLD
 def _unseen(original: Any) -> Any:
     """Nobody looks at the items that have refused something."""
 
-    def altered(keys: Any, begin: Any, results: Any, *, look: bool = False) -> Operation[None]:
-        del look
-        yield from original(keys, begin, results)
+    def altered(keys: Any, begin: Any, results: Any, **options: Any) -> Operation[None]:
+        yield from original(keys, begin, results, **{**options, "look": False})
 
     return altered
 

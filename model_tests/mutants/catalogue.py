@@ -173,10 +173,12 @@ def _max_receives() -> Iterable[Mutant]:
         "receive leaves it to the index whether deliveries are left.",
         Place(claims, "_RECEIVE", rules(unasked=[RECEIVE_COUNT])),
     )
-    yield mutant(
+    yield Mutant(
         "exhaust-before-the-limit",
         "exhaust leaves it to the index whether deliveries are left.",
-        Place(claims, "_EXHAUST", rules(unasked=[RECEIVE_COUNT])),
+        "MAX-RECEIVES",
+        (Place(claims, "_EXHAUST", rules(unasked=[RECEIVE_COUNT])),),
+        scope="exhaust:STANDARD.READY:alone:rival",
     )
     for trigger in ("retry", "extend"):
         yield mutant(

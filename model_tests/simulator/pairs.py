@@ -149,7 +149,11 @@ class Meeting:
         plan = self._plan(subject.held)
         subject.role = Once((plan,), subject.calls + max(1, len(plan.entries)))
         subject.set_clock(0)  # back, where it was ahead
-        meet(simulation, subject, Actor(RIVAL, Once(rivals), AHEAD))
+        # To put a message aside and back, so that its deliveries count anew, takes two calls.
+        # There the rival's clock is behind, so that the message is due at once.
+        twice = (self.step.trigger, self.place) == ("exhaust", ALONE)
+        rival = Actor(RIVAL, Once(rivals, 1 + twice), -AHEAD if twice else AHEAD)
+        meet(simulation, subject, rival)
         return simulation
 
     def _preparations(self) -> Iterator[_Making]:
