@@ -7,11 +7,8 @@ import pytest
 
 from model_tests.mutants.altering import Mutant
 from model_tests.mutants.catalogue import MUTANTS
-from model_tests.mutants.hunt import SEEDS, built_in, hunt, seeds_in
+from model_tests.mutants.hunt import SEEDS, built_in, hunt
 from model_tests.mutants.page import PAGE, row
-from model_tests.replay import Run, command_of_seed
-from model_tests.simulator import runs
-from model_tests.simulator.choices import Seeded
 from tests.support.figures import figures
 
 Record = Callable[[str, object], None]
@@ -53,18 +50,6 @@ def test_mutant_is_killed(mutant: Mutant, record_property: Record) -> None:
     assert line in page, f"run `python -m model_tests.mutants --write`: {PAGE.name} lacks\n{line}"
     counts = {"killed": 1, "steps": kill.steps}
     record_property("figures", figures("mutants", {name: {name: n} for name, n in counts.items()}))
-
-
-@pytest.mark.parametrize("world", sorted({mutant.world for mutant in MUTANTS}))
-def test_library_itself_passes(world: str, record_property: Record) -> None:
-    """All properties hold in the very runs with which mutants are hunted."""
-    steps = 0
-    for seed in seeds_in(world):
-        run = Run(Seeded(seed), world).play()
-        assert run.error is None, command_of_seed(seed, world=world)
-        steps += runs.steps_of(run.simulation)
-    rows = {"steps without a defect": {"steps": steps}}
-    record_property("figures", figures("mutants", rows))
 
 
 def test_each_property_has_mutants() -> None:

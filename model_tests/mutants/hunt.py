@@ -22,7 +22,7 @@ from model_tests.simulator.trace import TRACE
 from model_tests.simulator.worlds import GROUPED, RANDOM, WORKERS, WORLDS
 
 SEEDS = range(300)
-"""The runs with which mutants are hunted, and which the library itself passes."""
+"""The runs with which mutants are hunted."""
 
 SEEDS_OF_LONG_RUNS = range(150)
 """The same where runs are long: each consumer has many threads, or many act at once."""

@@ -19,11 +19,11 @@ the real operations, with replies lost, requests that arrive late, stale indexes
 crashes. The build passes only if the property that the defect breaks is found broken. An exception
 does not count, nor does another property.
 
-Defects are hunted with the same {seeds} random runs, and DynamoMQ without a defect passes all of
-them. The table says in which of the runs the property failed. That run was then shortened: what can
-be left out of it was left out, and the last column says how many steps remain. A step is one
-request of one producer, consumer or operator, or one thing that happens to the world, such as a
-leap of a clock. A few defects do harm so seldom that they are hunted in one of the
+Defects are hunted with the same {seeds} random runs. The table says in which of them the property
+failed. That run was then shortened: what can be left out of it was left out, and the last column
+says how many steps remain. The same steps are taken without the defect, too, and then all
+properties hold. A step is one request of one producer, consumer or operator, or one thing that
+happens to the world, such as a leap of a clock. A few defects do harm so seldom that they are hunted in one of the
 [scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance. Those that are about
 the correction of clocks are hunted in runs of the same seeds in which clocks are wrong by hours
 (*corrected*), those of the consumer in the first {long} of those seeds, where those who receive are
