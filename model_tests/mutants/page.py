@@ -23,13 +23,13 @@ Defects are hunted with the same {seeds} random runs. The table says in which of
 failed. That run was then shortened: what can be left out of it was left out, and the last column
 says how many steps remain. The same steps are taken without the defect, too, and then all
 properties hold. A step is one request of one producer, consumer or operator, or one thing that
-happens to the world, such as a leap of a clock. A few defects do harm so seldom that they are hunted in one of the
-[scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance. Those that are about
-the correction of clocks are hunted in runs of the same seeds in which clocks are wrong by hours
-(*corrected*), those of the consumer in the first {long} of those seeds, where those who receive are
-consumers with all their threads (*workers*), those of message groups in as many, where all send
-into a few groups (*groups*), and those of batches where producers and consumers do several things
-in one call (*batches*).
+happens to the world, such as a leap of a clock. A few defects do harm so seldom that they are
+hunted in one of the [scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance.
+Those that are about the correction of clocks are hunted in runs of the same seeds in which clocks
+are wrong by hours (*corrected*), those of the consumer in the first {long} of those seeds, where
+those who receive are consumers with all their threads (*workers*), those of message groups in as
+many, where all send into a few groups (*groups*), and those of batches where producers and
+consumers do several things in one call (*batches*).
 
 Defects are named after the operation that has them. `python -m model_tests.mutants NAME` tells the
 shortest story of one: who did what when, and what became of the message.
