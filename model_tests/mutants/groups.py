@@ -357,11 +357,11 @@ GROUPS: tuple[Mutant, ...] = (
         "DEDUP",
         Place(operating, "PURGE", rules(kind="delete")),
     ),
-    _mutant(
+    Mutant(
         "purge-keeps-receipt",
         "purge leaves the receipt to whoever held the message.",
         "FENCED",
-        Place(operating, "PURGE", rules(unchanged=[RECEIPT])),
+        (Place(operating, "PURGE", rules(unchanged=[RECEIPT])),),
     ),
     _mutant(
         "bury-unseen",
