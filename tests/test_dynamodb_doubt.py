@@ -6,6 +6,7 @@ What comes back is scripted, attempt by attempt; what the SDK makes of it is its
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,14 +14,30 @@ import pytest
 from attrs import frozen
 from botocore import exceptions as sdk
 
-from dynamomq.attributes import ID
+from dynamomq.attributes import GROUP_ID, ID, NEXT_ID, TAIL_ID
 from dynamomq.drivers.base import Driver
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.effects import Set
-from dynamomq.errors import ConflictError, DynamoMQError, StaleReceiptError
+from dynamomq.errors import (
+    ConflictError,
+    DamagedGroupError,
+    DynamoMQError,
+    OutcomeUnknownError,
+    StaleReceiptError,
+    UnavailableError,
+)
 from dynamomq.expressions import Arg, Attr
 from dynamomq.message import Message
-from dynamomq.operations import Outgoing, Settings, carry_out, delete_batch, send, send_batch
+from dynamomq.operations import (
+    Outgoing,
+    Settings,
+    bury,
+    carry_out,
+    delete_batch,
+    retry_batch,
+    send,
+    send_batch,
+)
 from dynamomq.operations.entries import entry_of
 from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.parts import OwnPart
@@ -36,7 +53,7 @@ from dynamomq.requests import (
     WriteBatch,
 )
 from dynamomq.timestamps import SECOND
-from dynamomq.values import item_to_wire
+from dynamomq.values import Item, item_to_wire
 from tests.support.answering import ENDPOINT, Raw, Wire, page, refused, reply
 from tests.support.embedded import custom_rule
 from tests.support.items import typical
@@ -155,6 +172,28 @@ def test_there_is_no_doubt_about_reading() -> None:
         assert not told(Get("a"), REPEATED["read timeout"], last).in_doubt, name
 
 
+def test_a_call_within_a_call_leaves_its_attempts_alone() -> None:
+    """A hook of the SDK's, or the handler of a signal, may use a queue while another call waits."""
+    inner = _driver(Wire([reply({})] * 3))
+
+    def call(**_: Any) -> None:
+        inner.execute(Get("another"))
+
+    wire = Wire([refused("ThrottlingException"), LOST, LOST])
+    wire.client.meta.events.register("needs-retry.dynamodb", call)
+    with pytest.raises(UnavailableError) as told:
+        _driver(wire).execute(UPDATE)
+    assert told.value.in_doubt
+
+
+def test_a_call_within_a_call_does_not_end_the_judging_of_replies() -> None:
+    """What a proxy says to the outer one is still no reply."""
+    inner = _driver(Wire([reply({})]))
+    wire = Wire([page(200)], while_away=lambda: inner.execute(Get("another")))
+    with pytest.raises(UnavailableError, match="no whole reply"):
+        _driver(wire).execute(UPDATE)
+
+
 # --- what callers are told -------------------------------------------------------------------
 
 ENDING = ("denied", "expired", "invalid", "no table", "page")
@@ -235,6 +274,60 @@ def test_a_conflict_after_a_lost_reply_is_in_doubt() -> None:
     assert "look at your items" not in error.remedy
 
 
+@pytest.mark.parametrize("first", ["closed", "throttled"])
+def test_an_operation_that_is_not_known_after_a_lost_reply(first: str) -> None:
+    """What is then written singly knows that all of it may have been executed before."""
+    taken = {**_held("a").item, "receipt": "theirs", "version": 9}
+    over = Comes(refused("ConditionalCheckFailedException", Item=item_to_wire(taken)), False)
+    unknown = Comes(refused("UnknownOperationException"), False)
+    held = [_held("a"), _held("b")]
+    results = run(retry_batch(SETTINGS, held, delay=0), REPEATED[first], unknown, over)
+    told = OutcomeUnknownError if REPEATED[first].in_doubt else StaleReceiptError
+    assert [type(result.error) for result in results] == [told] * 2
+
+
+HEAD = {**typical("STANDARD.READY"), ID.name: "a", GROUP_ID.name: "g", NEXT_ID.name: "b"}
+HELD_HEAD = {**HEAD, **typical("STANDARD.PROCESSING"), ID.name: "a", "receipt": "ours"}
+GROUP: Item = {ID.name: "$group#g", TAIL_ID.name: "b", "version": 1}
+DAMAGED: dict[str, tuple[Callable[[], Operation[Any]], list[Raw], list[Raw]]] = {
+    "finish": (
+        lambda: move_to_dlq(SETTINGS, _message(HELD_HEAD)),
+        [],
+        [reply({"Item": item_to_wire(HELD_HEAD)})],
+    ),
+    "edit": (
+        lambda: bury(SETTINGS, "a"),
+        [reply({"Item": item_to_wire(HEAD)})],
+        [reply({"Item": item_to_wire(HEAD)})],
+    ),
+    "join": (
+        lambda: send(SETTINGS, Outgoing(1, group="g")),
+        [reply({"Item": item_to_wire(GROUP)})],
+        [],
+    ),
+}
+"""What meets a list whose second message is missing, and what is read before and after that."""
+
+
+@pytest.mark.parametrize("first", ["closed", "throttled"])
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damage_of_a_group_does_not_end_doubt(kind: str, first: str) -> None:
+    """An attempt before may be under way, and executed once the list has been mended."""
+    operation, before, after = DAMAGED[kind]
+    no, fine = {"Code": "ConditionalCheckFailed", "Message": "no"}, {"Code": "None"}
+    reasons = [fine, no] if kind != "join" else [fine, no, fine]
+    cancelled = refused("TransactionCanceledException", CancellationReasons=reasons)
+    wire = Wire([*before, REPEATED[first].back, cancelled, *after])
+    with pytest.raises(DamagedGroupError) as told:
+        _driver(wire).run(operation())
+    assert told.value.in_doubt == REPEATED[first].in_doubt
+    assert not wire.replies
+
+
 def _held(id: str) -> Message[Any]:
     item = {**typical("STANDARD.PROCESSING"), "id": id, "receipt": "ours", "version": 3}
+    return _message(item)
+
+
+def _message(item: Item) -> Message[Any]:
     return Message(item, "STANDARD.PROCESSING", SETTINGS.codec, SETTINGS.table)

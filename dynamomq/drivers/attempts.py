@@ -16,7 +16,7 @@ from dynamomq.drivers.doubt import Attempts, is_open
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.timestamps import SECOND
 
-__all__ = ["CONNECT_TIMEOUT", "begin_call", "lead_of", "looked_at", "watch"]
+__all__ = ["CONNECT_TIMEOUT", "calling", "lead_of", "looked_at", "watch"]
 
 CONNECT_TIMEOUT: Final = 5
 """How many seconds an attempt may wait for its connection, where the client is ours."""
@@ -87,10 +87,17 @@ def looked_at(check: Callable[[bool], None]) -> Iterator[None]:
         _present.check = before
 
 
-def begin_call() -> Attempts:
-    """Return the attempts of a call that begins: none so far."""
-    _present.attempts = []
-    return _present.attempts
+@contextmanager
+def calling() -> Iterator[Attempts]:
+    """Note the attempts of a call, none so far.
+
+    While it is under way, a hook of the SDK's or the handler of a signal may make another one.
+    """
+    before, _present.attempts = _present.attempts, []
+    try:
+        yield _present.attempts
+    finally:
+        _present.attempts = before
 
 
 def _look(**_: Any) -> None:

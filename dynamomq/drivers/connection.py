@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from botocore.exceptions import ClientError, InvalidConfigError
 
-from dynamomq.drivers.attempts import CONNECT_TIMEOUT, begin_call, lead_of, watch
+from dynamomq.drivers.attempts import CONNECT_TIMEOUT, calling, lead_of, watch
 from dynamomq.drivers.doubt import may_be_executed, was_repeated
 from dynamomq.drivers.failures import SDK_ERRORS, Attempt, discreet, stem, translated
 from dynamomq.drivers.meter import Capacity, Meter
@@ -140,11 +140,11 @@ class Connection:
         """
         if meter is not None and operation in _METERED:
             parameters["ReturnConsumedCapacity"] = "INDEXES"
-        attempts = begin_call()
         answer: Answer = {}
         sent = self._clock.read() if self._clock is not None else None
         try:
-            answer = self._reply(operation, parameters)
+            with calling() as attempts:
+                answer = self._reply(operation, parameters)
         except SDK_ERRORS as error:
             if isinstance(error, ClientError):
                 answer = error.response

@@ -368,7 +368,10 @@ class DynamoDBDriver(Driver):
     def _execute_statements(
         self, batch: WriteBatch, statements: Mapping[int, wire.Statement]
     ) -> dict[int, BatchReply]:
-        """Send a batch; the replies are empty where the endpoint has no such operation."""
+        """Send a batch; the replies are empty where the endpoint has no such operation.
+
+        Where an attempt before may have been executed all the same, that is raised as well.
+        """
         writes = [batch.writes[place] for place in statements]
         parameters = {
             "Statements": [
@@ -384,7 +387,8 @@ class DynamoDBDriver(Driver):
         except RequestRejectedError as error:
             if self._engine.batches is None and stem(error.code) in _NO_SUCH_OPERATION:
                 self._engine.batches = False
-                return {}
+                if not error.in_doubt:
+                    return {}
             raise
         repeated = REPEATED in answer
         return {

@@ -67,12 +67,12 @@ def attend(client: Any) -> None:
 
 @contextmanager
 def awaiting() -> Iterator[None]:
-    """Mark the calls of this thread as ours."""
-    _ours.calling = True
+    """Mark the calls of this thread as ours, also where one is made within another."""
+    before, _ours.calling = getattr(_ours, "calling", False), True
     try:
         yield
     finally:
-        _ours.calling = False
+        _ours.calling = before
 
 
 def _judge(response_dict: Mapping[str, Any], **_: Any) -> None:

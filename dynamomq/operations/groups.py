@@ -68,13 +68,35 @@ def group_key(group: str) -> str:
 
 
 def read_group(group: str) -> Operation[Item | None]:
-    """Return the item of a group, strongly consistent; ``None``: the group has no messages."""
-    return (yield from persistently(Get(group_key(group))))
+    """Read the item of a group, strongly consistent; ``None``: the group has no messages.
+
+    Raises:
+        DamagedGroupError: it names no last message.
+    """
+    known = yield from persistently(Get(group_key(group)))
+    tail_of(known)
+    return known
 
 
 def tail_of(known: Item | None) -> str | None:
-    """Return the id of a group's last message, by its item; ``None``: it has none."""
-    return None if known is None else str(known[TAIL_ID.name])
+    """Return the id of a group's last message, by its item; ``None``: it has none.
+
+    Raises:
+        DamagedGroupError: the item names none.
+    """
+    if known is None:
+        return None
+    tail = known.get(TAIL_ID.name)
+    if isinstance(tail, str):
+        return tail
+    group = str(known[ID.name]).removeprefix(GROUP_PREFIX)
+    raise DamagedGroupError(
+        f"The message group {group!r} can't be joined: {TAIL_ID.name} of its item is missing, or "
+        "no text.",
+        code="DamagedGroup",
+        remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the group's "
+        "item, so that its list is whole again.",
+    )
 
 
 def sequence_of(item: Item | None) -> int | None:

@@ -319,7 +319,7 @@ def perform(
         plan = yield from plan_of(settings, edit, seen, moment.now, doubt)
         if plan is None:
             if seen.item == unplanned:  # it was there, unchanged, when the group was read
-                raise tail_has_left(str(seen.group), id)
+                raise doubt.of(tail_has_left(str(seen.group), id))
             unplanned = seen.item
             yield from pause(attempt)
             continue

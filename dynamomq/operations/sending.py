@@ -220,7 +220,7 @@ def append(
             in_time(put_of(settings, draft, place), begun)
             for draft, place in zip(left.values(), plan.places, strict=True)
         ]
-        joined = _joined(group, puts, plan.upkeep, tail, moment.tokens[0], doubt)
+        joined = doubt.told(_joined(group, puts, plan.upkeep, tail, moment.tokens[0], doubt))
         replies = {id: doubt.of(reply) for id, reply in (yield from joined).items()}
         done |= {put.id: (put, replies[put.id]) for put in puts if put.id in replies}
         left = {id: draft for id, draft in left.items() if id not in replies}

@@ -116,7 +116,8 @@ def _behind_heads(
     behind: list[str] = []
     for some in chunks(groups, _ITEMS):
         tails = yield from persistently(GetMany(tuple(group_key(group) for group in some)))
-        behind += [str(item[TAIL_ID.name]) for item in tails.values()]
+        named = (item.get(TAIL_ID.name) for item in tails.values())
+        behind += [tail for tail in named if isinstance(tail, str)]
     for step in count(1):
         behind = [id for id in behind if id not in known]
         if not behind:

@@ -302,7 +302,7 @@ def together(
     if refused is None or not refused.shown:
         refused = Refused((yield from doubt.told(persistently(Get(main.id)))))
         if leaving is not None and refused.item == leaving and not reply.in_conflict:
-            raise _damaged(main, upkeep, reply)
+            raise doubt.of(_damaged(main, upkeep, reply))
     return evolve(refused, repeated=doubt.exists)
 
 

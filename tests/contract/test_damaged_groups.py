@@ -1,9 +1,11 @@
 """Lists that somebody has damaged by hand: that is told from a race, and blocks nobody else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from dynamomq import Entry
 from dynamomq.errors import DamagedGroupError
 from dynamomq.queue import Queue
 from tests.contract.engines import Table
@@ -65,3 +67,35 @@ def test_a_dead_letter_that_is_taken_for_the_last_one(queue: Queue[Any], table: 
     with pytest.raises(DamagedGroupError, match=r"'g'.*'second'"):
         queue.send(3, id="third", group="g")
     assert table.items() == before
+
+
+@pytest.mark.parametrize("tail", [{}, {"tail_id": 3}], ids=["nothing", "no text"])
+def test_an_item_of_a_group_that_names_nobody(
+    queue: Queue[Any], table: Table, tail: dict[str, Any]
+) -> None:
+    """GROUP-6: who can't join hears what is wrong; a purge removes what it can still find."""
+    queue.send(0, id="dead", group="g")
+    queue.bury("dead")
+    queue.send(1, id="first", group="g")
+    queue.send(2, id="second", group="g")
+    table.remove("$group#g")
+    table.put({"id": "$group#g", "version": 1, **tail})
+    before = table.items()
+    joining: list[Callable[[], object]] = [
+        lambda: queue.send(3, group="g"),
+        lambda: queue.redrive("dead"),
+        lambda: _sent_in_transaction(queue),
+    ]
+    for join in joining:
+        with pytest.raises(DamagedGroupError, match=r"'g'.*tail_id"):
+            join()
+    (result,) = queue.send_batch([Entry(3, group="g")])
+    assert isinstance(result.error, DamagedGroupError)
+    assert queue.redrive_all().failed == 1
+    assert table.items() == before
+    assert queue.purge("STANDARD").purged == 1
+
+
+def _sent_in_transaction(queue: Queue[Any]) -> None:
+    with queue.transaction() as transaction:
+        transaction.send(3, group="g")
