@@ -287,6 +287,8 @@ class Claims(Generic[T]):
             self.queue.run(self.strategy.leave())
         except DynamoMQError:
             _LOG.debug("The consumer's entry is left to expire.", exc_info=True)
+        except BaseException:  # noqa: BLE001 - it is the thread's last act: nobody else can tell of it
+            _LOG.exception("The consumer's entry is left to expire.")
 
     def _claim(self, wanted: int) -> None:
         if not wanted:

@@ -11,15 +11,23 @@ from attrs import define, field
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.portable import PortableError
 
-__all__ = ["Crash", "Fault", "UnusedFaultError"]
+__all__ = ["Crash", "DeadProcess", "Fault", "UnusedFaultError"]
 
 
 class Crash(BaseException):
     """The process died here, as far as the test is concerned.
 
     No ``Exception``, so that what the code under test does about errors does not catch it. What
-    runs all the same while it unwinds (``finally``, ``except BaseException``, ``__exit__``) can't
-    reach the storage any more: a dead process sends nothing.
+    runs all the same (``finally``, ``except BaseException``, ``__exit__``, a generator that is
+    closed or collected later, other threads) can't reach the storage any more: a dead process sends
+    nothing. Each request through a queue that was opened before raises a ``Crash`` again.
+    """
+
+
+class DeadProcess(Crash, GeneratorExit):
+    """A process that has died would send a request.
+
+    A ``GeneratorExit``, too: a generator of the dead that is closed, or collected, ends in silence.
     """
 
 

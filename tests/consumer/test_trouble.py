@@ -8,7 +8,7 @@ import pytest
 
 from dynamomq import Delivery, LocalEngine, Queue, TableNotFoundError
 from dynamomq.operations import Claimer
-from dynamomq.testing import FaultyEngine
+from dynamomq.testing import Crash, FaultyEngine
 from dynamomq.values import MAX_ITEM_BYTES, item_size
 from tests.consumer.support import (
     PATIENCE,
@@ -247,3 +247,30 @@ def test_payloads_and_receipts_are_never_logged(
     assert not [line for line in unmarked if "m0" in line or "m1" in line or "m2" in line]
     failures = [one for one in caplog.records if getattr(one, "error_type", "") == "ValueError"]
     assert [vars(one)["receive_count"] for one in failures] == [1, 2]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("on", ["query", "receive", "extend", "delete", "retry"])
+def test_a_simulated_crash_ends_the_consumer(storage: FaultyEngine, on: str) -> None:
+    """Whichever thread meets it: none sends anything more, and the consumer ends by itself.
+
+    So nothing is acknowledged, given back or extended, and its entry among the consumers stays.
+    """
+    queue = opened(storage, send=1, visibility_timeout=2 if on == "extend" else 60)
+    crash = storage.faults.crash(on)
+
+    def handle(_: Delivery[Any]) -> None:
+        if on == "extend":
+            eventually("the crash", lambda: crash.happened)
+        if on == "retry":
+            raise ValueError
+
+    with running(queue, handle) as consumer:
+        summary = consumer.summary()
+    assert isinstance(summary.error, Crash)
+    assert (summary.reason, summary.succeeded, summary.retried) == ("failed", 0, 0)
+    assert summary.released == 0
+    item = behind(storage).item("m0")
+    unclaimed, claimed = ("READY", 1), ("PROCESSING", 2)
+    expected = unclaimed if on in ("query", "receive") else claimed
+    assert (item["status"], item["version"]) == expected

@@ -64,6 +64,10 @@ class Stage:
         messages = [message for message in self.queue.list(None) if message.id not in listed]
         return lists, {message.id: message.state for message in messages}
 
+    def reopen(self) -> None:
+        """Let another process go on, after a crash."""
+        self.queue = opened(self.engine)
+
     def fill(self, count: int, group: str = "g") -> None:
         """Send messages ``<group>0`` and on."""
         for number in range(count):
@@ -76,12 +80,17 @@ class Stage:
         self.clock.advance(1)
 
 
+def opened(engine: FaultyEngine) -> Queue[Any]:
+    """The queue; it allows one delivery."""
+    return Queue(TABLE, engine=engine, visibility_timeout=TIMEOUT, max_receives=2)
+
+
 @contextmanager
 def staged() -> Iterator[Stage]:
-    """An empty queue that allows one delivery."""
+    """An empty queue."""
     clock = Clock(chance=Chance())
     with FaultyEngine(LocalEngine(surroundings=clock.surroundings())) as engine:
-        queue: Queue[Any] = Queue(TABLE, engine=engine, visibility_timeout=TIMEOUT, max_receives=2)
+        queue = opened(engine)
         queue.create_table()
         yield Stage(queue, engine, clock, [])
 
@@ -273,6 +282,7 @@ def test_a_crash_leaves_no_half(story: Story, nth: int, when: Literal["before", 
         before = stage.outcome
         with stage.engine.faults.crash("transact", when=when, nth=nth):
             story.call(stage)
+        stage.reopen()
         after = stage.outcome
         assert after[0].keys() <= {"g", "h"}
         if story.transactions == 1:
@@ -306,6 +316,7 @@ def test_a_next_message_that_nobody_heard_of_comes_again(how: str) -> None:
         if how == "crash":
             with faults.crash("transact", when="after"):
                 NEXT.call(stage)
+            stage.reopen()
         else:
             unheard = faults.time_out("transact", executed=True)
             with unheard, pytest.raises(UnavailableError):

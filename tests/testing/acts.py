@@ -23,3 +23,8 @@ def table_of(queue: Queue[Any], engine: Engine) -> dict[str, Any]:
     """All that a queue's table holds, by id."""
     page = engine.open(TableDefinition(queue.table)).execute(Scan(1000))
     return {str(item["id"]): item for item in page.entries}
+
+
+def reopened(queue: Queue[Any]) -> Queue[Any]:
+    """A queue's table as the next process opens it."""
+    return Queue(queue.table, engine=queue.engine)

@@ -1,7 +1,8 @@
 """Faults strike batches: each entry is told what became of itself."""
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import closing
+from typing import Any, Literal
 
 import pytest
 
@@ -16,8 +17,8 @@ from dynamomq import (
     UnavailableError,
 )
 from dynamomq.errors import InternalError
-from dynamomq.testing import Clock, Faults
-from tests.testing.acts import TIMEOUT
+from dynamomq.testing import Clock, Faults, FaultyEngine
+from tests.testing.acts import TIMEOUT, reopened, table_of
 
 Batch = Callable[[Queue[Any], list[Message[Any]]], list[BatchResult[Any]] | list[SendResult[Any]]]
 
@@ -143,6 +144,87 @@ def test_a_crash_in_a_stream_keeps_what_was_claimed(
     with faults.crash("delete"):
         for message in queue.stream(2, wait=0):
             queue.delete(message)
+    _assert_held(queue, clock)
+
+
+@pytest.mark.parametrize("how", ["closed", "collected", "never closed"])
+def test_a_stream_that_outlives_its_process_releases_nothing(
+    queue: Queue[Any], faults: Faults, clock: Clock, how: str
+) -> None:
+    """Whenever what is left of it is cleared away, the storage hears nothing, nor does the test."""
+    queue.send("another", id="n")
+    clock.advance(1)
+    stream = queue.stream(2, wait=0)
+    message = next(stream)
+    with faults.crash("delete"):
+        queue.delete(message)
+    if how == "closed":
+        stream.close()
+    elif how == "collected":
+        del stream
+    _assert_held(queue, clock)
+
+
+def test_a_crash_while_a_stream_releases(queue: Queue[Any], faults: Faults, clock: Clock) -> None:
+    """Who dies at the release, after an error of its own, has released nothing."""
+    queue.send("another", id="n")
+    clock.advance(1)
+    with (
+        faults.crash("release") as fault,
+        closing(queue.stream(2, wait=0)) as stream,
+    ):
+        next(stream)
+        raise ZeroDivisionError
+    assert fault.happened
+    _assert_held(queue, clock)
+
+
+def test_a_crash_after_half_a_batch(queue: Queue[Any], faults: Faults) -> None:
+    """What was throttled is not repeated by the dead: one is claimed, and the other one waits."""
+    queue.send("another", id="n")
+    faults.throttle("receive", ids=["n"])
+    with faults.crash("receive", nth=2):
+        queue.receive(2)
+    queue = reopened(queue)
+    assert (queue.get("m").receive_count, queue.get("n").receive_count) == (1, 0)
+    assert [message.id for message in queue.receive(2)] == ["n"]
+    faults.check()
+
+
+@EVERY_BATCH
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_at_a_batch_ends_all(
+    queue: Queue[Any],
+    faults: Faults,
+    engine: FaultyEngine,
+    held: list[Message[Any]],
+    trigger: str,
+    when: Literal["before", "after"],
+) -> None:
+    """It took place as a whole or not at all, and what the dead try instead does not."""
+    before = table_of(queue, engine)
+    table: dict[str, Any] = {}
+
+    def act() -> None:
+        try:
+            BATCHES[trigger](queue, held)
+        except BaseException:
+            table.update(table_of(queue, engine.engine))
+            for message in held:
+                queue.release(message)
+            raise
+
+    with faults.crash("write_batch", when=when):
+        act()
+    assert table_of(queue, engine) == table
+    assert (table == before) == (when == "before")
+
+
+def _assert_held(queue: Queue[Any], clock: Clock) -> None:
+    """Two messages come again when their time is over, not before, and the delivery counted."""
+    queue = reopened(queue)
+    clock.advance(TIMEOUT - 1)
     assert queue.receive(2) == []
-    clock.advance(TIMEOUT)
-    assert len(queue.receive(2)) == 2
+    assert {message.version for message in queue.list()} == {2}
+    clock.advance(1)
+    assert [message.receive_count for message in queue.receive(2)] == [2, 2]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -29,7 +29,7 @@ from dynamomq.table import TableDefinition
 from dynamomq.testing import Clock, Crash, Faults, FaultyEngine, QueueFactory, UnusedFaultError
 from tests.support.clock import ManualClock
 from tests.support.embedded import Table
-from tests.testing.acts import TIMEOUT, work
+from tests.testing.acts import reopened, work
 
 KINDS = (
     "create_table",
@@ -44,126 +44,18 @@ KINDS = (
     "write_batch",
 )
 
-# --- crashes ---------------------------------------------------------------------------------
-
-
-def test_a_crash_before_delete_leaves_the_message(
-    queue: Queue[Any], faults: Faults, clock: Clock
-) -> None:
-    """A consumer that dies after its handler leaves a held message; it comes again in time."""
-    with faults.crash("delete"):
-        work(queue)
-    assert queue.get("m").state == "STANDARD.PROCESSING"
-    assert work(queue) == []
-    clock.advance(TIMEOUT)
-    assert work(queue) == ["payload"]
-
-
-def test_a_crash_after_delete_leaves_a_tombstone(
-    queue: Queue[Any], faults: Faults, clock: Clock
-) -> None:
-    """The delete has taken place although nobody knows: the message never comes again."""
-    with faults.crash("delete", when="after"):
-        work(queue)
-    assert queue.get("m").state == "DELETED"
-    clock.advance(TIMEOUT)
-    assert work(queue) == []
-
-
-@pytest.mark.parametrize("max_messages", [1, 10])
-def test_a_crash_after_receive_leaves_a_claim(
-    queue: Queue[Any], faults: Faults, clock: Clock, max_messages: int
-) -> None:
-    """A claim that nobody got to know lasts until its deadline, in a batch too."""
-    queue.send("another", id="n")
-    with faults.crash("receive", when="after"):
-        queue.receive(max_messages)
-    assert queue.get("m").state == "STANDARD.PROCESSING"
-    clock.advance(TIMEOUT)
-    assert {message.data for message in queue.receive(10)} == {"payload", "another"}
-
-
-def test_a_crash_is_not_handled_as_an_error(queue: Queue[Any], faults: Faults) -> None:
-    """What code does about exceptions does nothing about a crash."""
-
-    def careful_worker() -> None:
-        try:
-            work(queue)
-        except Exception:  # noqa: BLE001 - as handlers do it
-            pytest.fail("the crash was taken for an error")
-
-    faults.crash("delete")
-    with pytest.raises(Crash, match="right before its delete on table"):
-        careful_worker()
-    assert faults.unused == ()
-
-
-def test_a_dead_process_sends_nothing(queue: Queue[Any], faults: Faults) -> None:
-    """What runs while a crash unwinds can't reach the storage; after it, the test goes on."""
-
-    def tidy_worker() -> None:
-        for message in queue.receive():
-            try:
-                queue.delete(message)
-            finally:
-                try:
-                    raise ValueError
-                except ValueError:
-                    queue.release(message)
-
-    with faults.crash("delete"):
-        tidy_worker()
-    assert (queue.get("m").state, queue.get("m").version) == ("STANDARD.PROCESSING", 2)
-
-
-def test_a_test_goes_on_behind_a_crash(queue: Queue[Any], faults: Faults) -> None:
-    """Inside the block that catches a crash the process is still dead, and the error says so."""
-
-    def go_on_too_early() -> None:
-        try:
-            queue.get("m")
-        except Crash:
-            queue.get("m")
-
-    faults.crash("get")
-    with pytest.raises(Crash, match=r"can't send its get .* after the block"):
-        go_on_too_early()
-    assert queue.get("m").data == "payload"
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_block_has_one_crash(
-    queue: Queue[Any], faults: Faults, when: Literal["before", "after"]
-) -> None:
-    """A crash ends its block, so a block for several is refused at once, and arms nothing."""
-    expected = r"times=2: a crash ends its block.*Use a block for each crash"
-    with (
-        pytest.raises(InvalidArgumentError, match=expected),
-        faults.crash("get", when=when, times=2),
-    ):
-        pytest.fail("the block has begun")
-    assert faults.unused == ()
-    assert queue.get("m").data == "payload"
-
-
-def test_several_crashes_are_armed_without_a_block(queue: Queue[Any], faults: Faults) -> None:
-    """Without ``with``, crashes happen as often as they were asked for."""
-    faults.crash("get", times=2)
-    for _ in range(2):
-        with pytest.raises(Crash):
-            queue.get("m")
-    assert queue.get("m").data == "payload"
-    faults.check()
+# --- other failures --------------------------------------------------------------------------
 
 
 def test_an_error_that_nobody_hears_is_none(
     faults: Faults, engine: FaultyEngine, queue: Queue[Any]
 ) -> None:
     """Where the struck request fails anyway, the fault shows, and not the lost reply's error."""
-    absent = engine.open(TableDefinition("absent"))
+    settings = queue.settings
 
     def send() -> None:
-        absent.run(operations.send(queue.settings, Outgoing("payload")))
+        absent = engine.open(TableDefinition("absent"))
+        absent.run(operations.send(settings, Outgoing("payload")))
 
     with faults.crash("send", when="after"):
         send()
@@ -171,9 +63,6 @@ def test_an_error_that_nobody_hears_is_none(
         send()
     with faults.lose_reply("send"), pytest.raises(TableNotFoundError):
         send()
-
-
-# --- other failures --------------------------------------------------------------------------
 
 
 def test_a_timeout_may_hide_a_success(queue: Queue[Any], faults: Faults) -> None:
@@ -328,7 +217,7 @@ def test_faults_take_turns(queue: Queue[Any], faults: Faults) -> None:
     faults.lose_reply("receive")
     with faults.crash("write"):
         work(queue)
-    assert queue.get("m").state == "STANDARD.PROCESSING"
+    assert reopened(queue).get("m").state == "STANDARD.PROCESSING"
     faults.check()
 
 
@@ -407,6 +296,7 @@ def test_what_did_not_happen_is_told(queue: Queue[Any], faults: Faults) -> None:
     faults.freeze_index()
     with faults.crash("query"):
         queue.receive()
+    queue = reopened(queue)
     queue.send("another")
     expected = (
         "crash('delete', when='after', nth=2)",
@@ -445,7 +335,7 @@ def test_a_block_hides_no_error(queue: Queue[Any], faults: Faults, engine: Fault
     faults.crash("delete")
     with pytest.raises(Crash), faults.lose_reply("receive"):
         work(queue)
-    assert queue.get("m").state == "STANDARD.PROCESSING"
+    assert reopened(queue).get("m").state == "STANDARD.PROCESSING"
 
 
 def test_an_engines_block_insists_on_its_faults() -> None:
