@@ -38,11 +38,23 @@ class Story:
         return self.engine.faults
 
     def items(self) -> dict[str, dict[str, Any]]:
-        """All that is stored, apart from what says when, and by which attempt, it was written."""
+        """All that is stored, apart from what says when, and by which attempt, it was written.
+
+        Of the numbers in a group, which grow with the time, their order is left.
+        """
         page = self.engine.open(TableDefinition(self.queue.table)).execute(Scan(1000))
         orders({str(item["id"]): item for item in page.entries})
+        numbers = sorted(
+            {number for item in page.entries if isinstance(number := item.get("sequence"), int)}
+        )
         return {
-            str(item["id"]): {name: item[name] for name in item if name not in VOLATILE}
+            str(item["id"]): {
+                name: numbers.index(value)
+                if isinstance(value, int) and name == "sequence"
+                else value
+                for name, value in item.items()
+                if name not in VOLATILE
+            }
             for item in page.entries
         }
 
