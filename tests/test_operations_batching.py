@@ -93,6 +93,12 @@ def message(id: str) -> Message[Any]:
     return Message(held(id), "STANDARD.PROCESSING", SETTINGS.codec, SETTINGS.table)
 
 
+def message_of_group(id: str) -> Message[Any]:
+    """The head of a group of its own, which we hold."""
+    item = held(id, message_group_id=f"group of {id}")
+    return Message(item, "STANDARD.PROCESSING", SETTINGS.codec, SETTINGS.table)
+
+
 def outgoing(number: int) -> list[Outgoing]:
     """So many messages to be sent."""
     return [Outgoing(place, id=f"m{place}") for place in range(number)]
@@ -325,6 +331,36 @@ def test_what_prevents_the_rest_does_not_raise(error: DynamoMQError, singly: boo
     results = storage.run(send_batch(SETTINGS, outgoing(3 * MAX_BATCH)))
     assert [result.error for result in results] == [None] * MAX_BATCH + [error] * 2 * MAX_BATCH
     assert len(storage.batches) == 2
+
+
+@pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("in_doubt", [False, True])
+def test_what_prevents_the_rest_does_not_raise_after_a_group_has_moved_on(
+    error: DynamoMQError, in_doubt: bool
+) -> None:
+    """Also where a role may write in transactions, but not in batches; and where that is in doubt.
+
+    A caller who takes the error for "nothing has been changed" would be wrong.
+    """
+    lost = InternalError("lost")
+    head, plain = message_of_group("a"), [message("b"), message("c")]
+    for rest in (plain, [message_of_group("d")]):
+        storage = Storage([*([lost] * 5 if in_doubt else [Committed()]), error])
+        results = storage.run(delete_batch(SETTINGS, [head, *rest]))
+        assert results[0].error == (lost if in_doubt else None)
+        assert not any(result.ok or result.error.in_doubt for result in results[1:])
+
+
+def test_after_one_group_that_can_not_be_reached_no_other_is_tried() -> None:
+    """Each would take half a minute to fail in the same way; there may be hundreds."""
+    storage = Storage([UnavailableError("gone")])
+    messages = [message_of_group("a"), message_of_group("b"), message("c")]
+    results = storage.run(delete_batch(SETTINGS, messages))
+    assert [result.error.in_doubt for result in results] == [True, False, False]
+    assert len(storage.asked) == 1
+    busy = Storage([InternalError("busy")])
+    results = busy.run(delete_batch(SETTINGS, messages))
+    assert [result.error.in_doubt for result in results] == [True] * 3
 
 
 def test_one_entry_that_is_denied_does_not_raise() -> None:

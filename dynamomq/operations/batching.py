@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeGuard, TypeVar
 
 from attrs import evolve, frozen
 
-from dynamomq.errors import DynamoMQError, with_doubt
+from dynamomq.errors import DynamoMQError, UnavailableError, with_doubt
 from dynamomq.message import Message
 from dynamomq.operations import holding
 from dynamomq.operations.grouping import send_to_groups
@@ -214,6 +214,7 @@ def _finish_batch(
 ) -> Operation[list[BatchResult[T]]]:
     results: dict[int, BatchResult[T]] = {}
     first: dict[tuple[str, str | None], int] = {}  # where each delivery occurs for the first time
+    heads: dict[int, Message[T]] = {}
     for place, message in enumerate(messages):
         try:
             holding.check_held(settings, message)
@@ -222,10 +223,9 @@ def _finish_batch(
             continue
         delivery = message.id, message.receipt
         if delivery not in first and rules is holding.DELETE and is_listed(message.item):
-            results[place] = yield from _delete_from_group(
-                settings, message, is_first=not any(one.ok for one in results.values())
-            )
+            heads[place] = message
         first.setdefault(delivery, place)
+    failure = yield from _delete_from_groups(settings, heads, results)
 
     def begin(places: Sequence[int]) -> Operation[dict[int, _Begun[BatchResult[T]]]]:
         moment = yield from ask(Tick(tokens=len(places)))
@@ -244,24 +244,48 @@ def _finish_batch(
         return begun
 
     keys = {place: id for (id, _), place in first.items() if place not in results}
-    yield from _in_batches(keys, begin, results, look=True)
+    is_first = not _may_be_done(results)
+    yield from _in_batches(keys, begin, results, look=True, is_first=is_first, failure=failure)
     return [
         results[place] if place in results else results[first[message.id, message.receipt]]
         for place, message in enumerate(messages)
     ]
 
 
-def _delete_from_group(
-    settings: Settings, message: Message[T], *, is_first: bool
-) -> Operation[BatchResult[T]]:
-    """Delete a message whose group must move on, in a transaction of its own."""
-    try:
-        yield from holding.delete(settings, message)
-    except DynamoMQError as error:
-        if is_first and isinstance(error, FATAL) and not error.in_doubt:
-            raise
-        return BatchResult(message, error)
-    return BatchResult(message)
+def _delete_from_groups(
+    settings: Settings, heads: Mapping[int, Message[T]], results: dict[int, BatchResult[T]]
+) -> Operation[DynamoMQError | None]:
+    """Delete messages whose groups must move on, each in a transaction of its own.
+
+    Args:
+        settings: the queue's.
+        heads: the messages, by place.
+        results: where it goes what became of them, by place.
+
+    Returns:
+        What keeps all others from being deleted, too; ``None``: nothing does.
+    """
+    failure: DynamoMQError | None = None
+    for place, message in heads.items():
+        if failure is not None:
+            results[place] = BatchResult(message, failure)
+            continue
+        try:
+            yield from holding.delete(settings, message)
+        except DynamoMQError as error:
+            if isinstance(error, FATAL) and not error.in_doubt and not _may_be_done(results):
+                raise
+            results[place] = BatchResult(message, error)
+            if isinstance(error, (*FATAL, UnavailableError)) and not error.retryable:
+                failure = with_doubt(error, in_doubt=False)  # nothing more is sent
+        else:
+            results[place] = BatchResult(message)
+    return failure
+
+
+def _may_be_done(results: Mapping[int, BatchResult[T]]) -> bool:
+    """Tell whether anything was carried out, or may have been."""
+    return any(one.error is None or one.error.in_doubt for one in results.values())
 
 
 def _judge(
@@ -304,6 +328,7 @@ def _in_batches(
     *,
     look: bool = False,
     is_first: bool = True,
+    failure: DynamoMQError | None = None,
 ) -> Operation[None]:
     """Send entries, up to 25 at once, and add to the results what they came to.
 
@@ -318,14 +343,14 @@ def _in_batches(
         begin: makes the writes of some entries; where it can't, it has added their results.
         results: where they go, by place.
         look: whether to read the items that refused a write.
-        is_first: whether nothing has been sent so far.
+        is_first: whether nothing has been carried out so far.
+        failure: what has failed before, so that nothing is sent any more.
 
     Raises:
         SetupError: table or credentials are not right, and nothing has been carried out.
         AccessDeniedError: the same.
         ClosedError: the same.
     """
-    failure: DynamoMQError | None = None
     for places in _chunks(keys):
         begun = yield from begin(places)
         if not begun:
