@@ -63,6 +63,7 @@ from dynamomq.rules import State, StateMachine, Transition, Writer
 from dynamomq.values import Item
 
 __all__ = [
+    "DAMAGED",
     "INDEX_VIEWS",
     "MESSAGE",
     "NO_MESSAGE",
@@ -206,6 +207,9 @@ _MESSAGE_STATES = [
 
 NO_MESSAGE: Final = frozenset({"ABSENT", "FOREIGN"})
 """The states of an id that no message has."""
+
+DAMAGED: Final = frozenset({"MALFORMED"})
+"""The states that no step leads to: somebody else has written to the item."""
 
 # --- guards ----------------------------------------------------------------------------------
 

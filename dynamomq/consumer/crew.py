@@ -115,6 +115,7 @@ class Crew(Generic[T]):
         leases: those of all deliveries.
         hooks: take part.
         tally: what became of deliveries so far.
+        given_up: what could not be settled before the consumer's end, and is left to its deadline.
         report: is called with a job that has ended; from the worker's thread.
         chance: returns a random number in [0, 1).
     """
@@ -127,6 +128,7 @@ class Crew(Generic[T]):
     report: Callable[[Job[T]], None]
     chance: Callable[[], float]
     tally: Tally = field(factory=Tally)
+    given_up: list[Delivery[T]] = field(factory=list, init=False)
     _jobs: SimpleQueue[Job[T] | None] = field(factory=SimpleQueue, init=False)
     _threads: dict[threading.Thread, Job[T] | None] = field(factory=dict, init=False)
     _gives_up: threading.Event = field(factory=threading.Event, init=False)
@@ -293,8 +295,8 @@ class Crew(Generic[T]):
                 level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
                 _LOG.log(level, "Not settled yet: %s", error, extra=_about(delivery))
                 if self._gives_up.wait(self.chance() * pause):
-                    why = "the consumer ended before the storage could be used."
-                    break  # its lease ends, and another delivery follows
+                    self._leave(delivery)
+                    return False
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except DynamoMQError as error:
                 why = f"{type(error).__name__}: {error}"
@@ -322,6 +324,15 @@ class Crew(Generic[T]):
             )
         elif trigger == "delete":
             self.tell("after", delivery)
+
+    def _leave(self, delivery: Delivery[T]) -> None:
+        """Note that the end leaves a delivery to its deadline: the summary is to name it."""
+        self.given_up.append(delivery)
+        _LOG.warning(
+            "Message %s was not settled: the consumer ended before the storage could be used.",
+            delivery.id,
+            extra=_about(delivery),
+        )
 
     def _note_lost(self, delivery: Delivery[T], why: str = "") -> None:
         """Count a delivery that was not acknowledged, and say why.

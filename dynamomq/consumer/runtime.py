@@ -388,7 +388,8 @@ class _Runtime(Generic[T]):
     def _summary(self) -> Summary:
         conductor, tally = self._conductor, self._crew.tally
         running = (one for job in self._open.values() for one in job.deliveries)
-        abandoned = tuple(message.id for message in (*running, *self._unreleased))
+        left = (*running, *self._crew.given_up, *self._unreleased)
+        abandoned = tuple(dict.fromkeys(message.id for message in left))
         summary = Summary(
             reason=self._reason(bool(abandoned)),
             error=conductor.fatal,

@@ -29,8 +29,8 @@ class Summary:
         dead_lettered: deliveries after which it went into the dead-letter queue.
         lost: deliveries whose time was over before they could be acknowledged.
         released: messages that were claimed and not started any more; they do not count.
-        abandoned: the ids of messages whose handlers were still running, or that were not started
-            and could not be given back. They are delivered again
+        abandoned: the ids of messages whose handlers were still running, whose results could not be
+            written, or that were not started and could not be given back. They are delivered again
             when their visibility timeouts have passed.
         maybe_claimed: how many messages a claim that was still under way may have brought in at
             most. Nobody knows their ids yet. If the process lives on, they are given back; else

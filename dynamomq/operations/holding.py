@@ -18,7 +18,7 @@ from dynamomq.errors import (
     OutcomeUnknownError,
     StaleReceiptError,
 )
-from dynamomq.machine import MESSAGE, QueueType, beside
+from dynamomq.machine import DAMAGED, MESSAGE, QueueType, beside
 from dynamomq.message import Message
 from dynamomq.operations.groups import LISTED, PLANS, busy_group, is_listed, leaving, links
 from dynamomq.operations.writing import (
@@ -331,20 +331,17 @@ def refusal(
     A delete that had been executed would have left our tombstone, so a foreign receipt is proof
     that it was not; and whether an extension was does not matter to one who finds the delivery
     over. The others give the message up: who finds it in other hands after several writes can't
-    tell whether one of them was this.
+    tell whether one of them was this; nor can who finds it damaged, under whatever receipt.
     """
-    if found.receipt == message.receipt and not is_gone(message, found):
-        return illegal(trigger, message, found.state)
     matters = trigger not in ("delete", "extend")
-    if repeated and matters and not was_overtaken(message, found):
-        return OutcomeUnknownError(
-            f"The reply to {trigger} of message {message.id!r} was lost, and the message is "
-            f"{found.state} under another receipt by now: whether it was given up by this "
-            f"request or by its deadline can't be told.",
-            id=message.id,
-            trigger=trigger,
-            remedy="Another delivery is responsible for it; do not repeat the request.",
-        )
+    is_unknown = repeated and matters and not was_overtaken(message, found)
+    if found.receipt == message.receipt and not is_gone(message, found):
+        if is_unknown and found.state in DAMAGED:
+            return _unknown(trigger, message, "damaged", "was given up by this request before")
+        return illegal(trigger, message, found.state)
+    if is_unknown:
+        what = f"{found.state} under another receipt"
+        return _unknown(trigger, message, what, "was given up by this request or by its deadline")
     return StaleReceiptError(
         f"The delivery of message {message.id!r} is over (it is {found.state}): {trigger} came "
         "too late.",
@@ -352,4 +349,14 @@ def refusal(
         state=found.state,
         remedy="Treat the work as not acknowledged. If handlers need more time, raise the "
         "visibility timeout or call extend().",
+    )
+
+
+def _unknown(trigger: str, message: Message[T], state: str, what: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"The reply to {trigger} of message {message.id!r} was lost, and the message is {state} by "
+        f"now: whether it {what} can't be told.",
+        id=message.id,
+        trigger=trigger,
+        remedy="Another delivery is responsible for it; do not repeat the request.",
     )

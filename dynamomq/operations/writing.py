@@ -24,7 +24,7 @@ from dynamomq.errors import (
     RequestRejectedError,
     with_doubt,
 )
-from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
+from dynamomq.machine import DAMAGED, MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
 from dynamomq.payload import Codec
 from dynamomq.requests import (
@@ -190,9 +190,11 @@ def was_overtaken(seen: Message[Any], found: Message[Any]) -> bool:
     """Tell whether there was one write since a message was seen; if it is not ours, ours was none.
 
     Every write counts in the version (spec: VERSION), so a foreign trace on the very next one
-    proves that no attempt of ours was executed, however often it was repeated.
+    proves that no attempt of ours was executed, however often it was repeated. Who damages an item
+    may count nothing.
     """
-    return not is_gone(seen, found) and found.version == seen.version + 1
+    is_counted = not is_gone(seen, found) and found.state not in DAMAGED
+    return is_counted and found.version == seen.version + 1
 
 
 def illegal(trigger: str, message: Message[Any], state: str) -> IllegalTransitionError:

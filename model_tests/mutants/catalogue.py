@@ -92,6 +92,13 @@ def _fenced() -> Iterable[Mutant]:
         (Place(operating, "was_overtaken", replaced_by(defects.always)),),
         scope="e",
     )
+    yield Mutant(
+        "holder-trusts-what-is-damaged",
+        "A holder that finds the message damaged says that its repeated request failed.",
+        "FENCED",
+        (Place(holding, "DAMAGED", replaced_by(frozenset())),),
+        scope="ac",
+    )
     yield mutant(
         "repetitions-unnoticed",
         "No refusal says that the request had been repeated.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from dynamomq.attributes import UPDATED
@@ -12,7 +13,7 @@ from dynamomq.consumer.conductor import Conductor
 from dynamomq.consumer.crew import Crew
 from dynamomq.consumer.keeper import Keeper
 from dynamomq.consumer.outcomes import GiveBack
-from dynamomq.errors import IllegalTransitionError, StaleReceiptError
+from dynamomq.errors import IllegalTransitionError, OutcomeUnknownError, StaleReceiptError
 from dynamomq.operations import claiming, membership
 from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
 from model_tests.simulator.worlds import WORKERS
@@ -103,6 +104,21 @@ def _counts_from_now(_extend: _Method) -> _Method:
 
 def _forgets_what_comes_late(is_reported: _Method) -> _Method:
     return lambda self, claimed: is_reported(self, claimed) or True
+
+
+def _without_doubt(persistently: _Method) -> _Method:
+    def changed(self: Crew[Any], delivery: Any, write: Callable[[], None]) -> bool:
+        def believed() -> None:
+            with suppress(OutcomeUnknownError):
+                write()
+
+        return bool(persistently(self, delivery, believed))
+
+    return changed
+
+
+def _forgets_what_is_under_way(end: _Method) -> _Method:
+    return lambda self, within: end(self, within) and 0
 
 
 # --- what finds it ---------------------------------------------------------------------------
@@ -203,6 +219,38 @@ CONSUMERS: tuple[Mutant, ...] = (
         Claims,
         "_is_reported",
         _forgets_what_comes_late,
+    ),
+    _mutant(
+        "crew-starts-what-is-over",
+        "A handler is started without a look at the time of its delivery.",
+        "LEASE",
+        Crew,
+        "_still_held",
+        replaced_by(lambda _self, deliveries: list(deliveries)),
+    ),
+    _mutant(
+        "crew-believes-in-success",
+        "A consumer counts as done what nobody knows to be done.",
+        "REPORT",
+        Crew,
+        "_persistently",
+        _without_doubt,
+    ),
+    _mutant(
+        "keeper-loses-what-ends",
+        "A consumer takes a delivery for lost that it is just ending itself.",
+        "LEASE",
+        Delivery,
+        "will_end",
+        replaced_by(lambda _self: None),
+    ),
+    _mutant(
+        "end-forgets-what-is-under-way",
+        "A consumer that ends does not tell of the claim that is still under way.",
+        "REPORT",
+        Claims,
+        "end",
+        _forgets_what_is_under_way,
     ),
     _mutant(
         "renew-keeps-time",

@@ -7,7 +7,7 @@ to. Its clauses in the specification: HEARTBEAT, SURRENDER, REST, DRAIN, LEASE, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -71,7 +71,7 @@ class Foreman(Oracle):
     _lives_now: dict[str, int] = field(factory=dict)
     _claiming: dict[Name, Life] = field(factory=dict)
     _claimed: dict[Receipt, Life] = field(factory=dict)
-    _troubled: set[Receipt] = field(factory=set)  # an operation on it has failed
+    _troubled: set[Receipt] = field(factory=set)  # whose holder could not end it
     _lost: set[Receipt] = field(factory=set)  # as its consumer knows
     _running: set[Receipt] = field(factory=set)  # whose handler has not returned
     _settled: dict[Life, dict[Receipt, str]] = field(factory=dict)  # by calls that have succeeded
@@ -149,7 +149,7 @@ class Foreman(Oracle):
             self._count("REPORT unknown")
         untold = [
             delivery
-            for delivery in self._held_by(process, time)
+            for delivery in self._held_by(process, time, but=self._lost)
             if delivery.id not in named and delivery.by not in self._failed
         ]
         if len(untold) > unknown:
@@ -160,17 +160,18 @@ class Foreman(Oracle):
         self._check_named(process, time, named)
 
     def _check_named(self, process: str, time: int, named: Collection[str]) -> None:
-        for delivery in self._held_by(process, time):
+        # What it has tried to give back in vain, after its end, it could tell nobody.
+        for delivery in self._held_by(process, time, but=self._lost | self._troubled):
             if delivery.returned and delivery.id not in named:
                 fail("REPORT", f"{process} still holds {delivery.id}, and does not say so")
 
-    def _held_by(self, process: str, time: int) -> Iterator[Delivery]:
-        """Yield what a process has claimed, and holds for all that it can know."""
+    def _held_by(self, process: str, time: int, *, but: Set[Receipt]) -> Iterator[Delivery]:
+        """Yield what a process has claimed, and still holds."""
         clock, life = time + self._clocks[process][0], self._life_of(process)
         for receipt, claimed in self._claimed.items():
             delivery = self._deliveries[receipt]
             current = self._lives[delivery.id].receipt == receipt and delivery.deadline > clock
-            if claimed == life and current and receipt not in self._troubled | self._lost:
+            if claimed == life and current and receipt not in but:
                 yield delivery
 
     def _lasts_until(self, process: str, receipt: Receipt) -> int:
@@ -227,11 +228,11 @@ class Foreman(Oracle):
         """A call ended, at this true time, with a result or with an error of this name."""
         super().ended(time, call, result, error)
         receipt, operation = call.plan.receipt, call.plan.operation
-        if receipt is None or receipt not in self._claimed:
+        if receipt is None or receipt not in self._claimed or operation not in SETTLING:
             return
         if error is not None:
             self._troubled.add(receipt)
-        elif operation in SETTLING:
+        else:
             self._settled.setdefault(self._claimed[receipt], {})[receipt] = operation
 
     # --- judgements --------------------------------------------------------------------------

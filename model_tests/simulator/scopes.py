@@ -26,6 +26,7 @@ from model_tests.simulator.runs import come_to_an_end
 from model_tests.simulator.search import Scope
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
+from model_tests.simulator.worlds import Stranger
 
 TIMEOUT = 10 * SECOND
 WINDOW = 300 * SECOND
@@ -411,6 +412,14 @@ def _denied_producer() -> Simulation:
     return world({"producer": Sender(("a",), 2, GROUP)}, rules, lag=Lag.NONE)
 
 
+def _holder_and_stranger() -> Simulation:
+    roles: dict[str, Role] = {
+        "holder": Worker(2, ("retry", "release", "move_to_dlq", "delete")),
+        "stranger": Stranger(("a",), calls=1),
+    }
+    return world(roles, Rules(faults=1, kinds=REPEATED), sent=("a",), lag=Lag.NONE)
+
+
 def _of_clients(
     raised: bool, producer: ShardSender, receiver: ShardReceiver, leap: int, leaps: int
 ) -> Simulation:
@@ -474,4 +483,5 @@ SCOPES = (
     Scope("z", "producer of 99 messages at once, 1 group, 5 throttles", _more_than_a_transaction),
     Scope("aa", "consumer hours ahead, operator, 1 message, one repetition", _hours_ahead),
     Scope("ab", "producer, 1 group, 3 late attempts, conflicts or denials", _denied_producer),
+    Scope("ac", "holder, stranger who damages 1 message, one repetition", _holder_and_stranger),
 )

@@ -24,6 +24,7 @@ from dynamomq.operations import Claimer, Settings
 from dynamomq.timestamps import SECOND
 from model_tests.simulator import fates
 from model_tests.simulator.actors import CALLS, Actor, Choice
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.calls import Outcome, Plan
 from model_tests.simulator.desk import Desk, Together
 from model_tests.simulator.fates import Fate
@@ -95,7 +96,9 @@ class _Tells(Hooks):
     def lost(self, delivery: Delivery[Any]) -> None:
         """Tell that a consumer knows of a loss."""
         process = self.process
-        process.foreman.lost(process.name, str(delivery.receipt), process.now())
+        process.heed(
+            partial(process.foreman.lost, process.name, str(delivery.receipt), process.now())
+        )
 
 
 # --- threads ---------------------------------------------------------------------------------
@@ -196,6 +199,8 @@ class Thread(Actor):
     def _go_on(self, answer: Callable[[], Any]) -> None:
         assert self.strand is not None, "only who runs can go on"
         self.strand.go_on(answer)
+        if self.process.violation is not None:
+            raise self.process.violation
         if isinstance(self.strand.wants, Wait) and self.ready_since is not None:
             if self.process.now() - self.ready_since > PATIENCE:
                 self.hindered_at = self.process.now()
@@ -271,6 +276,7 @@ class Process:
         now: returns the true time.
         threads: its threads, the main one first.
         has_ended: whether its consumer has, though the process lives on.
+        violation: what was found broken from within the consumer.
         consumer: what it runs.
         lives: how often it has begun.
         suffered_at: when something has last gone wrong.
@@ -288,6 +294,7 @@ class Process:
     suffered_at: int = -1
     stopped_at: int | None = None
     has_ended: bool = False
+    violation: ViolationError | None = None
     _summary: Summary | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -398,7 +405,9 @@ class Process:
         claimed = self.instant(delivery.lease._ends_at) - LONGEST
         if self.now() - claimed > PATIENCE:
             self.keeper.hindered_at = self.now()
-        self.foreman.started(self.name, receipt, claimed, self.keeper, self.now())
+        self.heed(
+            partial(self.foreman.started, self.name, receipt, claimed, self.keeper, self.now())
+        )
         try:
             self._work(delivery, *ask(Handling()))
         finally:
@@ -422,6 +431,14 @@ class Process:
                 raise RetryAfter(LATER / SECOND)
             case "rejects":
                 raise Reject
+
+    def heed(self, judgement: Callable[[], None]) -> None:
+        """Have something judged from within the consumer, which catches whatever is raised."""
+        try:
+            judgement()
+        except ViolationError as error:
+            self.violation = error
+            raise
 
     # --- its end -----------------------------------------------------------------------------
 

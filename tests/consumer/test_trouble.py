@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dynamomq import Delivery, LocalEngine, Queue, TableNotFoundError
+from dynamomq.consumer.claims import Claims
 from dynamomq.operations import Claimer
 from dynamomq.testing import Crash, FaultyEngine
 from dynamomq.values import MAX_ITEM_BYTES, item_size
@@ -194,24 +195,39 @@ def test_a_message_without_room_for_the_reason_is_given_back_without(
     assert queue.get("m0").errors == ()
 
 
+@pytest.mark.parametrize("gives_up", ["before the farewell", "at any time"])
 def test_the_end_comes_though_nothing_can_be_acknowledged(
-    storage: FaultyEngine, caplog: pytest.LogCaptureFixture
+    storage: FaultyEngine,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    gives_up: str,
 ) -> None:
-    """A worker that keeps trying gives up with the grace; its message is named, and not lost."""
+    """A worker that keeps trying gives up with the grace; its message is named, and not lost.
+
+    That is so, too, where it has given up, and ended, before the consumer says how it ended.
+    """
+    before, end = workers(), Claims.end
+
+    def end_after_workers(claims: Claims[Any], within: float) -> int:
+        eventually("the end of the worker", lambda: workers() <= before)
+        return end(claims, within)
+
+    if gives_up == "before the farewell":
+        monkeypatch.setattr(Claims, "end", end_after_workers)
     queue = opened(storage, send=1, visibility_timeout=3600)
     storage.faults.time_out("delete", executed=False, times=1000)
     with running(queue, lambda _: None, grace=0.1) as consumer:
         eventually("a failure", lambda: messages_of(caplog, logging.WARNING, "Not settled yet"))
         summary = consumer.stopped()
-    assert (summary.reason, summary.abandoned) == ("grace ended", ("m0",))
-    eventually("the end of the worker", lambda: not workers())
+    assert (summary.reason, summary.abandoned, summary.lost) == ("grace ended", ("m0",), 0)
+    eventually("the end of the worker", lambda: workers() <= before)
     storage.faults.clear()
     assert queue.get("m0").state == "STANDARD.PROCESSING"
 
 
-def workers() -> list[threading.Thread]:
+def workers() -> set[threading.Thread]:
     """The worker threads that live."""
-    return [one for one in threading.enumerate() if one.name == "dynamomq-worker"]
+    return {one for one in threading.enumerate() if one.name == "dynamomq-worker"}
 
 
 # --- what the log says -----------------------------------------------------------------------
