@@ -258,6 +258,13 @@ _MAY_RESCHEDULE = _AS_SEEN & Arg("due").ge(Arg("now"))
 _MAY_ADVANCE = all_of([VERSION.eq(Arg("seen_version")), _DUE_NOW, _MAY_CLAIM, _IN_STANDARD])
 """Exactly as it was read, so that what is claimed is known without reading it again."""
 
+_AS_READ = all_of([VERSION.eq(Arg("seen_version")), Same(TOKEN, "seen_token"), _SAME_GROUP])
+"""Exactly as whoever mends a group's list has read it."""
+
+_OF_GROUP = _AS_READ & GROUP_ID.has_type("S")
+_MAY_LEAD = _OF_GROUP & _IS_HEAD
+_MAY_FOLLOW = _OF_GROUP & Given("previous_id")
+
 # --- effects ---------------------------------------------------------------------------------
 
 _ONE = Constant(1)
@@ -370,6 +377,10 @@ _REDRIVEN_BEHIND = (*_REDRIVEN, Remove(QUEUE_TYPE), *_BEHIND, *_WRITE)
 _PROMOTED = (*_TO_STANDARD, _NEXT, *_UPKEEP)
 _ADVANCED = (*_TO_STANDARD, _NEXT, *_CLAIMED)
 _LINKED = (_NEXT, Set(PREVIOUS_ID, Arg("previous_id"), optional=True), *_UPKEEP)
+_LED = (*_TO_STANDARD, *_UPKEEP)
+_FOLLOWS = (Set(STATUS, _READY), Remove(QUEUE_TYPE), *_NOBODYS, *_BEHIND, *_UPKEEP)
+_ON = (Set(NEXT_ID, Arg("next_id")),)
+_NO_FURTHER = (Remove(NEXT_ID),)
 
 # --- the table -------------------------------------------------------------------------------
 
@@ -377,7 +388,9 @@ _S_READY, _S_PROCESSING, _S_EXPIRED = (f"STANDARD.{s}" for s in ("READY", "PROCE
 _D_READY, _D_PROCESSING, _D_EXPIRED = (f"DLQ.{s}" for s in ("READY", "PROCESSING", "EXPIRED"))
 _S_HELD, _D_HELD = (_S_PROCESSING, _S_EXPIRED), (_D_PROCESSING, _D_EXPIRED)
 _S_FREE, _D_FREE = (_S_READY, _S_EXPIRED), (_D_READY, _D_EXPIRED)
-_LISTED = ("WAITING", _S_READY, *_S_HELD)
+_S_LISTED = (_S_READY, *_S_HELD)
+_LISTED = ("WAITING", *_S_LISTED)
+_UNHELD = ("WAITING", *_S_FREE)
 _IN_A_QUEUE = (_S_READY, *_S_HELD, _D_READY, *_D_HELD)
 
 
@@ -446,6 +459,13 @@ _MESSAGE_TRANSITIONS = [
     *steps("promote", "upkeep", "WAITING", _S_READY, _IN_STANDARD, _PROMOTED),
     *steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),
     *steps("unlink", "upkeep", _LISTED, "=", TRUE, (Remove(NEXT_ID), *_UPKEEP)),
+
+    *steps("mend", "upkeep", "WAITING", _S_READY, _MAY_LEAD, (*_LED, *_ON)),
+    *steps("mend", "upkeep", _S_LISTED, "=", _MAY_LEAD, (*_LED, *_ON)),
+    *steps("mend", "upkeep", _UNHELD, "WAITING", _MAY_FOLLOW, (*_FOLLOWS, *_ON)),
+    *steps("mend_last", "upkeep", "WAITING", _S_READY, _MAY_LEAD, (*_LED, *_NO_FURTHER)),
+    *steps("mend_last", "upkeep", _S_LISTED, "=", _MAY_LEAD, (*_LED, *_NO_FURTHER)),
+    *steps("mend_last", "upkeep", _UNHELD, "WAITING", _MAY_FOLLOW, (*_FOLLOWS, *_NO_FURTHER)),
 ]
 # fmt: on
 

@@ -31,7 +31,7 @@ from dynamomq.attributes import (
     VISIBILITY_TIMEOUT,
 )
 from dynamomq.effects import Set
-from dynamomq.expressions import TRUE, Arg, Constant, Given, Not, Plus
+from dynamomq.expressions import TRUE, Arg, Constant, Given, Not, Plus, Same
 from dynamomq.machine import Status, steps
 from dynamomq.rules import State, StateMachine
 
@@ -46,6 +46,9 @@ _PLANNED_TAIL = TAIL_ID.eq(Arg("tail_id"))
 _LATER = Not(Given("sequence")) | SEQUENCE.absent() | SEQUENCE.lt(Arg("sequence"))
 """What joins is later than all that have joined: also than those that have come and gone since the
 tail was read, and left it as it was."""
+
+_AS_READ = Same(TAIL_ID, "tail_id") & Same(VERSION, "seen_version")
+"""Exactly as whoever mends the group's list has read it, be it as odd as it may."""
 
 _NEW_TAIL = (
     Set(TAIL_ID, Arg("new_tail_id")),
@@ -76,9 +79,21 @@ GROUP: Final = StateMachine(
             (*_NEW_TAIL, Set(VERSION, Plus(VERSION, _ONE))),
         ),
         *steps("close", "upkeep", "OPEN", "ABSENT", _PLANNED_TAIL),
+        *steps(
+            "reset",
+            "upkeep",
+            "OPEN",
+            "OPEN",
+            _AS_READ,
+            (*_NEW_TAIL, Set(VERSION, Arg("version"))),
+        ),
+        *steps("clear", "upkeep", "OPEN", "ABSENT", _AS_READ),
     ),
 )
-"""The item ``$group#<group>``: it moves only in the transactions that change the group's list."""
+"""The item ``$group#<group>``: it moves only in the transactions that change the group's list.
+
+``reset`` and ``clear`` mend it where somebody has damaged it.
+"""
 
 # --- the item by which a consumer shows that it is there -------------------------------------
 

@@ -13,8 +13,8 @@ from dynamomq.reserved import RESERVED
 from dynamomq.rules import Rule, StateMachine, Transition, executable
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value
-from spec.cases import TIME_CASES
 from spec.examples import MACHINES, NOW, Arguments, arguments_for, at, clock, reads
+from spec.times import TIME_CASES
 from spec.vectors import Attempt, attempts, rule_of
 from tests.support.items import MESSAGE_ITEMS, arguments, items
 
@@ -23,6 +23,7 @@ WRITES = [one for one in MESSAGE.transitions if one.trigger not in TIME_CASES]
 TRIGGERS = [trigger for trigger in MESSAGE.triggers if trigger not in TIME_CASES]
 RESERVED_WRITES = [(machine, one) for machine in RESERVED for one in machine.transitions]
 UPKEEP = ("link", "unlink", "promote", "advance")
+MENDING = ("mend", "mend_last")
 
 
 def name_of(transition: Transition) -> str:
@@ -188,7 +189,7 @@ def test_every_write_counts(trigger: str, data: st.DataObject) -> None:
         assert after["version"] == before + 1
     elif trigger == "quarantine":
         assert after["version"] == 1
-    if trigger in ("link", "unlink", "promote"):
+    if trigger in ("link", "unlink", "promote", *MENDING):
         kept = ("last_updated_timestamp", "token")
         assert [after.get(name) for name in kept] == [(item or {}).get(name) for name in kept]
     else:
@@ -224,10 +225,10 @@ def test_a_write_is_refused_by_its_own_result(transition: Transition, data: st.D
 
 
 LEGAL = {
-    state: sorted({o.trigger for o in WRITES if o.source == state}.difference(UPKEEP))
+    state: sorted({o.trigger for o in WRITES if o.source == state}.difference(UPKEEP, MENDING))
     for state in STATES["message"]
 }
-"""What a message's life is made of: all but upkeep."""
+"""What a message's life is made of: all but the upkeep of lists."""
 
 
 @frozen

@@ -8,14 +8,13 @@ and frozen in ``spec/vectors/``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from enum import Enum
 from typing import Final, Literal
 
 from attrs import field, frozen
 
 from dynamomq.rules import Transition, Writer
-from dynamomq.timestamps import SECOND, format_instant, parse_instant
+from dynamomq.timestamps import parse_instant
 from dynamomq.values import Item, Value
 from spec.examples import (
     CONSUMER_ITEM,
@@ -29,7 +28,7 @@ from spec.examples import (
     legacy,
 )
 
-__all__ = ["CASES", "TIME_CASES", "Case", "TimeCase", "cases_of"]
+__all__ = ["CASES", "GONE", "Case", "Form", "Gone", "cases_of", "changed"]
 
 
 class Gone(Enum):
@@ -170,6 +169,37 @@ _LEASE: Final = (
 )
 _IN_GROUP: Final = {"message_group_id": "customer-7"}
 _BEHIND: Final = {"previous_id": "order-0"}
+_LEADS: Final[dict[str, Value | Gone]] = {"previous_id": GONE, "partition": "STANDARD"}
+_NOT_MENDED: Final[dict[str, dict[str, Value | Gone]]] = {
+    "written to since": {"seen_version": 99},
+    "another message under the same id": {"seen_token": "an-older-token"},
+    "another group": {"group": "customer-8"},
+    "into the dead-letter queue": {**_LEADS, "partition": "DLQ"},
+}
+_MENDED: Final = (
+    *(
+        Case("the first, as it is", "written", item=_IN_GROUP, sources=(state,), destination=state)
+        for state in STANDARD
+    ),
+    Case(
+        "one that waits is the first",
+        "written",
+        arguments=_LEADS,
+        destination="STANDARD.READY",
+        sources=("WAITING",),
+    ),
+    Case(
+        "behind another one",
+        "written",
+        item=_IN_GROUP,
+        arguments={**_BEHIND, "partition": GONE},
+        destination="WAITING",
+    ),
+    *(
+        Case(name, "refused", item=_IN_GROUP, arguments=arguments)
+        for name, arguments in _NOT_MENDED.items()
+    ),
+)
 _USED_UP: Final = {"receive_count": 3}
 _AGAIN: Final = {"max_receives": 3}
 
@@ -352,6 +382,20 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("once more", "written"),
         Case("not a message", "refused", item={"version": "one"}),
     ),
+    "mend": _MENDED,
+    "mend_last": _MENDED,
+    "reset": (
+        Case("another tail", "written"),
+        Case("the item as it was read, odd as it was", "written",
+             {"tail_id": GONE, "version": "two"}, {"tail_id": GONE, "seen_version": "two"}),
+        Case("a message has joined since", "refused", item={"version": 3, "tail_id": "order-9"}),
+        Case("a message has come and gone since", "refused", item={"version": 4}),
+    ),
+    "clear": (
+        Case("nobody is left", "written"),
+        Case("a message has come and gone since", "refused", item={"version": 4}),
+        Case("another tail", "refused", item={"tail_id": "order-9"}),
+    ),
     "open": (
         Case("the group's first message", "written"),
         Case("the group has messages", "refused", item=ITEMS["FOREIGN"] or {}),
@@ -397,63 +441,6 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
     ),
 }
 # fmt: on
-
-
-@frozen
-class TimeCase:
-    """One item that nobody writes to, looked at twice.
-
-    Attributes:
-        name: what is special about it.
-        item: changes to the source's typical item.
-        before: the last nanosecond in which it is still in the source.
-        after: the first one in which it is in the destination.
-        form: as in :class:`Case`.
-    """
-
-    name: str
-    item: Mapping[str, Value | Gone]
-    before: str
-    after: str
-    form: Form = "typical"
-
-
-_DUE_LATER: Final[dict[str, Value | Gone]] = {"queue_add_timestamp": at(20)}
-_SECOND: Final = parse_instant(NOW) // SECOND * SECOND
-
-TIME_CASES: Final[dict[str, tuple[TimeCase, ...]]] = {
-    "expire": (
-        TimeCase("its deadline comes", _DUE_LATER, at(20, -1), at(20)),
-        TimeCase("its deadline was extended", {"queue_add_timestamp": at(90)}, at(90, -1), at(90)),
-        TimeCase(
-            "claimed by a legacy consumer: when the queue's timeout has passed",
-            {"queue_peek_timestamp": at(-10)},
-            at(20, -1),
-            at(20),
-            form="legacy",
-        ),
-    ),
-    "forget": (
-        TimeCase(
-            "its time is over",
-            {"expires_at": FORGOTTEN_EPOCH + 240},
-            format_instant(_SECOND + 240 * SECOND - 1),
-            format_instant(_SECOND + 240 * SECOND),
-        ),
-        TimeCase(
-            "a tombstone with a decimal fraction",
-            {"expires_at": Decimal("1706692204.5")},
-            format_instant(_SECOND + SECOND - 1),
-            format_instant(_SECOND + SECOND),
-        ),
-        TimeCase(
-            "the tombstone of a legacy item, without receipt",
-            {"expires_at": FORGOTTEN_EPOCH, "receipt": GONE, "send_token": GONE},
-            format_instant(_SECOND - 1),
-            format_instant(_SECOND),
-        ),
-    ),
-}
 
 
 _BY_WRITER: Final[dict[Writer, tuple[Case, ...]]] = {"holder": _HOLDER, "operator": _OPERATOR}

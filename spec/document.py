@@ -10,8 +10,8 @@ from dynamomq.drivers.wire import expressions, statement
 from dynamomq.expressions import Condition
 from dynamomq.rules import Rule, Specialised, State, StateMachine, Transition
 from dynamomq.table import DEFAULT_TABLE
-from spec.cases import TIME_CASES
 from spec.examples import MACHINES
+from spec.times import TIME_CASES
 from spec.trees import condition_tree, effect_trees
 from spec.vectors import Attempt, attempts
 

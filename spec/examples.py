@@ -238,6 +238,14 @@ def _as_seen(item: Item) -> Arguments:
     return {"seen_version": item.get("version", 0)}
 
 
+def _mended(item: Item) -> Arguments:
+    """What is passed of a message, exactly as it was seen: one that waits goes on doing so."""
+    seen = {"seen_version": item.get("version"), "seen_token": item.get("token")}
+    place = _into(QueueType.STANDARD, item) if "queue_type" in item else {"previous_id": "order-0"}
+    known = {name: value for name, value in seen.items() if value is not None}
+    return {**known, "group": "customer-7", **place}
+
+
 def _into(queue: QueueType, item: Item) -> Arguments:
     """Return the partition into which a message goes that leaves where it is."""
     here = item.get("queue_type", QueueType.STANDARD.value)
@@ -287,6 +295,8 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "promote": lambda: standard,
         "link": lambda: {"next_id": "order-3"},
         "unlink": dict,
+        "mend": lambda: {**_mended(item), "next_id": "order-3"},
+        "mend_last": lambda: _mended(item),
     }
     if trigger in builders:
         return builders[trigger]()
@@ -313,6 +323,14 @@ def _of_other_items(item: Item, now: str) -> dict[str, Arguments]:
         "open": {"id": GROUP_ITEM, "new_tail_id": "order-2", "sequence": _NUMBER},
         "append": {"tail_id": "order-2", "new_tail_id": "order-3", "sequence": _NUMBER},
         "close": {"tail_id": "order-2"},
+        "reset": {
+            "tail_id": "order-2",
+            "seen_version": 2,
+            "new_tail_id": "order-3",
+            "sequence": _NUMBER,
+            "version": 3,
+        },
+        "clear": {"tail_id": "order-2", "seen_version": 2},
         "register": {**load, "id": CONSUMER_ITEM, "host": "worker-7", "pid": 4711},
         "renew": load,
         "fill": load,

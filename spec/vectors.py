@@ -10,8 +10,9 @@ from attrs import frozen
 
 from dynamomq.rules import Rule, Specialised, StateMachine, Transition
 from dynamomq.values import Item
-from spec.cases import TIME_CASES, Case, TimeCase, cases_of, changed
+from spec.cases import Case, cases_of, changed
 from spec.examples import EXAMPLES, MACHINES, NOW, Arguments, arguments_for, clock, legacy
+from spec.times import TIME_CASES, TimeCase
 from spec.trees import item_json
 
 __all__ = ["Attempt", "attempts", "rule_of", "vector_files"]

@@ -152,6 +152,7 @@ class World:
             "queue": self.queue,
             "delay": 1,
             "listener": anything,
+            "group": "g",
         }[name]
 
     def items(self) -> object:
@@ -271,8 +272,9 @@ def test_every_public_class_is_thought_of() -> None:
     """What is public is used by users, an error, or a record or protocol of the library."""
     rest = {
         *("Backoff", "BatchResult", "ConsumerInfo", "Delivery", "Done", "Engine", "Entry"),
-        *("FailedAction", "Failure", "GiveBack", "Hooks", "Lease", "Message", "PurgeResult"),
-        *("PutAside", "QueueStats", "QueueType", "RedriveResult", "Reject", "RetryAfter"),
+        *("FailedAction", "Failure", "Finding", "Flaw", "GiveBack", "Hooks", "Lease"),
+        *("Message", "PurgeResult", "PutAside", "QueueStats", "QueueType", "RedriveResult"),
+        *("Reject", "RepairResult", "RetryAfter"),
         *("SendResult", "Sent", "Setback", "Stats", "Summary", "Verdict"),
     }
     for name in dynamomq.__all__:

@@ -30,6 +30,7 @@ from dynamomq.operations.entries import RawEntry
 from dynamomq.operations.following import delete_and_receive
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
 from dynamomq.operations.membership import ConsumerInfo, Load, consumers
+from dynamomq.operations.mending import Finding, Flaw
 from dynamomq.operations.operating import (
     annotate,
     bury,
@@ -44,6 +45,7 @@ from dynamomq.operations.purging import PurgeResult, purge, purgeable
 from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
 from dynamomq.operations.receiving import MAX_RECEIVE, poll, receive
 from dynamomq.operations.redriving import RedriveResult, Where, redrive_all
+from dynamomq.operations.repairing import RepairResult, repair_group
 from dynamomq.operations.sending import MAX_MESSAGE_BYTES, Outgoing, send
 from dynamomq.operations.tables import create_table
 from dynamomq.operations.traffic import Traffic
@@ -63,6 +65,8 @@ __all__ = [
     "Choices",
     "Claimer",
     "ConsumerInfo",
+    "Finding",
+    "Flaw",
     "Load",
     "Look",
     "Outgoing",
@@ -70,6 +74,7 @@ __all__ = [
     "QueueStats",
     "RawEntry",
     "RedriveResult",
+    "RepairResult",
     "Revision",
     "SendResult",
     "Settings",
@@ -101,6 +106,7 @@ __all__ = [
     "redrive_all",
     "release",
     "release_batch",
+    "repair_group",
     "reschedule",
     "retry",
     "retry_batch",

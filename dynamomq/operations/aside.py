@@ -32,8 +32,16 @@ def dead_letters_of(item: Item) -> str:
     return beside(str(item.get(QUEUE_TYPE.name, QueueType.STANDARD.value)), QueueType.DLQ)
 
 
-def quarantine(settings: Settings, message: Message[Any]) -> Operation[str | None]:
+def quarantine(
+    settings: Settings, message: Message[Any], *, keeps_list: bool = True
+) -> Operation[str | None]:
     """Dead-letter an item that is not a whole message, with what it lacks filled in.
+
+    Args:
+        settings: the queue's.
+        message: the item.
+        keeps_list: whether what its links name is seen to; not where a group's list is mended
+            anyway.
 
     Returns:
         The token that the write has left; ``None`` where somebody else has seen to the item.
@@ -56,7 +64,13 @@ def quarantine(settings: Settings, message: Message[Any]) -> Operation[str | Non
         "errors": [failure],
     }
     reply = yield from put_aside(
-        settings, message.item, _QUARANTINE, moment, arguments, reason="errors"
+        settings,
+        message.item,
+        _QUARANTINE,
+        moment,
+        arguments,
+        reason="errors",
+        keeps_list=keeps_list,
     )
     token = moment.tokens[0]
     is_ours = isinstance(reply, Written) or (reply.item or {}).get(TOKEN.name) == token
@@ -71,6 +85,7 @@ def put_aside(
     own: dict[str, Value],
     *,
     reason: str,
+    keeps_list: bool = True,
 ) -> Operation[WriteReply]:
     """Write a transition that takes a message out of the queue.
 
@@ -84,6 +99,7 @@ def put_aside(
         moment: the time, and one token.
         own: the transition's arguments beyond the common ones.
         reason: which of them is the reason: a list.
+        keeps_list: whether its group's list is kept.
 
     Raises:
         ConflictError: others kept changing its group, or the group's list is damaged.
@@ -91,16 +107,21 @@ def put_aside(
     """
     arguments = {**at(settings, moment.now), "token": moment.tokens[0], **own}
     try:
-        return (yield from _out_of_queue(settings, item, rule, arguments, moment))
+        return (yield from _out_of_queue(settings, item, rule, arguments, moment, keeps_list))
     except DamagedGroupError:
         raise
     except RequestRejectedError:
         without = {**arguments, reason: []}
-        return (yield from _out_of_queue(settings, item, rule, without, moment))
+        return (yield from _out_of_queue(settings, item, rule, without, moment, keeps_list))
 
 
 def _out_of_queue(
-    settings: Settings, item: Item, rule: Rule, arguments: dict[str, Value], begun: Moment
+    settings: Settings,
+    item: Item,
+    rule: Rule,
+    arguments: dict[str, Value],
+    begun: Moment,
+    keeps_list: bool,
 ) -> Operation[WriteReply]:
     """Take a message out of the queue; out of its group's list, too, if it is in one.
 
@@ -112,7 +133,7 @@ def _out_of_queue(
     doubt = Doubt()
     for attempt in range(1, PLANS + 1):
         request = in_time(planned_by(Write(str(item[ID.name]), rule, arguments), item), begun)
-        upkeep = leaving(settings, parse_instant(str(arguments["now"])), item)
+        upkeep = leaving(settings, parse_instant(str(arguments["now"])), item) if keeps_list else ()
         try:
             reply = yield from doubt.told(together(request, upkeep, leaving=item))
         except DamagedGroupError:

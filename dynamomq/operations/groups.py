@@ -25,7 +25,7 @@ from dynamomq.attributes import (
 from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import ConflictError, DamagedGroupError
 from dynamomq.machine import MESSAGE, QueueType
-from dynamomq.operations.writing import Settings, at, persistently
+from dynamomq.operations.writing import Settings, at, damaged_group, persistently
 from dynamomq.requests import Get, Operation, Refused, Write
 from dynamomq.reserved import GROUP
 from dynamomq.rules import Rule
@@ -90,12 +90,10 @@ def tail_of(known: Item | None) -> str | None:
     if isinstance(tail, str):
         return tail
     group = str(known[ID.name]).removeprefix(GROUP_PREFIX)
-    raise DamagedGroupError(
+    raise damaged_group(
+        group,
         f"The message group {group!r} can't be joined: {TAIL_ID.name} of its item is missing, or "
         "no text.",
-        code="DamagedGroup",
-        remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the group's "
-        "item, so that its list is whole again.",
     )
 
 
@@ -131,23 +129,19 @@ def check_tail(
     """
     refused = {write.id for write, reason in zip(upkeep, reasons, strict=True) if reason}
     if tail in refused and group_key(group) not in refused:
-        raise DamagedGroupError(
+        raise damaged_group(
+            group,
             f"The message group {group!r} can't be joined: its last message, {tail!r}, is missing, "
             "or not in the group.",
-            code="DamagedGroup",
-            remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the "
-            "group's item, so that its list is whole again.",
         )
 
 
 def tail_has_left(group: str, id: str) -> DamagedGroupError:
     """Return the error for a group whose item names a message that is not in its list."""
-    return DamagedGroupError(
+    return damaged_group(
+        group,
         f"The message group {group!r} can't be joined: its item names {id!r} as the last message, "
         "which is not in the group.",
-        code="DamagedGroup",
-        remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the group's "
-        "item, so that its list is whole again.",
     )
 
 

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from attrs import define, evolve, frozen
 
-from dynamomq.attributes import RECEIPT
+from dynamomq.attributes import GROUP_ID, RECEIPT
 from dynamomq.errors import (
     ConflictError,
     DamagedGroupError,
@@ -57,6 +57,7 @@ __all__ = [
     "Doubt",
     "Settings",
     "at",
+    "damaged_group",
     "expiry",
     "illegal",
     "in_time",
@@ -304,22 +305,32 @@ def together(
     if refused is None or not refused.shown:
         refused = Refused((yield from doubt.told(persistently(Get(main.id)))))
         if leaving is not None and refused.item == leaving and not reply.in_conflict:
-            raise doubt.of(_damaged(main, upkeep, reply))
+            error = _cannot_leave(main, upkeep, reply, str(leaving.get(GROUP_ID.name)))
+            raise doubt.of(error)
     return evolve(refused, repeated=doubt.exists)
 
 
-def _damaged(main: Write, upkeep: Sequence[Write], reply: Cancelled) -> DamagedGroupError:
+def damaged_group(group: str, what: str) -> DamagedGroupError:
+    """Return the error for a group whose list is not whole, with what is wrong as a sentence."""
+    return DamagedGroupError(
+        what,
+        code="DamagedGroup",
+        remedy=f"Somebody has changed the table by hand. Call queue.repair_group({group!r}).",
+    )
+
+
+def _cannot_leave(
+    main: Write, upkeep: Sequence[Write], reply: Cancelled, group: str
+) -> DamagedGroupError:
     """Return the error for a message whose neighbours are not what its links say.
 
     All was judged at one moment, at which the message was as planned: no race looks like that.
     """
     refused = [write.id for write, reason in zip(upkeep, reply.reasons[1:], strict=True) if reason]
-    return DamagedGroupError(
+    return damaged_group(
+        group,
         f"Message {main.id!r} can't leave its message group ({main.rule.trigger}): the items "
         f"{', '.join(map(repr, refused))} beside it are missing, or not in the group.",
-        code="DamagedGroup",
-        remedy="Somebody has changed the table by hand. Mend next_id, previous_id and the group's "
-        "item, so that its list is whole again.",
     )
 
 

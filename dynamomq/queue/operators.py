@@ -18,6 +18,7 @@ from dynamomq.checks import (
     check_due,
     check_duration,
     check_flag,
+    check_group,
     check_headers,
     check_id,
     check_rate,
@@ -31,6 +32,7 @@ from dynamomq.operations import (
     ConsumerInfo,
     PurgeResult,
     RedriveResult,
+    RepairResult,
     Stats,
     purgeable,
 )
@@ -263,6 +265,31 @@ class ForOperators(QueueBase[T]):
                 dry_run=check_flag("dry_run", dry_run),
                 progress=check_callable("progress", progress),
             )
+        )
+
+    def repair_group(self, group: str, *, dry_run: bool = False) -> RepairResult:
+        """Make the list of a message group whole that was damaged by hand (spec: GROUP-10).
+
+        It reads the whole table: what no link leads to can't be found otherwise. No message is
+        removed; afterwards each that is in the group is in its list, in the order in which they had
+        joined it. Senders and receivers may go on meanwhile. Nothing is written where the list is
+        whole.
+
+        Args:
+            group: the group's name.
+            dry_run: whether to look only.
+
+        Returns:
+            What was wrong, the group's messages in order, and which items were written.
+
+        Raises:
+            InvalidArgumentError: there can't be such a group.
+            ConflictError: others kept changing it, or several of its messages are held at once.
+            DynamoMQError: the storage failed. Call again for the rest.
+        """
+        name = check_group(group)
+        return self.run(
+            operations.repair_group(self.settings, name, dry_run=check_flag("dry_run", dry_run))
         )
 
     def get(self, id: str) -> Message[T]:

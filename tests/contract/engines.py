@@ -85,27 +85,37 @@ class Table:
 
 @frozen
 class Meanwhile:
-    """An engine on which something happens between a look at the index and what follows."""
+    """An engine on which something happens between a look at the index and what follows.
+
+    Attributes:
+        engine: the engine.
+        action: what happens.
+        after: after the first request of which kind.
+    """
 
     engine: Engine
     action: Callable[[], object]
+    after: type[Request[Any]] = Query
 
     def open(self, table: TableDefinition) -> Driver:
-        """The engine's driver, which calls the action after the first query."""
-        return _MeanwhileDriver(self.engine.open(table), [self.action])
+        """The engine's driver, which calls the action after the first such request."""
+        return _MeanwhileDriver(self.engine.open(table), [self.action], self.after)
 
     def close(self) -> None:
         """Leave the engine to its owner."""
 
 
 class _MeanwhileDriver(Driver):
-    def __init__(self, driver: Driver, actions: list[Callable[[], object]]) -> None:
+    def __init__(
+        self, driver: Driver, actions: list[Callable[[], object]], after: type[Request[Any]]
+    ) -> None:
         super().__init__(driver.table, driver.surroundings)
         self._driver = driver
         self._actions = actions
+        self._after = after
 
     def store(self, request: Request[Any]) -> Any:
         reply = self._driver.store(request)
-        if isinstance(request, Query) and self._actions:
+        if isinstance(request, self._after) and self._actions:
             self._actions.pop()()
         return reply

@@ -92,6 +92,7 @@ _OPERATORS = (
         (0, -1, float("nan"), float("inf"), "5", True, Decimal(5), timedelta(1), 10**5000),
     ),
     Argument("progress", lambda queue, _, bad: queue.redrive_all(progress=bad), NO_FUNCTIONS),
+    Argument("group", lambda queue, _, bad: queue.repair_group(bad), (*BAD_GROUPS, None)),
 )
 ARGUMENTS = (
     Argument("id", lambda queue, _, bad: queue.send(1, id=bad), BAD_IDS),

@@ -14,12 +14,14 @@ from dynamomq import (
     DynamoDBEngine,
     DynamoMQError,
     Entry,
+    Finding,
     LocalEngine,
     Message,
     PurgeResult,
     Queue,
     QueueType,
     RedriveResult,
+    RepairResult,
     SendResult,
     Sent,
     Stats,
@@ -125,6 +127,9 @@ def bulk(queue: Queue[Order]) -> None:
     redriven = queue.redrive_all(lambda dead: dead.data.number > 1, limit=10, rate=2.5)
     assert_type(redriven, RedriveResult)
     assert_type(redriven.errors, tuple[tuple[str, DynamoMQError], ...])
+    repaired = queue.repair_group("order-17", dry_run=True)
+    assert_type(repaired, RepairResult)
+    assert_type(repaired.findings, tuple[Finding, ...])
 
 
 def closing() -> None:
