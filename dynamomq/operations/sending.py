@@ -27,6 +27,7 @@ from dynamomq.operations.groups import (
     check_tail,
     joining,
     read_group,
+    tail_has_left,
     tail_of,
 )
 from dynamomq.operations.writing import (
@@ -213,14 +214,13 @@ def append(
     doubt = Doubt()  # an attempt of an earlier plan may arrive yet
     for attempt in range(1, PLANS + 1):
         known = yield from doubt.told(read_group(group))
-        tail = tail_of(known)
         moment = yield from ask(Tick(tokens=1))
         plan = joining(settings, moment.now, group, known, list(left))
         puts = [
             in_time(put_of(settings, draft, place), begun)
             for draft, place in zip(left.values(), plan.places, strict=True)
         ]
-        joined = doubt.told(_joined(group, puts, plan.upkeep, tail, moment.tokens[0], doubt))
+        joined = doubt.told(_joined(group, puts, plan.upkeep, known, moment.tokens[0], doubt))
         replies = {id: doubt.of(reply) for id, reply in (yield from joined).items()}
         done |= {put.id: (put, replies[put.id]) for put in puts if put.id in replies}
         left = {id: draft for id, draft in left.items() if id not in replies}
@@ -238,7 +238,7 @@ def _joined(
     group: str,
     puts: Sequence[Write],
     upkeep: Sequence[Write],
-    tail: str | None,
+    known: Item | None,
     token: str,
     doubt: Doubt,
 ) -> Operation[dict[str, WriteReply]]:
@@ -247,9 +247,14 @@ def _joined(
     Raises:
         DamagedGroupError: the group's last message is not there.
     """
+    tail = tail_of(known)
     if tail in [put.id for put in puts]:  # it is there already; and no item may be in it twice
-        item = yield from doubt.told(persistently(Get(str(tail))))
-        return {} if item is None else {str(tail): Refused(item)}
+        item = yield from persistently(Get(str(tail)))
+        if item is not None:
+            return {str(tail): Refused(item)}
+        if (yield from read_group(group)) == known:  # so all the while it was not there
+            raise tail_has_left(group, str(tail))
+        return {}
     request = Transact((*puts, *upkeep), token, puts[0].send_by)
     reply = yield from doubt.told(transact(request))
     if isinstance(reply, Committed):

@@ -46,6 +46,21 @@ def test_the_sender_is_told(queue: Queue[Any], table: Table) -> None:
 
 
 @pytest.mark.usefixtures("broken")
+def test_who_sends_the_missing_message_again_is_told(queue: Queue[Any], table: Table) -> None:
+    """GROUP-6: its id is that of the group's last message, which is not there: that is no race."""
+    before = table.items()
+    with pytest.raises(DamagedGroupError, match=r"'g'.*'second'"):
+        queue.send(2, id="second", group="g")
+    new, missing, after = queue.send_batch(
+        [Entry(3, id="third", group="h"), Entry(2, id="second", group="g"), Entry(4, group="g")]
+    )
+    assert new.ok
+    assert isinstance(missing.error, DamagedGroupError)
+    assert not after.ok
+    assert {id: item for id, item in table.items().items() if id in before} == before
+
+
+@pytest.mark.usefixtures("broken")
 def test_the_operator_is_told(queue: Queue[Any], table: Table) -> None:
     """GROUP-6: the head can't be withdrawn either, and nothing is changed."""
     before = table.items()
