@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from dynamomq import ClosedError, TableNotFoundError
 from dynamomq.drivers import local
 from dynamomq.drivers.local import LocalEngine, feed
 from dynamomq.drivers.local.store import Store
-from dynamomq.requests import GetMany, Scan, Transact, WriteBatch
+from dynamomq.requests import Elsewhere, GetMany, Scan, Transact, WriteBatch
 from tests.support.embedded import Table, put
 
 ENGINE = str(Path(local.__file__).parent)
@@ -91,6 +92,19 @@ def interrupted(
         yield interrupter.line, finished
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores that don't wait for the disk, of which creating files takes its time."""
+    connect = Store._connect
+
+    def connected(store: Store) -> sqlite3.Connection:
+        connection = connect(store)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    monkeypatch.setattr(Store, "_connect", connected)
+
+
 ACTS: dict[str, Callable[[Table, str], object]] = {
     "write": lambda table, id: table.send(id),
     "batch": lambda table, id: table.do(WriteBatch((put({"id": id}), put({"id": f"{id} too"})))),
@@ -132,6 +146,58 @@ def test_a_write_may_be_interrupted_anywhere(tmp_path: Path, where: str, act: st
 
 
 @pytest.mark.parametrize("where", [":memory:", "file"])
+def test_a_write_that_is_undone_may_be_interrupted_anywhere(tmp_path: Path, where: str) -> None:
+    """Two things go wrong at once: the work fails, and an interrupt comes, also while it is undone.
+
+    Nothing of it is left, nobody is told of it, and others can write.
+    """
+    path = str(tmp_path / "queue.db") if where == "file" else where
+    with LocalEngine(path, durability="normal", busy_timeout=PATIENCE) as engine:
+        table, told = Table(engine), set[str]()
+        engine.subscribe(lambda change: told.add(change.id))
+        others = [f"other {number}" for number in range(MANY)]
+
+        def act() -> None:
+            writes = put({"id": "undone"}), Elsewhere("absent", put({"id": "nowhere"}))
+            with pytest.raises(TableNotFoundError):
+                table.do(Transact(writes, "token"))
+
+        for place, _ in interrupted(act, lambda: table.send(others[-1])):
+            assert table.get(others.pop()) is not None, place
+            assert table.get("undone") is None, place
+            table.send(f"after {len(others)}")
+        assert "undone" not in told
+        assert len(others) < MANY - 20
+
+
+@pytest.mark.parametrize("where", [":memory:", "file"])
+@pytest.mark.usefixtures("hasty")
+def test_a_write_may_be_interrupted_while_another_thread_closes(tmp_path: Path, where: str) -> None:
+    """The engine is closed for both, and what the file holds is whole and can be written."""
+    path = str(tmp_path / "queue.db") if where == "file" else where
+    nth = 0
+    while True:
+        nth += 1
+        engine = LocalEngine(path, durability="normal", busy_timeout=PATIENCE)
+        table, id = Table(engine), f"m{nth}"
+        closing_it = threading.Thread(target=engine.close, daemon=True)
+        interrupter = Interrupter(nth, closing_it.start)
+        finished = interrupter.run(lambda: ACTS["write"](table, id))  # noqa: B023 - run now
+        if interrupter.line is None:
+            engine.close()
+            break
+        closing_it.join(PATIENCE)
+        assert not closing_it.is_alive(), interrupter.line
+        with pytest.raises(ClosedError):
+            table.get(id)
+        if where == "file":
+            with LocalEngine(path, durability="normal", busy_timeout=0.01) as again:
+                assert Table(again).get(id) or not finished, interrupter.line
+                Table(again).send(f"after {id}")
+    assert nth > 30
+
+
+@pytest.mark.parametrize("where", [":memory:", "file"])
 def test_a_read_may_be_interrupted_anywhere(tmp_path: Path, where: str) -> None:
     """After it others can read, and this thread sees what has been written since."""
     path = str(tmp_path / "queue.db") if where == "file" else where
@@ -157,18 +223,9 @@ def test_a_read_may_be_interrupted_anywhere(tmp_path: Path, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", [":memory:", "file"])
-def test_opening_and_closing_may_be_interrupted_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
+@pytest.mark.usefixtures("hasty")
+def test_opening_and_closing_may_be_interrupted_anywhere(tmp_path: Path, where: str) -> None:
     """A file can be opened, written and closed after it; closing again closes what is left."""
-    connect = Store._connect
-
-    def hasty(store: Store) -> sqlite3.Connection:
-        connection = connect(store)
-        connection.execute("PRAGMA synchronous = OFF")  # creating a file takes its time
-        return connection
-
-    monkeypatch.setattr(Store, "_connect", hasty)
     path = str(tmp_path / "queue.db") if where == "file" else where
     opened: list[LocalEngine] = []
 
