@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
@@ -70,16 +71,32 @@ class _Alone:
     source: QueueType
     timeout: int | None
     traffic: Traffic
+    _has_looked: bool = False
 
     def claim(self, wanted: int, load: Load) -> Operation[list[Message[Any]]]:
         """Claim up to so many messages, wherever it is time to look."""
-        return operations.poll(
+        found = yield from operations.poll(
             self.queue.settings,
             self.traffic,
             source=self.source,
             max_messages=wanted,
             visibility_timeout=self.timeout,
         )
+        if not self._has_looked:
+            self._has_looked = True
+            yield from self._look_for_others()
+        return found
+
+    def _look_for_others(self) -> Operation[None]:
+        """Warn, once, where others agree on who goes first: this one takes what is theirs."""
+        with suppress(DynamoMQError):  # what was claimed must reach the caller
+            others = yield from operations.members(self.source)
+            if others:
+                _LOG.warning(
+                    "Other consumers (%d) agree on who goes first, and this one does not heed them:"
+                    " they lose claims to each other, in no order. Leave out cooperate=False.",
+                    len(others),
+                )
 
     def attend(self, load: Load) -> Operation[None]:
         """Do nothing."""

@@ -29,7 +29,7 @@ from dynamomq.operations.claiming import Claimer
 from dynamomq.operations.entries import RawEntry
 from dynamomq.operations.following import delete_and_receive
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
-from dynamomq.operations.membership import ConsumerInfo, Load, consumers
+from dynamomq.operations.membership import ConsumerInfo, Load, consumers, members
 from dynamomq.operations.mending import Finding, Flaw
 from dynamomq.operations.operating import (
     annotate,
@@ -96,6 +96,7 @@ __all__ = [
     "get",
     "list_page",
     "look",
+    "members",
     "move_to_dlq",
     "poll",
     "purge",

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -123,6 +124,33 @@ def test_trouble_with_the_fleet_is_no_outage(
         assert consumer.stopped().succeeded == 10
     assert len(messages_of(caplog, logging.WARNING, "claiming goes on")) == 1
     assert not messages_of(caplog, logging.WARNING, "can't be used")
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_one_that_heeds_nobody_warns_beside_others(
+    storage: FaultyEngine, caplog: pytest.LogCaptureFixture, beside: bool
+) -> None:
+    """Where others agree on who goes first, one line says that this one undoes it; else none."""
+    queue = opened(storage)
+    with ExitStack() as stack:
+        if beside:
+            stack.enter_context(running(queue, print))
+            eventually("the other one's entry", queue.consumers)
+        notes = Notes()
+        alone = stack.enter_context(running(queue, print, cooperate=False, hooks=[notes]))
+        eventually("some looks", lambda: len(notes.all) >= 3)
+        alone.stopped()
+    assert len(messages_of(caplog, logging.WARNING, "does not heed them")) == beside
+
+
+def test_one_that_heeds_nobody_may_fail_to_look(storage: FaultyEngine) -> None:
+    """What it has claimed before is handled, though it can't be told who else is there."""
+    queue = opened(storage, send=1)
+    storage.faults.time_out("query", executed=False, nth=2, times=1000)
+    handled = threading.Event()
+    with running(queue, lambda _: handled.set(), cooperate=False):
+        assert handled.wait(PATIENCE)
+    storage.faults.clear()
 
 
 @pytest.mark.parametrize("cooperate", [True, False])

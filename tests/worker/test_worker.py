@@ -86,6 +86,38 @@ def test_the_second_signal_gives_up(place: Place) -> None:
         assert queue.stats().standard.processing == 1
 
 
+@pytest.mark.parametrize("to", ["SIGTERM", "SIGINT"])
+def test_a_signal_at_the_very_start_ends_it(place: Place, to: str) -> None:
+    """Before the worker handles signals they do what they always do, without a traceback."""
+    program = (
+        "import os, runpy, signal; from dynamomq.worker import running; "
+        f"running.Worker = lambda _settings: os.kill(os.getpid(), signal.{to}); "
+        "runpy.run_module('dynamomq.worker', run_name='__main__', alter_sys=True)"
+    )
+    with started(place, *on_file(place, "handle"), command=("-c", program)) as worker:
+        assert worker.status() == -getattr(signal, to)
+        assert worker.log == ""
+
+
+def test_a_stop_while_the_handler_is_imported_is_obeyed_after_it(
+    place: Place, tmp_path: Path
+) -> None:
+    """Nothing is left then: the status is 0."""
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "pathlib.Path('importing').touch()\n"
+        "while not pathlib.Path('go').exists():\n    time.sleep(0.01)\n"
+        "handle = print\n"
+    )
+    options = ("slow:handle", "--file", str(place.filled(0).folder / FILE), "--table", TABLE)
+    with started(place, *options, cwd=tmp_path) as worker:
+        eventually("the import", (tmp_path / "importing").exists)
+        worker.signal(signal.SIGTERM)
+        worker.until_logged("SIGTERM: stopping")
+        (tmp_path / "go").touch()
+        assert worker.status() == 0, worker.log
+
+
 def test_grace_ends(place: Place) -> None:
     """A handler that outlasts the grace is left alone; the status is another."""
     with started(place, *on_file(place.filled(1), "stick", "--grace", "0.2")) as worker:
