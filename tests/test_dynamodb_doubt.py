@@ -15,7 +15,7 @@ from attrs import frozen
 from botocore import exceptions as sdk
 
 from dynamomq.attributes import GROUP_ID, ID, NEXT_ID, TAIL_ID
-from dynamomq.drivers.base import Driver
+from dynamomq.drivers.base import Driver, Surroundings
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.effects import Set
 from dynamomq.errors import (
@@ -34,6 +34,7 @@ from dynamomq.operations import (
     bury,
     carry_out,
     delete_batch,
+    repair_group,
     retry_batch,
     send,
     send_batch,
@@ -320,6 +321,23 @@ def test_damage_of_a_group_does_not_end_doubt(kind: str, first: str) -> None:
     wire = Wire([*before, REPEATED[first].back, cancelled, *after])
     with pytest.raises(DamagedGroupError) as told:
         _driver(wire).run(operation())
+    assert told.value.in_doubt == REPEATED[first].in_doubt
+    assert not wire.replies
+
+
+@pytest.mark.parametrize("first", ["closed", "throttled"])
+def test_a_repair_that_is_given_up_knows_of_its_first_attempt(first: str) -> None:
+    """However many plans come after it: it may be executed yet."""
+    alone = item_to_wire({name: value for name, value in HEAD.items() if name != NEXT_ID.name})
+    found = reply({"Responses": {TABLE.name: [alone]}, "UnprocessedKeys": {}})
+    no = {"Code": "ConditionalCheckFailed", "Message": "no"}
+    cancelled = refused("TransactionCanceledException", CancellationReasons=[no])
+    again = [found, cancelled] * 19
+    wire = Wire([reply({"Items": [alone]}), found, REPEATED[first].back, cancelled, *again])
+    quick = Surroundings(sleep=lambda _: None)
+    driver = DynamoDBEngine(client=wire.client, surroundings=quick).open(TABLE)
+    with pytest.raises(ConflictError) as told:
+        driver.run(repair_group(SETTINGS, "g"))
     assert told.value.in_doubt == REPEATED[first].in_doubt
     assert not wire.replies
 

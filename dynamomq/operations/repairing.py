@@ -113,7 +113,7 @@ def repair_group(
             return result
         if mending.held:
             raise doubt.of(_held(group, mending.held))
-        if (yield from doubt.told(_carried_out(settings, view, mending))):
+        if (yield from _carried_out(settings, view, mending, doubt)):
             refused = 0
         else:
             refused += 1
@@ -121,15 +121,18 @@ def repair_group(
     raise doubt.of(busy_group(group))
 
 
-def _carried_out(settings: Settings, view: _View, mending: Mending) -> Operation[bool]:
+def _carried_out(
+    settings: Settings, view: _View, mending: Mending, doubt: Doubt
+) -> Operation[bool]:
     """Write the next part of a plan; tell whether it still held."""
     if view.unfit:
-        token = yield from quarantine(settings, view.unfit[0], keeps_list=False)
+        aside = quarantine(settings, view.unfit[0], keeps_list=False)
+        token = yield from doubt.told(aside)
         return token is not None
     writes = _as_many_as_fit(mending.writes, view.sizes)
     moment = yield from ask(Tick(tokens=1))
     request = in_time(Transact(writes, moment.tokens[0]), moment)
-    return isinstance((yield from transact(request)), Committed)
+    return isinstance((yield from doubt.told(transact(request))), Committed)
 
 
 def _held(group: str, ids: Sequence[str]) -> ConflictError:
