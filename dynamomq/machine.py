@@ -236,6 +236,17 @@ _LEAVES_FROM_BEHIND = all_of(
 """A message that waits leaves, with both neighbours that the plan saw. The plan does not hold any
 more once it is the head: the neighbour that was before it may be behind it by then."""
 
+_LAST = Not(Given("next_id")) | NEXT_ID.absent()
+"""Who gets a successor has none: what is behind a message is not cut off."""
+
+_LINKS_AS_PLANNED = all_of(
+    [
+        Not(Given("next_id")) | Same(NEXT_ID, "seen_next_id"),
+        Not(Given("previous_id")) | Same(PREVIOUS_ID, "seen_previous_id"),
+    ]
+)
+"""A link is replaced only where it is the one that the plan takes it for, or there is none yet."""
+
 _IN_STANDARD = _is_of(Arg("partition"), QueueType.STANDARD)
 _IN_DLQ = _is_of(Arg("partition"), QueueType.DLQ)
 _IS_HEAD = Not(Given("previous_id")) & _IN_STANDARD
@@ -246,6 +257,7 @@ _MAY_CLAIM = _DELIVERIES_LEFT & _LASTS
 _MAY_EXHAUST = all_of([_DELIVERIES_USED_UP, _LEAVES_LIST, _IN_DLQ])
 _MAY_QUARANTINE = _LEAVES_LIST & _IN_DLQ
 _MAY_EXTEND = _HOLDER & DUE.lt(Arg("due")) & _LASTS
+_MAY_RETRY = _HOLDER & _LAST
 _MAY_LEAVE = _HOLDER & _LEAVES_LIST
 _MAY_DEAD_LETTER = _MAY_LEAVE & _IN_DLQ
 _MAY_WITHDRAW = _AS_SEEN & _LEAVES_LIST
@@ -264,6 +276,9 @@ _AS_READ = all_of([VERSION.eq(Arg("seen_version")), Same(TOKEN, "seen_token"), _
 _OF_GROUP = _AS_READ & GROUP_ID.has_type("S")
 _MAY_LEAD = _OF_GROUP & _IS_HEAD
 _MAY_FOLLOW = _OF_GROUP & Given("previous_id")
+
+_MAY_PROMOTE = _IN_STANDARD & _LAST
+_MAY_UNLINK = NEXT_ID.eq(Arg("seen_next_id"))
 
 # --- effects ---------------------------------------------------------------------------------
 
@@ -367,12 +382,13 @@ _REDRIVEN = (
     Set(PEEKED, Constant("")),
     Set(DUE, Arg("now")),
     Set(ERRORS, Arg("errors"), optional=True),
+    Remove(NEXT_ID),
     *_PLACE,
     *_NOBODYS,
 )
 _FIRST_SENT = (*_SENT, *_TO_STANDARD)
 _SENT_BEHIND = (*_SENT, *_BEHIND)
-_REDRIVEN_FIRST = (*_REDRIVEN, *_TO_STANDARD, *_WRITE)
+_REDRIVEN_FIRST = (*_REDRIVEN, Remove(PREVIOUS_ID), *_TO_STANDARD, *_WRITE)
 _REDRIVEN_BEHIND = (*_REDRIVEN, Remove(QUEUE_TYPE), *_BEHIND, *_WRITE)
 _PROMOTED = (*_TO_STANDARD, _NEXT, *_UPKEEP)
 _ADVANCED = (*_TO_STANDARD, _NEXT, *_CLAIMED)
@@ -429,8 +445,8 @@ _MESSAGE_TRANSITIONS = [
 
     *steps("extend", "holder", _S_HELD, _S_PROCESSING, _MAY_EXTEND, _EXTENDED),
     *steps("extend", "holder", _D_HELD, _D_PROCESSING, _MAY_EXTEND, _EXTENDED),
-    *steps("retry", "holder", _S_HELD, _S_READY, _HOLDER, _RETRIED),
-    *steps("retry", "holder", _D_HELD, _D_READY, _HOLDER, _RETRIED),
+    *steps("retry", "holder", _S_HELD, _S_READY, _MAY_RETRY, _RETRIED),
+    *steps("retry", "holder", _D_HELD, _D_READY, _MAY_RETRY, _RETRIED),
     *steps("release", "holder", _S_HELD, _S_READY, _HOLDER, _RELEASED),
     *steps("release", "holder", _D_HELD, _D_READY, _HOLDER, _RELEASED),
     *steps("delete", "holder", _S_HELD, "DELETED", _MAY_LEAVE, _ENTOMBED),
@@ -456,9 +472,9 @@ _MESSAGE_TRANSITIONS = [
     *steps("purge", "operator", _IN_A_QUEUE, "DELETED", _MAY_WITHDRAW, _CANCELLED),
     *steps("purge", "operator", "WAITING", "DELETED", _MAY_WITHDRAW_WAITING, _CANCELLED),
 
-    *steps("promote", "upkeep", "WAITING", _S_READY, _IN_STANDARD, _PROMOTED),
-    *steps("link", "upkeep", _LISTED, "=", TRUE, _LINKED),
-    *steps("unlink", "upkeep", _LISTED, "=", TRUE, (Remove(NEXT_ID), *_UPKEEP)),
+    *steps("promote", "upkeep", "WAITING", _S_READY, _MAY_PROMOTE, _PROMOTED),
+    *steps("link", "upkeep", _LISTED, "=", _LINKS_AS_PLANNED, _LINKED),
+    *steps("unlink", "upkeep", _LISTED, "=", _MAY_UNLINK, (Remove(NEXT_ID), *_UPKEEP)),
 
     *steps("mend", "upkeep", "WAITING", _S_READY, _MAY_LEAD, (*_LED, *_ON)),
     *steps("mend", "upkeep", _S_LISTED, "=", _MAY_LEAD, (*_LED, *_ON)),

@@ -104,64 +104,31 @@ _HOLDER: Final = (
     Case("claimed by a legacy consumer since, the receipt left", "refused", item=_taken(at(-10))),
     Case("a receipt of another type", "refused", item={"receipt": 7}, arguments={"receipt": "7"}),
 )
+# fmt: off
 _OPERATOR: Final = (
     Case("as the operator saw it", "written"),
-    Case(
-        "legacy, the version standing in for the token",
-        "written",
-        form="legacy",
-        sources=(*READY, *EXPIRED),
-    ),
-    Case(
-        "legacy, written to since it was seen",
-        "refused",
-        form="legacy",
-        arguments={"seen_version": 99},
-        sources=(*READY, *EXPIRED),
-    ),
+    Case("legacy, the version standing in for the token", "written", form="legacy",
+         sources=(*READY, *EXPIRED)),
+    Case("legacy, written to since it was seen", "refused", form="legacy",
+         arguments={"seen_version": 99}, sources=(*READY, *EXPIRED)),
     Case("written to since it was seen", "refused", arguments={"seen_token": "an-older-token"}),
-    Case(
-        "has a token by now, seen without",
-        "refused",
-        arguments={"seen_token": GONE, "seen_version": 1},
-    ),
+    Case("has a token by now, seen without", "refused",
+         arguments={"seen_token": GONE, "seen_version": 1}),
 )
 _LEAVING_LIST: Final = (
     Case("the head, with its successor as planned", "written", form="head", sources=STANDARD),
-    Case(
-        "a successor has come since",
-        "refused",
-        form="head",
-        arguments={"next_id": GONE},
-        sources=STANDARD,
-    ),
-    Case(
-        "another successor than planned",
-        "refused",
-        form="head",
-        arguments={"next_id": "order-9"},
-        sources=STANDARD,
-    ),
-    Case(
-        "no successor any more",
-        "refused",
-        arguments={"next_id": "order-2"},
-        sources=(*STANDARD, "WAITING"),
-    ),
-    Case(
-        "another predecessor than planned",
-        "refused",
-        arguments={"previous_id": "order-9"},
-        sources=(*STANDARD, "WAITING"),
-    ),
-    Case(
-        "another group than planned",
-        "refused",
-        form="head",
-        arguments=_OTHER_GROUP,
-        sources=STANDARD,
-    ),
+    Case("a successor has come since", "refused", form="head", arguments={"next_id": GONE},
+         sources=STANDARD),
+    Case("another successor than planned", "refused", form="head",
+         arguments={"next_id": "order-9"}, sources=STANDARD),
+    Case("no successor any more", "refused", arguments={"next_id": "order-2"},
+         sources=(*STANDARD, "WAITING")),
+    Case("another predecessor than planned", "refused", arguments={"previous_id": "order-9"},
+         sources=(*STANDARD, "WAITING")),
+    Case("another group than planned", "refused", form="head", arguments=_OTHER_GROUP,
+         sources=STANDARD),
 )
+# fmt: on
 _LEASE: Final = (
     Case("a longer lease", "written"),
     Case("no longer than it is", "refused", item={"queue_add_timestamp": at(60)}),
@@ -200,6 +167,12 @@ _MENDED: Final = (
         for name, arguments in _NOT_MENDED.items()
     ),
 )
+_FOLLOWED: Final = {"next_id": "order-2"}
+_CLOSER: Final[dict[str, Value | Gone]] = {
+    "next_id": GONE,
+    "previous_id": "order-9",
+    "seen_previous_id": "order-0",
+}
 _USED_UP: Final = {"receive_count": 3}
 _AGAIN: Final = {"max_receives": 3}
 
@@ -277,7 +250,7 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
     ),
     "advance": (
         Case("as it was read", "written"),
-        Case("one with a successor", "written", item={"next_id": "order-2"}),
+        Case("one with a successor", "written", item=_FOLLOWED),
         Case("into a shard", "written", arguments={"partition": "STANDARD.3"}),
         Case("written to since it was read", "refused", arguments={"seen_version": 99}),
         Case("due in a nanosecond", "refused", item={"queue_add_timestamp": at(0, 1)}),
@@ -296,7 +269,7 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("failures of another type", "written", item={"errors": "none", "receive_count": 0}),
         Case("nothing wrong with it", "refused", item={"receive_count": 0}),
         Case("no known queue", "refused", item={"queue_type": "FASTER"}),
-        Case("of a group, but not as planned", "refused", item={"next_id": "order-2"},
+        Case("of a group, but not as planned", "refused", item=_FOLLOWED,
              arguments={"next_id": GONE}),
     ),
     "extend": (
@@ -313,6 +286,8 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         *_HOLDER,
         Case("without an account of the failure", "written", arguments={"errors": GONE}),
         Case("with a successor from now on", "written", arguments={"next_id": "order-3"},
+             sources=STANDARD),
+        Case("with another successor", "refused", item=_FOLLOWED, arguments={"next_id": "order-3"},
              sources=STANDARD),
     ),
     "release": (*_HOLDER,),
@@ -339,6 +314,8 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("behind the tail of another group", "refused", item=_IN_GROUP,
              arguments={**_BEHIND, "group": "customer-8"}, destination="WAITING"),
         Case("a predecessor but no group", "refused", arguments=_BEHIND, destination="WAITING"),
+        Case("with links that another port has left", "written", destination="WAITING",
+             item={**_IN_GROUP, "next_id": "order-2"}, arguments=_BEHIND),
     ),
     "update": (
         *_OPERATOR,
@@ -357,15 +334,16 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("links as planned", "written"),
         *_OPERATOR,
         *_LEAVING_LIST,
-        Case("a successor that was not planned", "refused", item={"next_id": "order-2"},
+        Case("a successor that was not planned", "refused", item=_FOLLOWED,
              arguments={"next_id": GONE}),
         Case("a group that was not planned", "refused", item={"message_group_id": "customer-7"},
              arguments={"group": GONE}),
     ),
     "promote": (
         Case("its predecessor leaves", "written"),
-        Case("one with a successor", "written", item={"next_id": "order-2"}),
+        Case("one with a successor", "written", item=_FOLLOWED),
         Case("with a successor from now on", "written", arguments={"next_id": "order-2"}),
+        Case("with another successor", "refused", item=_FOLLOWED, arguments={"next_id": "order-3"}),
         Case("into a shard", "written", arguments={"partition": "STANDARD.3"}),
         Case("into the dead-letter queue", "refused", arguments={"partition": "DLQ"}),
         Case("no message of a group", "refused", item={"message_group_id": GONE}),
@@ -373,13 +351,20 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
     ),
     "link": (
         Case("a successor", "written"),
-        Case("another predecessor", "written",
-             arguments={"next_id": GONE, "previous_id": "order-9"}),
+        Case("it has one", "refused", item=_FOLLOWED),
+        Case("in the place of another", "written", item=_FOLLOWED,
+             arguments={"seen_next_id": "order-2"}),
+        Case("in the place of another, but not as planned", "refused", item=_FOLLOWED,
+             arguments={"seen_next_id": "order-9"}),
+        Case("another predecessor", "written", item={"previous_id": "order-0"}, arguments=_CLOSER),
+        Case("another predecessor, but not as planned", "refused", arguments=_CLOSER,
+             item={"previous_id": "order-1"}),
         Case("not a message", "refused", item={"version": "one"}),
     ),
     "unlink": (
-        Case("its successor leaves", "written", item={"next_id": "order-2"}),
-        Case("once more", "written"),
+        Case("its successor leaves", "written", item=_FOLLOWED),
+        Case("once more", "refused"),
+        Case("another one is behind it", "refused", item={"next_id": "order-3"}),
         Case("not a message", "refused", item={"version": "one"}),
     ),
     "mend": _MENDED,

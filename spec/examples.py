@@ -294,9 +294,9 @@ def _own(trigger: str, item: Item, now: str) -> Arguments:
         "purge": lambda: {**_as_seen(item), **until, **_plan(item)},
         "promote": lambda: standard,
         "link": lambda: {"next_id": "order-3"},
-        "unlink": dict,
         "mend": lambda: {**_mended(item), "next_id": "order-3"},
         "mend_last": lambda: _mended(item),
+        "unlink": lambda: {"seen_next_id": "order-2"},
     }
     if trigger in builders:
         return builders[trigger]()

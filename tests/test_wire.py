@@ -81,8 +81,9 @@ MESSAGE_CASES = [
     ("promote", None, f"{TIME} partition next_id"),
     ("advance", None, f"{TIME} token due max_receives seen_version partition"),
     ("link", None, f"{TIME} next_id"),
-    ("link", None, f"{TIME} previous_id"),
-    ("unlink", None, TIME),
+    ("link", None, f"{TIME} next_id seen_next_id"),
+    ("link", None, f"{TIME} previous_id seen_previous_id"),
+    ("unlink", None, f"{TIME} seen_next_id"),
 ]
 GROUP_CASES = [
     ("open", None, "id new_tail_id"),

@@ -21,6 +21,7 @@ from dynamomq.attributes import (
     QUEUE_TYPE,
     SEQUENCE,
     TAIL_ID,
+    VERSION,
 )
 from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import ConflictError, DamagedGroupError
@@ -36,7 +37,7 @@ __all__ = [
     "PLANS",
     "Joining",
     "busy_group",
-    "check_tail",
+    "damage_at_tail",
     "group_key",
     "is_listed",
     "joining",
@@ -82,19 +83,19 @@ def tail_of(known: Item | None) -> str | None:
     """Return the id of a group's last message, by its item; ``None``: it has none.
 
     Raises:
-        DamagedGroupError: the item names none.
+        DamagedGroupError: the item does not say.
     """
     if known is None:
         return None
     tail = known.get(TAIL_ID.name)
-    if isinstance(tail, str):
-        return tail
-    group = str(known[ID.name]).removeprefix(GROUP_PREFIX)
-    raise damaged_group(
-        group,
-        f"The message group {group!r} can't be joined: {TAIL_ID.name} of its item is missing, or "
-        "no text.",
-    )
+    if not isinstance(tail, str) or not isinstance(known.get(VERSION.name), int):
+        group = str(known[ID.name]).removeprefix(GROUP_PREFIX)
+        raise damaged_group(
+            group,
+            f"The message group {group!r} can't be joined: {TAIL_ID.name} or {VERSION.name} of its "
+            "item is missing, or of another type.",
+        )
+    return tail
 
 
 def sequence_of(item: Item | None) -> int | None:
@@ -112,36 +113,32 @@ def busy_group(group: str) -> ConflictError:
     )
 
 
-def check_tail(
+def damage_at_tail(
     group: str, tail: str | None, upkeep: Sequence[Write], reasons: Sequence[Refused | None]
-) -> None:
-    """Do nothing if a plan to join a group was refused because others have changed the group.
+) -> DamagedGroupError | None:
+    """Tell what is wrong with a group that could not be joined; ``None``: others have changed it.
+
+    It is damaged where its item still names that last message, but that is not there, or not the
+    last. All was judged at one moment, so this was no race.
 
     Args:
         group: the group's name.
         tail: the id of its last message, as it was read.
         upkeep: what would have been written beside the messages that join.
         reasons: why it was not.
-
-    Raises:
-        DamagedGroupError: the group's item still names that last message, but it is not there. All
-            was judged at one moment, so this was no race.
     """
     refused = {write.id for write, reason in zip(upkeep, reasons, strict=True) if reason}
     if tail in refused and group_key(group) not in refused:
-        raise damaged_group(
-            group,
-            f"The message group {group!r} can't be joined: its last message, {tail!r}, is missing, "
-            "or not in the group.",
-        )
+        return tail_has_left(group, str(tail))
+    return None
 
 
 def tail_has_left(group: str, id: str) -> DamagedGroupError:
-    """Return the error for a group whose item names a message that is not in its list."""
+    """Return the error for a group whose item names a message that is not the last in its list."""
     return damaged_group(
         group,
         f"The message group {group!r} can't be joined: its item names {id!r} as the last message, "
-        "which is not in the group.",
+        "which is missing, not in the group, or not the last.",
     )
 
 
@@ -178,21 +175,31 @@ def leaving(settings: Settings, now: int, item: Item) -> list[Write]:
         settings: the queue's.
         now: the time of the transaction, in nanoseconds since the epoch.
         item: the message, as it was read; its own write is guarded by its :func:`links`.
+
+    Raises:
+        DamagedGroupError: it is linked to itself, or twice to the same one.
     """
     if not is_listed(item):
         return []
     group, id = str(item[GROUP_ID.name]), str(item[ID.name])
     before, after = item.get(PREVIOUS_ID.name), item.get(NEXT_ID.name)
-    if QUEUE_TYPE.name in item:
+    is_head = QUEUE_TYPE.name in item
+    beside = [one for one in (None if is_head else before, after) if one is not None]
+    if len({id, *map(str, beside)}) <= len(beside):
+        raise damaged_group(
+            group,
+            f"Message {id!r} can't leave the message group {group!r}: it is linked in a circle.",
+        )
+    if is_head:
         return [_after_head(settings, now, item, group, id)]
     upkeep = []
     if before is not None:
         successor = {} if after is None else {"next_id": after}
-        upkeep.append(
-            _write(settings, now, str(before), _LINK if successor else _UNLINK, successor)
-        )
+        rule = _LINK if successor else _UNLINK
+        seen: dict[str, Value] = {"seen_next_id": id}
+        upkeep.append(_write(settings, now, str(before), rule, {**successor, **seen}))
     if after is not None:
-        predecessor = {} if before is None else {"previous_id": before}
+        predecessor = {} if before is None else {"previous_id": before, "seen_previous_id": id}
         upkeep.append(_write(settings, now, str(after), _LINK, predecessor))
     else:
         upkeep.append(_moved_tail(group, id, before))

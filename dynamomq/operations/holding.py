@@ -235,8 +235,13 @@ def leaves_list(rules: Rules) -> bool:
 
 def planned_by(request: Write, item: Item) -> Write:
     """Return a write that is guarded by a message's place in its group's list as it was read."""
+    unlinked = _unlinked(request)
+    return evolve(unlinked, arguments={**unlinked.arguments, **links(item)})
+
+
+def _unlinked(request: Write) -> Write:
     others = {name: value for name, value in request.arguments.items() if name not in _PLACE}
-    return evolve(request, arguments={**others, **links(item)})
+    return evolve(request, arguments=others)
 
 
 def to_plan_from(request: Write, message: Message[T], reply: Refused) -> Item | None:
@@ -244,7 +249,7 @@ def to_plan_from(request: Write, message: Message[T], reply: Refused) -> Item | 
     item = reply.item
     if item is None or item.get(RECEIPT.name) != message.receipt:
         return None
-    again = planned_by(request, item)
+    again = planned_by(request, item) if request.rule.trigger in _LEAVING else _unlinked(request)
     return item if again.specialised.applies_to(item, again.arguments) else None
 
 

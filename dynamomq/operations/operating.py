@@ -23,12 +23,18 @@ from dynamomq.attributes import (
     RECEIPT,
     SEQUENCE,
 )
-from dynamomq.errors import ConflictError, MessageNotFoundError, OutcomeUnknownError
+from dynamomq.errors import (
+    ConflictError,
+    DamagedGroupError,
+    MessageNotFoundError,
+    OutcomeUnknownError,
+)
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
 from dynamomq.message import MAX_FAILURES, Message
 from dynamomq.operations.groups import (
     LISTED,
     PLANS,
+    damage_at_tail,
     joining,
     leaving,
     read_group,
@@ -51,7 +57,7 @@ from dynamomq.operations.writing import (
     together,
     was_overtaken,
 )
-from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
+from dynamomq.requests import Get, Operation, Refused, Tick, Write, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
@@ -119,6 +125,17 @@ class Plan:
     request: Write
     upkeep: Sequence[Write]
     now: int
+
+    def damage(self, reasons: Sequence[Refused | None]) -> DamagedGroupError | None:
+        """Tell what is wrong with a group that a message could not join (:func:`damage_at_tail`).
+
+        Args:
+            reasons: why the upkeep was refused.
+        """
+        own = self.request.arguments
+        if self.request.rule.trigger != REDRIVE.trigger or "previous_id" not in own:
+            return None
+        return damage_at_tail(str(own["group"]), str(own["previous_id"]), self.upkeep, reasons)
 
     def is_legal_for(self, item: Item) -> bool:
         """Tell whether the machine allows the write on an item."""
@@ -302,7 +319,7 @@ def perform(
         MessageNotFoundError: there is no such message.
         IllegalTransitionError: the trigger is not legal in its state.
         ConflictError: others kept changing it.
-        DamagedGroupError: its group's item names it as the last message, and it is in no list.
+        DamagedGroupError: its group's list is damaged.
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
     trigger, id = edit.rule.trigger, edit.id
@@ -325,7 +342,9 @@ def perform(
             continue
         leaves = None if edit.rule.destinations & LISTED else seen.item
         request = in_time(plan.request, moment)
-        reply = yield from doubt.told(together(request, plan.upkeep, leaving=leaves))
+        reply = yield from doubt.told(
+            together(request, plan.upkeep, leaving=leaves, damage=plan.damage)
+        )
         if isinstance(reply, Written):
             return _edited(settings, plan, seen)
         found = message_of(settings, reply.item, plan.now)

@@ -146,11 +146,15 @@ class Plan:
         actions: one for each part, in order; then what keeps the lists.
         writes: those of the parts that are not the user's own, by place.
         instants: when each of these takes place, by place.
+        groups: for each action, the group whose list it belongs to; ``None``: none.
+        view: what it was planned from.
     """
 
     actions: tuple[Action, ...]
     writes: Mapping[int, Write]
     instants: Mapping[int, int]
+    groups: tuple[str | None, ...]
+    view: View
 
 
 # --- looking ---------------------------------------------------------------------------------
@@ -216,8 +220,10 @@ def plan_of(home: str, parts: Sequence[Part], view: View, begun: int, now: int) 
         else _action(home, part.settings.table, planner.writes[place])
         for place, part in enumerate(parts)
     ]
-    actions += [_action(home, table, write) for table, write in planner.upkeep]
-    return Plan(tuple(actions), planner.writes, planner.instants)
+    actions += [_action(home, table, write) for table, _, write in planner.upkeep]
+    groups = [None if isinstance(part, OwnPart) else part.group for part in parts]
+    groups += [group for _, group, _ in planner.upkeep]
+    return Plan(tuple(actions), planner.writes, planner.instants, tuple(groups), view)
 
 
 def _action(home: str, table: str, write: Write) -> Action:
@@ -234,7 +240,7 @@ class _Planner:
         now: the time.
         writes: by place.
         instants: by place.
-        upkeep: what else is written, and in which table.
+        upkeep: what else is written, in which table, and for which group.
     """
 
     view: View
@@ -242,7 +248,7 @@ class _Planner:
     now: int
     writes: dict[int, Write] = field(factory=dict)
     instants: dict[int, int] = field(factory=dict)
-    upkeep: list[tuple[str, Write]] = field(factory=list)
+    upkeep: list[tuple[str, str, Write]] = field(factory=list)
 
     def add(self, place: int, part: Sending | Finishing) -> None:
         """Add the write of one part, without regard to others."""
@@ -277,7 +283,7 @@ class _Planner:
                     linked, arguments={**linked.arguments, **plan.tail_link}
                 )
             upkeep = plan.upkeep
-        self.upkeep += [(settings.table, write) for write in upkeep]
+        self.upkeep += [(settings.table, group, write) for write in upkeep]
 
     def _holders(
         self, parts: Mapping[int, Sending | Finishing]

@@ -24,7 +24,7 @@ from dynamomq.operations.groups import (
     LISTED,
     PLANS,
     busy_group,
-    check_tail,
+    damage_at_tail,
     joining,
     read_group,
     tail_has_left,
@@ -206,6 +206,7 @@ def append(
         For each the write that was tried last, and what became of it.
 
     Raises:
+        DamagedGroupError: the group's last message is not there, or not the last.
         ServiceError: the request could not be carried out.
     """
     done: dict[str, tuple[Write, BatchReply]] = {}
@@ -245,7 +246,7 @@ def _joined(
     """Carry out one plan, and return the replies to all puts, or to those that were refused.
 
     Raises:
-        DamagedGroupError: the group's last message is not there.
+        DamagedGroupError: the group's last message is not there, or not the last.
     """
     tail = tail_of(known)
     if tail in [put.id for put in puts]:  # it is there already; and no item may be in it twice
@@ -262,7 +263,9 @@ def _joined(
     own = zip(puts, reply.reasons[: len(puts)], strict=True)
     refused: dict[str, WriteReply] = {one.id: reason for one, reason in own if reason is not None}
     if not refused and not reply.in_conflict:
-        check_tail(group, tail, upkeep, reply.reasons[len(puts) :])
+        damage = damage_at_tail(group, tail, upkeep, reply.reasons[len(puts) :])
+        if damage is not None:
+            raise damage
     return refused
 
 

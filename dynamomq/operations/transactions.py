@@ -16,6 +16,7 @@ from attrs import frozen
 from dynamomq.attributes import SEND_TOKEN
 from dynamomq.errors import (
     ConflictError,
+    DamagedGroupError,
     DynamoMQError,
     FailedAction,
     InvalidArgumentError,
@@ -40,6 +41,7 @@ from dynamomq.operations.sending import advised, judged
 from dynamomq.operations.writing import (
     RETRY_HORIZON,
     Doubt,
+    damaged_group,
     in_time,
     is_gone,
     message_of,
@@ -92,6 +94,7 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
         TransactionConditionError: conditions of the user's own did not hold.
         OutcomeUnknownError: a reply was lost, and it can't be told whether the transaction took
             effect.
+        DamagedGroupError: the list of a group is damaged.
         ConflictError: others kept changing a group, or items of the user's.
         InvalidArgumentError: there are too many actions, or they are too large.
     """
@@ -99,9 +102,12 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
         return []
     _check_number(len(parts), 0)
     doubt, first = Doubt(), None
+    refused: tuple[Plan, DamagedGroupError] | None = None
     try:
         for attempt in range(1, PLANS + 1):
             plan, moment = yield from doubt.told(_planned(home, parts, first))
+            if refused is not None and refused[0].view == plan.view:  # this was no race
+                raise doubt.of(refused[1])
             first = first or moment
             # Messages let nothing pass a second time. Without any, all plans are the same, and have
             # the same token, so that storage does not.
@@ -115,6 +121,8 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
             if (yield from judge.took_effect(reply)):
                 _tell_messages(parts)
                 return (yield from judge.messages())
+            damage = _damage(plan, reply)
+            refused = None if damage is None else (plan, damage)
             yield from pause(attempt)
         raise doubt.of(_busy())
     except DynamoMQError as error:
@@ -213,6 +221,29 @@ def _tried(
         reasons = {place: Refused(found.get(item)) for place, item in twice.items()}
         return Cancelled(tuple(reasons.get(place) for place in range(len(items))))
     return (yield from transact(request))
+
+
+def _damage(plan: Plan, reply: Cancelled) -> DamagedGroupError | None:
+    """Return what a refused plan tells of a group, if nothing of it has changed meanwhile.
+
+    That a group is to be opened tells nothing: of what is absent there are no versions.
+    """
+    refused: dict[str, list[str]] = {}
+    for action, group, reason in zip(plan.actions, plan.groups, reply.reasons, strict=True):
+        if group is None or reason is None or isinstance(action, Foreign):
+            continue
+        write = action.write if isinstance(action, Elsewhere) else action
+        if write.rule.trigger != "open":
+            refused.setdefault(group, []).append(write.id)
+    if reply.in_conflict:
+        return None
+    for group, ids in refused.items():
+        return damaged_group(
+            group,
+            f"The message group {group!r} can't be changed: its items "
+            f"{', '.join(map(repr, ids))} are missing, or not linked as the others say.",
+        )
+    return None
 
 
 def _item_of(home: str, action: Action) -> tuple[str, str]:

@@ -9,7 +9,7 @@ success (spec: WRITE-3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -278,7 +278,11 @@ def transact(request: Transact) -> Operation[Committed | Cancelled]:
 
 
 def together(
-    main: Write, upkeep: Sequence[Write], *, leaving: Item | None = None
+    main: Write,
+    upkeep: Sequence[Write],
+    *,
+    leaving: Item | None = None,
+    damage: Callable[[Sequence[Refused | None]], DynamoMQError | None] = lambda _reasons: None,
 ) -> Operation[WriteReply]:
     """Carry out a write and what goes with it as one; the reply is that of the first.
 
@@ -289,6 +293,7 @@ def together(
         main: the write.
         upkeep: what else must take effect with it.
         leaving: the item that the plan was made from, if that leaves a group's list.
+        damage: tells, where only the upkeep was refused, from why, what is wrong with the list.
 
     Raises:
         DamagedGroupError: the plan is not outdated, and yet can't be carried out.
@@ -302,6 +307,8 @@ def together(
     if isinstance(reply, Committed):
         return Written(None)
     refused = reply.reasons[0]
+    if refused is None and not reply.in_conflict and (error := damage(reply.reasons[1:])):
+        raise doubt.of(error)
     if refused is None or not refused.shown:
         refused = Refused((yield from doubt.told(persistently(Get(main.id)))))
         if leaving is not None and refused.item == leaving and not reply.in_conflict:
@@ -329,8 +336,9 @@ def _cannot_leave(
     refused = [write.id for write, reason in zip(upkeep, reply.reasons[1:], strict=True) if reason]
     return damaged_group(
         group,
-        f"Message {main.id!r} can't leave its message group ({main.rule.trigger}): the items "
-        f"{', '.join(map(repr, refused))} beside it are missing, or not in the group.",
+        f"Message {main.id!r} can't leave the message group {group!r} ({main.rule.trigger}): the "
+        f"items {', '.join(map(repr, refused))} beside it are missing, not in the group, or not "
+        "linked with it.",
     )
 
 

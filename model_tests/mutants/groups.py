@@ -112,8 +112,10 @@ def _behind_the_head(in_its_place: Callable[..., Any]) -> Callable[..., Any]:
         before, after = str(head[ID.name]), str(head[NEXT_ID.name])
         arguments = {**own, "previous_id": before, "next_id": after}
         upkeep = [
-            Write(before, link, {"now": own["now"], "next_id": seen.id}),
-            Write(after, link, {"now": own["now"], "previous_id": seen.id}),
+            Write(before, link, {"now": own["now"], "next_id": seen.id, "seen_next_id": after}),
+            Write(
+                after, link, {"now": own["now"], "previous_id": seen.id, "seen_previous_id": before}
+            ),
         ]
         return evolve(plan, request=evolve(plan.request, arguments=arguments), upkeep=upkeep)
 
@@ -165,6 +167,8 @@ _HOLDERS = (
     Place(holding, "MOVE_TO_DLQ", _LEAVING_NEXT),
 )
 _IN_SPITE_OF_OTHERS = rules(unasked=["previous_id"])
+_SEEN = ("seen_next_id", "seen_previous_id")
+_ANY_LINK = tuple(Place(groups, name, rules(unasked=_SEEN)) for name in ("_LINK", "_UNLINK"))
 
 GROUPS: tuple[Mutant, ...] = (
     _mutant(
@@ -172,6 +176,13 @@ GROUPS: tuple[Mutant, ...] = (
         "append does not ask whether the tail is still the one that was read.",
         "HEAD",
         Place(groups, "_APPEND", _NO_TAIL),
+    ),
+    _mutant(
+        "append-over-links",
+        "append does not ask for the tail, nor link whether there is somebody behind it already.",
+        "HEAD",
+        Place(groups, "_APPEND", _NO_TAIL),
+        Place(groups, "_LINK", rules(unasked=["seen_next_id"])),
     ),
     _mutant(
         "open-unguarded",
@@ -203,19 +214,22 @@ GROUPS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "withdraw-by-an-old-plan",
-        "cancel and bury do not ask for the predecessor, nor whether the message still waits.",
+        "cancel and bury ask neither for the predecessor, nor whether the message still waits, nor "
+        "whose links they replace.",
         "HEAD",
         Place(operating, "_CANCEL", _IN_SPITE_OF_OTHERS),
         Place(operating, "_BURY", _IN_SPITE_OF_OTHERS),
+        *_ANY_LINK,
         scope="p",
     ),
     _mutant(
         "link-what-is-gone",
-        "cancel and bury do not ask for the neighbours, and link what is gone.",
+        "cancel and bury do not ask for the neighbours, and link what is gone, whatever its links.",
         "HEAD",
         Place(operating, "_CANCEL", rules(unasked=["previous_id", "next_id"])),
         Place(operating, "_BURY", rules(unasked=["previous_id", "next_id"])),
-        Place(groups, "_LINK", rules(any_state=True)),
+        Place(groups, "_LINK", rules(any_state=True, unasked=_SEEN)),
+        Place(groups, "_UNLINK", rules(unasked=_SEEN)),
         scope="p",
     ),
     _mutant(
