@@ -12,8 +12,11 @@ from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from dynamomq.attributes import GROUP_ID, ID
+from dynamomq.checks import RESERVED_PREFIX
+from dynamomq.errors import InvalidArgumentError
 from dynamomq.message import Message
-from dynamomq.operations.entries import RawEntry
+from dynamomq.operations.entries import RawEntry, raw_item
 from dynamomq.operations.groups import group_key, is_listed, joining, leaving
 from dynamomq.operations.holding import (
     Extra,
@@ -167,6 +170,7 @@ def look_at(home: str, parts: Sequence[Part]) -> Operation[View]:
         home: the table of requests that name none.
         parts: those of the transaction.
     """
+    looked_at = _looked_at(home, parts)
     wanted: dict[tuple[str, str], None] = {}
     for part in parts:
         if isinstance(part, OwnPart) or part.group is None:
@@ -174,7 +178,39 @@ def look_at(home: str, parts: Sequence[Part]) -> Operation[View]:
         wanted[part.settings.table, group_key(part.group)] = None
         if isinstance(part, Finishing):
             wanted[part.settings.table, part.id] = None
+    tables = {table for table, _ in wanted}
+    wanted |= {item: None for item in looked_at.values() if item[0] in tables}
     return (yield from read(home, wanted))
+
+
+def _looked_at(home: str, parts: Sequence[Part]) -> dict[int, tuple[str, str]]:
+    """Return which items of queues the user's own checks are about, by place.
+
+    Raises:
+        InvalidArgumentError: one is no message, but DynamoMQ's own.
+    """
+    queues = {home, *(part.settings.table for part in parts if not isinstance(part, OwnPart))}
+    found: dict[int, tuple[str, str]] = {}
+    for place, part in enumerate(parts):
+        if not isinstance(part, OwnPart):
+            continue
+        table, key, _ = raw_item(part.entry)
+        id = key.get(ID.name, {}).get("S")
+        if table not in queues or id is None:
+            continue
+        if id.startswith(RESERVED_PREFIX):
+            raise _not_to_be_checked(place, id, "it is no message, but DynamoMQ's own")
+        found[place] = table, id
+    return found
+
+
+def _not_to_be_checked(place: int, id: str, why: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "key",
+        id,
+        f"action {place + 1} of the transaction looks at this item, and {why}",
+        remedy="Look at it with get() before, or at a row of your own; or use two transactions.",
+    )
 
 
 def read(home: str, items: Iterable[tuple[str, str]]) -> Operation[View]:
@@ -203,6 +239,9 @@ def plan_of(home: str, parts: Sequence[Part], view: View, begun: int, now: int) 
         view: what was read of their groups.
         begun: when the first plan was made: messages are sent as of then.
         now: the time, in nanoseconds since the epoch.
+
+    Raises:
+        InvalidArgumentError: the user looks at a message whose group's list is changed.
     """
     planner = _Planner(view, begun, now)
     lists: dict[tuple[str, str], dict[int, Sending | Finishing]] = {}
@@ -214,6 +253,12 @@ def plan_of(home: str, parts: Sequence[Part], view: View, begun: int, now: int) 
             lists.setdefault((part.settings.table, part.group), {})[place] = part
     for (_, group), members in lists.items():
         planner.keep_list(group, members)
+    kept = {(table, write.id) for table, _, write in planner.upkeep}
+    changed = {(table, group) for table, group, _ in planner.upkeep}
+    for place, (table, id) in _looked_at(home, parts).items():
+        item = view.get((table, id), {})
+        if (table, id) in kept or (is_listed(item) and (table, item[GROUP_ID.name]) in changed):
+            raise _not_to_be_checked(place, id, "the list of its message group is changed as well")
     actions: list[Action] = [
         Foreign(part.entry)
         if isinstance(part, OwnPart)

@@ -361,6 +361,8 @@ class Transaction(Generic[T]):
     ) -> None:
         """Make the transaction depend on an item that it does not change.
 
+        It may be a message, but for members of a group whose list the transaction changes.
+
         Args:
             table: the table's name.
             key: the item's key.

@@ -320,3 +320,86 @@ def test_entries_of_bad_messages(queue: Queue[Any], held: Message[Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         queue.delete_item(queue.get("m"))
     assert len(queue.delete_item(held)) == 1
+
+
+# --- looking at messages ---------------------------------------------------------------------
+
+LOOKED_AT = ("first", "second", "third")
+
+
+def _a_group(queue: Queue[Any]) -> Message[Any]:
+    for id in LOOKED_AT:
+        queue.send(id, id=id, group="g")
+    queue.send("h", id="of another", group="h")
+    queue.send("dead", id="dead", group="g")
+    queue.bury("dead")
+    return next(message for message in queue.receive(2) if message.group == "g")
+
+
+def _look(tx: Transaction[Any], table: Table, id: str) -> None:
+    tx.check_row(table.name, {"id": id}, "attribute_exists(id)")
+
+
+@pytest.mark.parametrize(
+    ("id", "change"),
+    [
+        *((id, "send") for id in LOOKED_AT),
+        *((id, change) for id in LOOKED_AT[1:] for change in ("delete", "both")),
+    ],
+)
+def test_looking_at_a_member_of_a_group_that_changes(
+    queue: Queue[Any], table: Table, id: str, change: str
+) -> None:
+    """TRANSACT-2: wherever it is in the list; otherwise it would depend on what is behind it."""
+    head = _a_group(queue)
+    before = table.items()
+
+    def fill(tx: Transaction[Any]) -> None:
+        _look(tx, table, id)
+        if change != "send":
+            tx.delete(head)
+        if change != "delete":
+            tx.send(4, id="fourth", group="g")
+
+    error = refused_at_the_end(queue, fill)
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.argument, error.value) == ("key", id)
+    assert "action 1" in str(error)
+    assert table.items() == before
+
+
+@pytest.mark.parametrize("id", ["$group#g", "$queue", "$consumer#x"])
+def test_looking_at_what_is_no_message(queue: Queue[Any], table: Table, id: str) -> None:
+    """TRANSACT-2: items of DynamoMQ's own are not to be depended on, whatever else is changed."""
+    queue.send(1, id="m", group="g")
+    before = table.items()
+
+    def fill(tx: Transaction[Any]) -> None:
+        tx.send(2, id="n")
+        tx.check_row(table.name, {"id": id}, "attribute_not_exists(nothing)")
+
+    error = refused_at_the_end(queue, fill)
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.argument, error.value) == ("key", id)
+    assert table.items() == before
+
+
+@pytest.mark.parametrize("id", ["of another", "dead"])
+def test_looking_at_other_messages(queue: Queue[Any], table: Table, id: str) -> None:
+    """TRANSACT-2: members of other groups, and dead letters, are in no list that changes."""
+    head = _a_group(queue)
+    with queue.transaction() as tx:
+        _look(tx, table, id)
+        tx.delete(head)
+        tx.send(4, id="fourth", group="g")
+    assert queue.get("fourth").previous_id == "third"
+
+
+def test_looking_at_a_member_of_a_group_that_stays(queue: Queue[Any], table: Table) -> None:
+    """TRANSACT-2: nothing is written beside it, so it may be looked at."""
+    head = _a_group(queue)
+    with queue.transaction() as tx:
+        _look(tx, table, "second")
+        tx.retry(head)
+        tx.send(4, id="fourth")
+    assert queue.get("fourth").group is None
