@@ -525,7 +525,7 @@ class RequestRejectedError(ServiceError):
 
 
 class DamagedGroupError(RequestRejectedError):
-    """A message can't leave its group, because items beside it in the group's list are not there.
+    """A message can't leave or join its group: the group's list is not whole, and was not changed.
 
     Somebody has removed or changed them by hand: no operation of a queue leaves a list like that.
     """
