@@ -197,7 +197,7 @@ def test_deliveries_are_limited(
     )
     assert item["token"] != last.token
     assert (failure.delivery, failure.at) == (limit, clock.moment())
-    assert f"in {limit} deliveries" in failure.message
+    assert f"in {limit} deliver{'y' if limit == 1 else 'ies'}" in failure.message
 
 
 @BY_ONE_AND_BY_MANY

@@ -130,7 +130,7 @@ def test_a_missing_table_ends_it(place: Place) -> None:
     """There is no crash loop for a table that does not exist: status 1, and what to do."""
     with started(place, *on_file(place, "handle", "--processes", "2")) as worker:
         assert worker.status() == 1
-        assert f"There is no table '{TABLE}'. Create it with" in worker.log
+        assert f"There is no table '{TABLE}'. Create it" in worker.log
         assert "starting it again" not in worker.log
 
 
