@@ -104,23 +104,25 @@ def mending_of(
     held = [id for id in order if by_id[id].state in HELD]
     if held and order[0] != held[0]:  # it has been delivered, so it comes first
         order = [held[0], *(id for id in order if id != held[0])]
-    findings: list[Finding] = []
-    writes: list[Write] = []
+    places = [*zip(order, [None, *order], [*order[1:], None], strict=False)]
+    findings, own = _of_group(group, known, order, by_id)
     if order and not any(_is_indexed(by_id[id].item) for id in order):
-        findings.append(Finding(Flaw.NO_HEAD, group_key(group), right=order[0]))
-    for place, id in enumerate(order):
-        before = order[place - 1] if place else None
-        after = order[place + 1] if place + 1 < len(order) else None
-        wrong = list(_flaws(by_id[id].item, before, after))
-        findings += wrong
-        if wrong or (before is None and not _is_indexed(by_id[id].item)):
-            place_of = _place(settings, group, by_id[id].item, before)
-            writes.append(_mended(settings, now, group, by_id[id].item, place_of, after))
-    wrong, own = _of_group(group, known, order, by_id)
+        findings.append(Finding(Flaw.NO_HEAD, order[0]))
+    wrong = {findings[0].right} if own else set[str | None]()
+    for id, before, after in places:
+        flaws = [*_flaws(by_id[id].item, before, after)]
+        findings += flaws
+        if flaws or (before is None and not _is_indexed(by_id[id].item)):
+            wrong.update(_bound(id, before, after))
     if len(held) > 1:
-        twice = tuple(Finding(Flaw.HELD_TWICE, id, right=order[0]) for id in held[1:])
-        return Mending(tuple(order), (*wrong, *findings, *twice), (), tuple(held))
-    return Mending(tuple(order), (*wrong, *findings), (*own, *writes))
+        findings += [Finding(Flaw.HELD_TWICE, id, right=order[0]) for id in held[1:]]
+        return Mending(tuple(order), tuple(findings), (), tuple(held))
+    writes = [
+        _mended(settings, now, group, by_id[id].item, before, after)
+        for id, before, after in places
+        if id in wrong
+    ]
+    return Mending(tuple(order), tuple(findings), (*own, *writes))
 
 
 # --- in which order --------------------------------------------------------------------------
@@ -191,6 +193,14 @@ def _flaws(item: Item, before: str | None, after: str | None) -> Iterator[Findin
         yield Finding(Flaw.WRONG_PREVIOUS, id, _text(previous), before)
 
 
+def _bound(id: str, before: str | None, after: str | None) -> tuple[str | None, ...]:
+    """Return what is written where a member is wrong: its neighbours, too.
+
+    What was read of these may be of another moment, and outdated; their writes would be refused.
+    """
+    return id, before, after
+
+
 def _place(settings: Settings, group: str, item: Item, before: str | None) -> dict[str, Value]:
     if before is not None:
         return {"previous_id": before}
@@ -199,18 +209,13 @@ def _place(settings: Settings, group: str, item: Item, before: str | None) -> di
 
 
 def _mended(
-    settings: Settings,
-    now: int,
-    group: str,
-    item: Item,
-    place: Mapping[str, Value],
-    after: str | None,
+    settings: Settings, now: int, group: str, item: Item, before: str | None, after: str | None
 ) -> Write:
     arguments: dict[str, Value] = {
         **at(settings, now),
         "group": group,
         "seen_version": item[VERSION.name],
-        **place,
+        **_place(settings, group, item, before),
     }
     if TOKEN.name in item:
         arguments["seen_token"] = item[TOKEN.name]

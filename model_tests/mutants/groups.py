@@ -21,6 +21,7 @@ from dynamomq.operations import (
     grouping,
     groups,
     holding,
+    mending,
     operating,
     sending,
     writing,
@@ -84,6 +85,11 @@ def _under_a_new_token(claim_of_next: Callable[..., Any]) -> Callable[..., Any]:
         return (yield from claim_of_next(settings, head, moment.tokens[0], timeout))
 
     return altered
+
+
+def _it_alone(id: str, *_neighbours: str | None) -> tuple[str, ...]:
+    """Return a member without its neighbours."""
+    return (id,)
 
 
 def _nobody(_group: str) -> None:
@@ -170,7 +176,24 @@ _IN_SPITE_OF_OTHERS = rules(unasked=["previous_id"])
 _SEEN = ("seen_next_id", "seen_previous_id")
 _ANY_LINK = tuple(Place(groups, name, rules(unasked=_SEEN)) for name in ("_LINK", "_UNLINK"))
 
+_AS_IF_UNREAD = rules(unasked=["seen_version", "seen_token"])
+
 GROUPS: tuple[Mutant, ...] = (
+    _mutant(
+        "mend-unguarded",
+        "Who repairs a list does not ask whether its members are still as they were read.",
+        "REPEATABLE",
+        Place(mending, "_MEND", _AS_IF_UNREAD),
+        Place(mending, "_MEND_LAST", _AS_IF_UNREAD),
+        scope="ae",
+    ),
+    _mutant(
+        "mend-alone",
+        "Who repairs a list does not ask whether the neighbours of a wrong member are as read.",
+        "HEAD",
+        Place(mending, "_bound", replaced_by(_it_alone)),
+        scope="ad",
+    ),
     _mutant(
         "append-unguarded",
         "append does not ask whether the tail is still the one that was read.",

@@ -16,14 +16,14 @@ Name = tuple[str, int]  # of a call: whose, and the how many-th
 
 HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
 RECEIVERS = ("receive", "claim")
-HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards", "damage", "adopt")
+HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards", "damage", "adopt", "tear")
 """Operations that are about consumers, or about what all have agreed on, not about messages."""
 
-STRANGERS = ("damage", "adopt")
+STRANGERS = ("damage", "adopt", "tear")
 """What is written without regard to the specification."""
 
-WHOLESALE = ("purge_all", "redrive_all")
-"""What an operator does to all messages of a queue."""
+WHOLESALE = ("purge_all", "redrive_all", "repair_group")
+"""What an operator does to all messages of a queue, or of a group."""
 
 OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge", *WHOLESALE)
 REMOVERS = ("delete", "cancel", "purge", "purge_all")

@@ -6,13 +6,26 @@ whatever is in it. Each write belongs to a call, or to the entry of a batch: who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
-from dynamomq.requests import Cancelled, Committed, Refused, Request, Transact, Write, WriteBatch
-from model_tests.simulator.calls import Call
+from dynamomq.requests import (
+    Cancelled,
+    Committed,
+    Get,
+    GetMany,
+    Page,
+    Refused,
+    Request,
+    Scan,
+    Transact,
+    Write,
+    WriteBatch,
+)
+from dynamomq.values import Item
+from model_tests.simulator.calls import Answer, Call
 from model_tests.simulator.storage import Effect
 
 Writing: TypeAlias = Write | WriteBatch | Transact
@@ -71,6 +84,18 @@ class Late:
 
     piece: Piece = field(eq=False)
     until: int
+
+
+def looked_up(items: Mapping[str, Item], request: Get | GetMany | Scan) -> Answer:
+    """What the base table answers to whoever looks at it."""
+    if isinstance(request, Get):
+        item = items.get(request.id)
+        return Answer(item, key=id(item))
+    if isinstance(request, Scan):
+        found = dict(items)
+        return Answer(Page(tuple(found.values()), None), key=tuple(map(id, found.values())))
+    found = {key: items[key] for key in request.ids if key in items}
+    return Answer(found, key=tuple(map(id, found.values())))
 
 
 def pieces_of(call: Call, request: Writing) -> Iterator[Piece]:

@@ -18,7 +18,7 @@ from dynamomq.reserved import CONSUMER
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
 from model_tests.simulator.agreeing import by_agreement, look_again, raise_shards
-from model_tests.simulator.strangers import adopt, damage
+from model_tests.simulator.strangers import adopt, damage, tear
 
 # --- what is called --------------------------------------------------------------------------
 
@@ -273,10 +273,15 @@ HINTS: Mapping[str, Callable[..., Operation[Any]]] = {
 WHOLESALE: Mapping[str, Callable[..., Operation[Any]]] = {
     "purge_all": operations.purge,
     "redrive_all": operations.redrive_all,
+    "repair_group": operations.repair_group,
 }
-"""What is done to all messages of a queue."""
+"""What is done to all messages of a queue, or of a group."""
 
-MEDDLING: Mapping[str, Callable[..., Operation[Any]]] = {"damage": damage, "adopt": adopt}
+MEDDLING: Mapping[str, Callable[..., Operation[Any]]] = {
+    "damage": damage,
+    "adopt": adopt,
+    "tear": tear,
+}
 """What strangers do to items."""
 
 AGREEMENTS: Mapping[str, Callable[..., Operation[Any]]] = {

@@ -3,6 +3,11 @@
 The order is kept from what becomes of items alone: a message joins when it appears, by being sent
 or redriven, and leaves when it is deleted, withdrawn, or goes to the dead-letter queue. What the
 table says is compared with that after each request (HEAD).
+
+A list that a stranger has torn has no order until it is whole again, with all members in it: in
+that of their numbers, and then of the times at which they were sent; but one that is held comes
+first. From that moment on it is judged like any other. By the end of a repair that succeeds it must
+have come.
 """
 
 from __future__ import annotations
@@ -12,7 +17,16 @@ from itertools import pairwise
 
 from attrs import define, field
 
-from model_tests.simulator.asked import Caller, Item, fail, is_message, queue_of
+from model_tests.simulator.asked import (
+    Caller,
+    Item,
+    Name,
+    ViolationError,
+    fail,
+    is_held,
+    is_message,
+    queue_of,
+)
 
 _PREFIX = "$group#"
 _UPKEEP = {"version", "last_updated_timestamp", "next_id", "previous_id", "queue_type"}
@@ -47,6 +61,9 @@ class Lists:
     """The lists of all groups."""
 
     _members: dict[str, tuple[str, ...]] = field(factory=dict)
+    _torn: frozenset[str] = frozenset()
+    _troubled: frozenset[Name] = frozenset()  # calls that have begun while a list was torn
+    _placed: frozenset[str] = frozenset()  # members of lists at the moment when those were mended
     _followed: dict[str, tuple[object, ...]] = field(factory=dict)  # whom a message has followed
     _joined: list[tuple[int, str, str]] = field(factory=list)  # by the request that is being told
     _claimed: list[tuple[str, str, str]] = field(factory=list)
@@ -54,11 +71,46 @@ class Lists:
 
     def copy(self) -> Lists:
         """Lists that know the same, and go their own way; between two requests."""
-        return Lists(dict(self._members), dict(self._followed))
+        known = self._torn, self._troubled, self._placed
+        return Lists(dict(self._members), *known, dict(self._followed))
 
     def digest(self) -> frozenset[object]:
         """All that later judgements depend on; between two requests."""
-        return frozenset((*self._members.items(), *self._followed.items()))
+        known = self._torn, self._troubled, self._placed
+        return frozenset((*self._members.items(), *self._followed.items(), known))
+
+    # --- lists that are not whole ------------------------------------------------------------
+
+    def meddled(self, call: Caller, item: Item) -> None:
+        """A stranger has changed an item; its group's list is torn, if that is what it does."""
+        if call.plan.operation != "tear":
+            return
+        id = str(item["id"])
+        group = id.removeprefix(_PREFIX) if is_group(item) else str(item["message_group_id"])
+        self._torn |= {group}
+
+    def began(self, call: Caller) -> None:
+        """A call begins: what it finds torn may be whole by the time at which it says so."""
+        if self._torn:
+            self._troubled |= {call.name}
+
+    def ended(self, call: Caller, error: str | None) -> None:
+        """A call has ended: maybe it says that a list is damaged, or that it has repaired it."""
+        if error == "DamagedGroupError" and call.name not in self._troubled:
+            fail("HEAD", f"{call} found its group's list damaged, which it is not")
+        if call.plan.operation == "repair_group" and error is None and call.plan.id in self._torn:
+            fail("HEAD", f"{call} ended, and the list is not whole")
+
+    def _mend(self, group: str, items: Mapping[str, Item]) -> None:
+        """See whether a torn list is whole by now."""
+        members = self._members.get(group, ())
+        order = sorted(members, key=lambda id: _place(items[id]))
+        try:
+            _check_list(group, tuple(order), items, frozenset(order))
+        except ViolationError:
+            return
+        self._members[group] = tuple(order)
+        self._torn, self._placed = self._torn - {group}, self._placed.union(order)
 
     # --- what it is told, item by item -------------------------------------------------------
 
@@ -100,6 +152,10 @@ class Lists:
     def kept(self, call: Caller, old: Item, new: Item) -> None:
         """A message was written only because its neighbours have changed."""
         names = {name for name in {**old, **new} if old.get(name) != new.get(name)}
+        is_mended = call.plan.operation == "repair_group" and group_of(old) in self._torn
+        if is_mended and queue_of(new) == "" and not is_held(new):
+            # One of several that could be received; if somebody held it, that was over.
+            names -= {"status", "receipt", "queue_type"}
         if names - _UPKEEP:
             changed = ", ".join(sorted(names - _UPKEEP))
             fail("HEAD", f"{call} changed {changed} of {new['id']}, whose neighbours changed")
@@ -126,16 +182,27 @@ class Lists:
             self._members[group] = (*self._members.get(group, ()), id)
         for call, group, id in self._claimed:
             first = self._members[group][0]
-            if first != id:
+            if first != id and group not in self._torn:
                 fail("FIFO", f"{call} delivered {id} while {first}, which came first, is there")
         for group in sorted(self._touched):
-            _check_list(group, self._members.get(group, ()), items)
+            if group in self._torn:
+                self._mend(group, items)
+            else:
+                _check_list(group, self._members.get(group, ()), items, self._placed)
             if not self._members.get(group):
                 self._members.pop(group, None)
         self._joined, self._claimed, self._touched = [], [], set()
 
 
-def _check_list(group: str, members: tuple[str, ...], items: Mapping[str, Item]) -> None:
+def _place(item: Item) -> tuple[object, ...]:
+    """Where a member belongs in a list that is mended: it is lower for what comes earlier."""
+    is_behind = not is_held(item)
+    return is_behind, item["sequence"], item["creation_timestamp"], item["id"]
+
+
+def _check_list(
+    group: str, members: tuple[str, ...], items: Mapping[str, Item], placed: frozenset[str]
+) -> None:
     known = items.get(f"{_PREFIX}{group}")
     if not members:
         if known is not None:
@@ -151,7 +218,7 @@ def _check_list(group: str, members: tuple[str, ...], items: Mapping[str, Item])
     for before, after in pairwise(found):
         if items[after].get("previous_id") != before:
             fail("HEAD", f"{after} of group {group} does not know that it follows {before}")
-        if items[after]["sequence"] <= items[before]["sequence"]:
+        if items[after]["sequence"] <= items[before]["sequence"] and after not in placed:
             fail("FIFO", f"{after} of group {group} is numbered as if it came before {before}")
     if known is None or known["tail_id"] != found[-1]:
         tail = "is not known" if known is None else f"is taken to be {known['tail_id']}"

@@ -115,6 +115,7 @@ class Oracle:
     def began(self, call: Caller, time: int) -> None:
         """A call begins, at this true time."""
         clock = time + self._clocks[call.actor][0]
+        self._lists.began(call)
         if call.plan.operation in asked.REMOVERS:
             self._deletions[call.name] = time
         if call.plan.operation == "send":
@@ -142,6 +143,7 @@ class Oracle:
         if call.plan.operation in asked.STRANGERS:
             if old is not None and call.plan.operation == "damage":
                 self._update(old, damaged=True)
+            self._lists.meddled(call, old or new or {})
             return
         self._check_repetition(call, request)
         if is_group(old or new):
@@ -190,8 +192,7 @@ class Oracle:
     def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
         """A call ended, at this true time, with a result or with an error of this name."""
         plan = call.plan
-        if error == "DamagedGroupError":
-            fail("HEAD", f"{call} found its group's list damaged, which it is not")
+        self._lists.ended(call, error)
         if error in asked.NOTHING_DONE:
             self._was_refused(call, error)
         elif error is not None or plan.operation in asked.HINTS:

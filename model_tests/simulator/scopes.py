@@ -407,6 +407,67 @@ def _when_that_time_has_come(simulation: Simulation) -> None:
     come_to_an_end(simulation)
 
 
+@frozen
+class Repairer:
+    """An operator who repairs the list of the group.
+
+    Attributes:
+        calls: how often at most.
+    """
+
+    calls: int = 1
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Repair it."""
+        return [(1, Plan("repair_group", GROUP))] if actor.calls < self.calls else ()
+
+
+@frozen
+class _Vandal:
+    """Somebody who tears the group's list once."""
+
+    id: str
+    how: str
+
+    def choices(self, actor: Actor) -> Sequence[Choice]:
+        """Tear it."""
+        return () if actor.calls else [(1, Plan("tear", self.id, options=(("how", self.how),)))]
+
+
+def _torn(id: str, how: str, **roles: Role) -> Simulation:
+    """A world with a group whose list is torn; whatever happens, it can be repaired in the end."""
+    rules = Rules(faults=1, kinds=frozenset({fates.REPLY_LOST, fates.LATE, fates.CONFLICT}))
+    sent, buried = ("a", "b"), ("c",)
+    simulation = world({}, rules, sent=(*sent, *buried), group=GROUP, buried=buried, lag=Lag.NONE)
+    run_out(simulation, Actor("vandal", _Vandal(id, how)))
+    meet(simulation, *(Actor(*one) for one in roles.items()))
+    simulation.ending = _when_it_is_repaired
+    return simulation
+
+
+def _when_it_is_repaired(simulation: Simulation) -> None:
+    """End in peace, once deliveries are over, and the list has been repaired without a fault."""
+    simulation.time += LEAP
+    simulation.ending = None
+    simulation.actors = {"repairer": Actor("repairer", Repairer())}
+    run_out(simulation)
+    come_to_an_end(simulation)
+
+
+def _repairs_a_lost_item() -> Simulation:
+    producer = Sender(("d",), 1, GROUP)
+    roles: dict[str, Role] = {"producer": producer, "consumer": Worker(2)}
+    return _torn(f"$group#{GROUP}", "is gone", repairer=Repairer(), **roles)
+
+
+def _repairs_a_lost_link() -> Simulation:
+    roles: dict[str, Role] = {
+        "redriver": Editor(("c",), triggers=("redrive",)),
+        "holder": Worker(2, ("delete", "move_to_dlq")),
+    }
+    return _torn("a", "leads nowhere", repairer=Repairer(), **roles)
+
+
 def _denied_producer() -> Simulation:
     rules = Rules(faults=3, kinds=frozenset({fates.LATE, fates.CONFLICT, fates.DENIED}))
     return world({"producer": Sender(("a",), 2, GROUP)}, rules, lag=Lag.NONE)
@@ -484,4 +545,10 @@ SCOPES = (
     Scope("aa", "consumer hours ahead, operator, 1 message, one repetition", _hours_ahead),
     Scope("ab", "producer, 1 group, 3 late attempts, conflicts or denials", _denied_producer),
     Scope("ac", "holder, stranger who damages 1 message, one repetition", _holder_and_stranger),
+    Scope(
+        "ad",
+        "repairer, producer, consumer, 1 group whose item is gone",
+        _repairs_a_lost_item,
+    ),
+    Scope("ae", "repairer, redriver, holder, 1 group with a link to nowhere", _repairs_a_lost_link),
 )

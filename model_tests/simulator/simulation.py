@@ -25,6 +25,7 @@ from dynamomq.requests import (
     Moment,
     Query,
     Request,
+    Scan,
     Sleep,
     Tick,
     Transact,
@@ -41,6 +42,7 @@ from model_tests.simulator.attempts import (
     Piece,
     Tokens,
     Writing,
+    looked_up,
     pieces_of,
     stands_in_the_way,
 )
@@ -372,12 +374,8 @@ class Simulation:
                 self._write(actor, request, fate)
             case _ if fate.error is not None:
                 self._reply(actor, fate.answer(in_doubt=False))
-            case Get(key):
-                item = self.items.get(key)
-                self._reply(actor, Answer(item, key=id(item)))
-            case GetMany(keys):
-                found = {key: self.items[key] for key in keys if key in self.items}
-                self._reply(actor, Answer(found, key=tuple(map(id, found.values()))))
+            case Get() | GetMany() | Scan():
+                self._reply(actor, looked_up(self.items, request))
             case Query():
                 page = self.index.answer(request)
                 self._reply(actor, Answer(page, key=repr(page.entries)))

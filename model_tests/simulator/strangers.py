@@ -8,6 +8,7 @@ from typing import Any
 from dynamomq.attributes import (
     CODEC,
     ENCODING,
+    NEXT_ID,
     PEEKED,
     QUEUE_TYPE,
     RECEIVE_COUNT,
@@ -17,6 +18,7 @@ from dynamomq.attributes import (
 )
 from dynamomq.effects import Set
 from dynamomq.expressions import Arg, Attr
+from dynamomq.machine import QueueType
 from dynamomq.operations import Settings
 from dynamomq.requests import Get, Operation, Write, ask
 from dynamomq.values import Item
@@ -46,6 +48,23 @@ def adopt(settings: Settings, id: str, *, was_sent: bool = True) -> Operation[No
     tokens = (TOKEN,) if was_sent else (TOKEN, SEND_TOKEN)
     labels = {CODEC.name: "gob", ENCODING.name: "snappy"}
     yield from _rewritten(settings, id, lambda item: {**_without(item, *tokens), **labels})
+
+
+TEARS: dict[str, Callable[[Item], Item | None]] = {
+    "is gone": lambda _: None,
+    "leads nowhere": lambda item: {**item, NEXT_ID.name: "nobody"},
+    "can't be received": lambda item: _without(item, QUEUE_TYPE),
+    "is a second head": lambda item: {**item, QUEUE_TYPE.name: QueueType.STANDARD.value},
+}
+"""What may be wrong with an item of a group's list: the group's own, or a member's."""
+
+
+def tear(_settings: Settings, id: str, how: str) -> Operation[None]:
+    """Change an item of a group's list, as if by hand."""
+    item = yield from ask(Get(id))
+    new = None if item is None else TEARS[how](item)
+    effects = [Set(Attr(name), Arg(name)) for name in new or {}]
+    yield from ask(Write(id, custom_rule("delete" if new is None else "put", effects), new or {}))
 
 
 def _without(item: Item, *attributes: Attr) -> Item:

@@ -128,7 +128,8 @@ def _value(value: Any) -> str:
 
 
 def _entry(entry: Item) -> str:
-    return f"{entry['id']!s} {entry['status']!s} {_attribute(entry['queue_add_timestamp'])}"
+    shown = (entry.get(name) for name in ("status", "queue_add_timestamp"))
+    return " ".join([str(entry["id"]), *(_attribute(one) for one in shown if one is not None)])
 
 
 def _item(item: Item | None) -> str:
