@@ -330,8 +330,8 @@ def test_a_repair_that_is_given_up_knows_of_its_first_attempt(first: str) -> Non
     """However many plans come after it: it may be executed yet."""
     alone = item_to_wire({name: value for name, value in HEAD.items() if name != NEXT_ID.name})
     found = reply({"Responses": {TABLE.name: [alone]}, "UnprocessedKeys": {}})
-    no = {"Code": "ConditionalCheckFailed", "Message": "no"}
-    cancelled = refused("TransactionCanceledException", CancellationReasons=[no])
+    reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Message": "no"}]
+    cancelled = refused("TransactionCanceledException", CancellationReasons=reasons)
     again = [found, cancelled] * 19
     wire = Wire([reply({"Items": [alone]}), found, REPEATED[first].back, cancelled, *again])
     quick = Surroundings(sleep=lambda _: None)
