@@ -38,6 +38,9 @@ WORKERS_RUNS, CREWS_RUNS = 100, 30
 STRANGE_RUNS = 150
 """At most, where nothing is as it should be."""
 
+IN_SCOPES_ONLY = {"tear", "repair_group"}
+"""A list that is torn and mended again meets all others in scopes *ad* and *ae* instead."""
+
 RecordProperty = Callable[[str, object], None]
 
 
@@ -123,7 +126,8 @@ def test_properties_hold_among_strangers(record_property: RecordProperty) -> Non
     record_property("figures", figures("strangers", tally.rows))
     speed = {"strangers": {"steps": tally.steps, MILLISECONDS: milliseconds}}
     record_property("figures", figures("speed", speed))
-    wanted = [f"{name}: done" for name in (*WHOLESALE, *MEDDLING, "send_batch")]
+    calls = {*WHOLESALE, *MEDDLING, "send_batch"} - IN_SCOPES_ONLY
+    wanted = [f"{name}: done" for name in calls]
     assert not [name for name in (*wanted, "step: quarantine") if not tally.counts[name]]
 
 
