@@ -20,6 +20,7 @@ from model_tests.simulator.calls import HINTS, MEDDLING, WHOLESALE
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.simulation import Simulation
+from model_tests.simulator.triggers import HOLDERS
 from model_tests.simulator.worlds import (
     BATCHES,
     CORRECTED,
@@ -149,7 +150,7 @@ def test_consumers_keep_their_promises(record_property: RecordProperty) -> None:
     record_property("figures", figures("consumers", {**tally.rows, **rows, **promises}))
     speed = {"consumers": {"steps": tally.steps, MILLISECONDS: milliseconds}}
     record_property("figures", figures("speed", speed))
-    wanted = (*HINTS, "extend", "retry", "release", "delete", "move_to_dlq")
+    wanted = (*HINTS, *HOLDERS)
     assert not [name for name in wanted if not tally.counts[f"{name}: done"]]
     assert {"HEARTBEAT", "REST", "DRAIN", "LEASE started", "REPORT unknown"} <= seen.keys()
 

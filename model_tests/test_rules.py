@@ -27,14 +27,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dynamomq.machine import NO_MESSAGE
+from dynamomq.attributes import DUE
+from dynamomq.effects import Set
+from dynamomq.expressions import Arg, Attr
+from dynamomq.machine import MESSAGE, NO_MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.writing import state_of
 from dynamomq.requests import Write, WriteBatch
+from dynamomq.rules import Transition
 from model_tests.profiles import chosen
 from model_tests.replay import PROGRAM, Run, main, report_of
 from model_tests.simulator.actors import Actor
-from model_tests.simulator.asked import REMOVERS
+from model_tests.simulator.asked import KEEPS_DUE, LONGER, PURGES, RECEIVERS, REMOVERS, WHOLESALE
 from model_tests.simulator.calls import OPERATIONS
 from model_tests.simulator.fates import FAULTS, Fate
 from model_tests.simulator.movers import CLOCKS, EXPIRY, INDEX, LATE, TIME, Mover
@@ -42,7 +46,8 @@ from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.runs import come_to_an_end
 from model_tests.simulator.steering import Steered, steer
 from model_tests.simulator.timeline import told
-from model_tests.simulator.worlds import CALLED, LAGS, NOT_CALLED, USERS, WRITERS
+from model_tests.simulator.triggers import CALLED, NOT_CALLED, WRITERS
+from model_tests.simulator.worlds import LAGS, USERS
 from model_tests.tally import Tally
 from tests.support.figures import figures
 
@@ -355,3 +360,49 @@ def test_every_trigger_has_a_rule() -> None:
     assert {f"calls_{trigger}" for trigger in triggers - NOT_CALLED.keys()} <= rules
     assert triggers >= NOT_CALLED.keys()
     assert OPERATIONS.keys() == triggers - NOT_CALLED.keys()
+
+
+SENDERS_AND_USERS = ("sender", "holder", "operator")
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("REMOVERS", {*REMOVERS} - {*WHOLESALE}, lambda one: one.destination == "DELETED"),
+        (
+            "PURGES",
+            {*PURGES} - {*WHOLESALE},
+            lambda one: one.by == "operator" and one.source.endswith(".PROCESSING"),
+        ),
+        (
+            "KEEPS_DUE",
+            {*KEEPS_DUE},
+            lambda one: (
+                one.by == "operator" and one.destination != "DELETED" and not _sets(one, DUE)
+            ),
+        ),
+        (
+            "LONGER",
+            {*LONGER, "release"},  # to now, which it is passed as its due time
+            lambda one: one.by in SENDERS_AND_USERS and Set(DUE, Arg("due")) in one.effects,
+        ),
+        ("RECEIVERS", {*RECEIVERS} - {"claim"}, lambda one: one.by == "receiver" and _claims(one)),
+    ],
+)
+def test_the_oracle_knows_every_trigger(
+    name: str, known: set[str], meant: Callable[[Transition], bool]
+) -> None:
+    """The oracle imports no machine; what it has been told of triggers is of all that there are.
+
+    A trigger that is missing in one of its lists is to be added there, in ``asked.py``.
+    """
+    wanted = {step.trigger for step in MESSAGE.transitions if meant(step)}
+    assert known == wanted, f"asked.{name} is not what the machine says: {known ^ wanted}"
+
+
+def _sets(step: Transition, attribute: Attr) -> bool:
+    return any(effect.attribute == attribute for effect in step.effects)
+
+
+def _claims(step: Transition) -> bool:
+    return step.destination.endswith(".PROCESSING")

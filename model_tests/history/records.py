@@ -14,9 +14,12 @@ from itertools import pairwise
 
 from attrs import define, field, frozen
 
+from dynamomq.machine import MESSAGE
 from model_tests.history.log import Detail, Event, LogError, Moment
 
-HOLDERS_CALLS = ("extend", "retry", "release", "delete", "move_to_dlq")
+HOLDERS_CALLS = tuple(
+    dict.fromkeys(one.trigger for one in MESSAGE.transitions if one.by == "holder")
+)
 GIVING_UP = ("retry", "release", "delete", "move_to_dlq")
 
 

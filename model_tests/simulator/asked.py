@@ -14,7 +14,6 @@ from dynamomq.timestamps import SECOND, parse_instant
 Item = Mapping[str, Any]
 Name = tuple[str, int]  # of a call: whose, and the how many-th
 
-HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
 RECEIVERS = ("receive", "claim")
 HINTS = ("attend", "leave", "pretend", "remove", "look", "raise_shards", "damage", "adopt", "tear")
 """Operations that are about consumers, or about what all have agreed on, not about messages."""
@@ -25,8 +24,14 @@ STRANGERS = ("damage", "adopt", "tear")
 WHOLESALE = ("purge_all", "redrive_all", "repair_group")
 """What an operator does to all messages of a queue, or of a group."""
 
-OPERATORS = ("bury", "redrive", "update", "annotate", "reschedule", "cancel", "purge", *WHOLESALE)
-REMOVERS = ("delete", "cancel", "purge", "purge_all")
+PURGES = ("purge", "purge_all")
+"""What an operator does even to a message that somebody holds."""
+
+REMOVERS = ("delete", "cancel", *PURGES)
+"""Who may end a message's life."""
+
+KEEPS_DUE = ("update", "annotate")
+"""What an operator does to a message that leaves it due when it was."""
 
 NOTHING_DONE = (
     "DuplicateMessageError",
@@ -38,7 +43,7 @@ NOTHING_DONE = (
 
 _TAKEN = ("DuplicateMessageError", "OutcomeUnknownError")
 
-_LONGER = {"send": "delay", "retry": "delay", "extend": "timeout", "reschedule": "delay"}
+LONGER = {"send": "delay", "retry": "delay", "extend": "timeout", "reschedule": "delay"}
 """By which option an operation puts the due time off; all others make it now."""
 
 _FAILURES_KEPT = 4  # at least, besides a new one
@@ -70,6 +75,10 @@ class Asked(Protocol):
     @property
     def id(self) -> str | None:
         """The message, if it was named by its id."""
+
+    @property
+    def by(self) -> str | None:
+        """Who calls it: a sender, receiver, holder or operator; ``None``: whoever is no user."""
 
     @property
     def receipt(self) -> str | None:
@@ -153,7 +162,7 @@ def instant(text: str) -> int:
 
 def longer(plan: Asked) -> int:
     """Return by how much an operation is to put the due time off, in nanoseconds."""
-    option = _LONGER.get(plan.operation)
+    option = LONGER.get(plan.operation)
     return int(dict(plan.options)[option]) if option else 0
 
 
@@ -203,7 +212,7 @@ def check_time(call: Caller, old: Item | None, new: Item, latest: int) -> None:
     And an operator, who has seen the very item, goes by its time where that is later. A receiver
     has seen an entry of the index only, and a holder may not know of its own extension.
     """
-    has_seen = call.plan.operation in OPERATORS and is_message(old)
+    has_seen = call.plan.by == "operator" and is_message(old)
     before = "" if old is None or not has_seen else old["last_updated_timestamp"]
     if before and new["last_updated_timestamp"] < before:
         fail("REPEATABLE", f"{call} acted at {new['last_updated_timestamp']}, after {before}")
@@ -219,7 +228,7 @@ def check_due(call: Caller, old: Item | None, new: Item) -> None:
     due = new.get("queue_add_timestamp")
     if due is None:
         fail("PROGRESS", f"{call} left the message without a due time")
-    if call.plan.operation in ("update", "annotate") and old is not None:
+    if call.plan.operation in KEEPS_DUE and old is not None:
         latest = instant(old["queue_add_timestamp"])
     else:
         latest = instant(new["last_updated_timestamp"]) + longer(call.plan)

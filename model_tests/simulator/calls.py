@@ -15,10 +15,12 @@ from dynamomq.operations import Claimer, Load, Outgoing, Settings
 from dynamomq.operations.writing import write
 from dynamomq.requests import Operation, Request, Tick, Write, ask
 from dynamomq.reserved import CONSUMER
+from dynamomq.rules import Writer
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
 from model_tests.simulator.agreeing import by_agreement, look_again, raise_shards
 from model_tests.simulator.strangers import adopt, damage, tear
+from model_tests.simulator.triggers import CALLED, WRITERS, operation_of
 
 # --- what is called --------------------------------------------------------------------------
 
@@ -80,6 +82,11 @@ class Plan:
     def reason(self) -> str | None:
         """Why a delivery failed, or a message is put aside, if that is said."""
         return _BURIED if self.operation == "bury" else dict(self.options).get("error")
+
+    @property
+    def by(self) -> Writer | None:
+        """Who calls it, as the machine says of a trigger; ``None``: whoever is no user."""
+        return _ALSO_CALLED.get(self.operation) or WRITERS.get(self.operation)
 
     def asks_for(self, write: Write) -> bool:
         """Tell whether a write is what this entry of a batch is carried out by."""
@@ -234,23 +241,21 @@ _REGISTER, _WITHDRAW = CONSUMER.rule("register"), CONSUMER.rule("withdraw")
 _BURIED = "buried"  # why
 
 
-OPERATIONS: Mapping[str, Callable[..., Operation[Any]]] = {
+_CALLED_OTHERWISE: Mapping[str, Callable[..., Operation[Any]]] = {
     "send": _send,
-    "receive": operations.receive,
-    "extend": operations.extend,
-    "retry": operations.retry,
-    "release": operations.release,
     "delete": _delete,
-    "move_to_dlq": operations.move_to_dlq,
     "bury": _bury,
-    "redrive": operations.redrive,
     "update": _update,
     "annotate": _annotate,
     "reschedule": _reschedule,
-    "cancel": operations.cancel,
     "purge": operations.purge_one,
 }
-"""What can be called with messages in mind."""
+"""Operations that take more than the message, or are named otherwise than their trigger."""
+
+OPERATIONS: Mapping[str, Callable[..., Operation[Any]]] = {
+    trigger: _CALLED_OTHERWISE.get(trigger) or operation_of(trigger) for trigger in CALLED
+}
+"""What can be called with messages in mind: the machine's triggers."""
 
 BATCHES: Mapping[str, Callable[..., Operation[Any]]] = {
     "send_batch": _send_batch,
@@ -276,6 +281,9 @@ WHOLESALE: Mapping[str, Callable[..., Operation[Any]]] = {
     "repair_group": operations.repair_group,
 }
 """What is done to all messages of a queue, or of a group."""
+
+_ALSO_CALLED: Mapping[str, Writer] = {"claim": "receiver", **dict.fromkeys(WHOLESALE, "operator")}
+"""Who calls what is named like no trigger."""
 
 MEDDLING: Mapping[str, Callable[..., Operation[Any]]] = {
     "damage": damage,

@@ -120,7 +120,7 @@ class Oracle:
             self._deletions[call.name] = time
         if call.plan.operation == "send":
             self._sends[call.name] = time
-        if call.plan.operation in ("send", "retry", "extend", "reschedule"):
+        if call.plan.operation in asked.LONGER:
             self._delayed[call.name] = clock + asked.longer(call.plan)
 
     def changed(
@@ -212,7 +212,7 @@ class Oracle:
                 for message in [] if result is None else [result]:
                     self._delivered(call, message.item)
                 self._check_all_delivered(call)
-        elif plan.operation in asked.HOLDERS:
+        elif plan.by == "holder":
             self._check_given_up(call)
         elif call.name not in self._effective and plan.operation not in asked.WHOLESALE:
             fail("FENCED", f"{call} succeeded, but has changed nothing")
@@ -255,8 +255,8 @@ class Oracle:
 
     def _removed(self, time: int, call: Caller, old: Item, new: Item | None) -> None:
         plan = call.plan
-        if plan.operation in ("cancel", "purge", "purge_all"):
-            if plan.operation == "cancel":
+        if plan.by == "operator" and plan.operation in asked.REMOVERS:
+            if plan.operation not in asked.PURGES:
                 self._check_not_held(call, old, new)
             asked.check_subject(call, old)
         elif plan.operation == "delete":
@@ -284,10 +284,10 @@ class Oracle:
             fail("NO-LOSS", f"{call} changed the payload")
         if operation in asked.RECEIVERS or asked.is_next(call, old, new):
             self._received(time, call, old, new)
-        elif operation in asked.HOLDERS:
+        elif call.plan.by == "holder":
             asked.check_receipt(call, old)
             self._held(call, old, new)
-        elif operation in asked.OPERATORS:
+        elif call.plan.by == "operator":
             self._check_not_held(call, old, new)
             asked.check_subject(call, old)
             if operation == "reschedule":

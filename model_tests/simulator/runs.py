@@ -17,6 +17,7 @@ from model_tests.simulator.oracle import Oracle, ViolationError
 from model_tests.simulator.rules import START, Rules
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
+from model_tests.simulator.triggers import edits
 
 IDS = ("a", "b", "c")
 TIMEOUT = 10 * SECOND
@@ -30,11 +31,7 @@ STEPS = 150
 STEPS_TO_THE_END = 60  # a message
 LONGEST = 10 * SECOND  # of all delays and timeouts that anyone asks for
 LAGS = (Lag.NONE, Lag.LATE, Lag.GAP, Lag.TWICE)
-_EDITS = (
-    *("bury",) * 4,
-    *("redrive",) * 7,
-    *("update", "annotate", "reschedule", "cancel", "purge"),
-)
+_EDITS = edits(bury=4, redrive=7)
 """Few messages are in the dead-letter queue: what can be done to those is tried more often."""
 _CLOCK_DIFFERENCE = max(OFFSETS) - min(OFFSETS)
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from attrs import evolve, frozen
 
-from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.machine import QueueType
 from dynamomq.operations import RETRY_HORIZON, Settings
 from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND
@@ -42,6 +42,7 @@ from model_tests.simulator.rules import Rules
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
 from model_tests.simulator.strangers import DAMAGES
+from model_tests.simulator.triggers import CALLED, WRITERS, edits
 
 IDS, LAGS = runs.IDS, runs.LAGS
 GROUPS = ("g", "h", "i", "j", "k")
@@ -57,19 +58,6 @@ class World(Protocol):
 
 
 # --- who may call anything -------------------------------------------------------------------
-
-NOT_CALLED = {
-    "exhaust": "a step of receive",
-    "quarantine": "a step of receive, on items that no operation writes",
-}
-"""Triggers that nobody calls: why not. Those of time and of list upkeep go without saying."""
-
-WRITERS = {step.trigger: step.by for step in MESSAGE.transitions}
-CALLED = tuple(
-    trigger
-    for trigger in MESSAGE.triggers
-    if WRITERS[trigger] not in ("time", "upkeep") and trigger not in NOT_CALLED
-)
 
 _DATA = "data"
 _OPTIONS: Mapping[str, Mapping[str, Sequence[Any]]] = {
@@ -206,11 +194,7 @@ _WAYS: tuple[tuple[int, str | None], ...] = (
     (2, "move_to_dlq"),
     (2, None),
 )
-_EDITS = (
-    *("bury",) * 4,
-    *("redrive",) * 7,
-    *("update", "annotate", "reschedule", "cancel", "cancel", "purge"),
-)
+_EDITS = edits(bury=4, redrive=7, cancel=2)
 
 
 def groups(chooser: Chooser, *, timeline: bool = False) -> Simulation:
