@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from dynamomq.attributes import (
     CODEC,
@@ -59,18 +59,23 @@ from dynamomq.expressions import (
     all_of,
     conjuncts,
 )
-from dynamomq.rules import State, StateMachine, Transition, Writer
-from dynamomq.values import Item
+from dynamomq.rules import Fact, State, StateMachine, Transition, Writer
+from dynamomq.values import Item, Value
 
 __all__ = [
     "DAMAGED",
+    "HELD",
     "INDEX_VIEWS",
+    "LISTED",
     "MESSAGE",
     "NO_MESSAGE",
     "QueueType",
     "Status",
     "beside",
     "faults",
+    "place_of",
+    "queue_of",
+    "receipt_of",
     "steps",
 ]
 
@@ -95,12 +100,22 @@ _READY, _PROCESSING, _DELETED = (Constant(status.value) for status in Status)
 # --- a queue's index partitions ---------------------------------------------------------------
 
 
-def _is_of(operand: Operand, queue: QueueType) -> Condition:
-    """A partition of a queue's index is its name, or with shards its name, a dot and a number.
+_PARTITIONS = {queue: (queue.value, f"{queue.value}/") for queue in QueueType}
+"""A partition of a queue's index is its name, or with shards its name, a dot and a number.
 
-    As texts these are from the name up to the name and a slash, which is next to the dot.
-    """
-    return operand.ge(Constant(queue.value)) & operand.lt(Constant(f"{queue.value}/"))
+As texts these are from the name up to the name and a slash, which is next to the dot.
+"""
+
+
+def _is_of(operand: Operand, queue: QueueType) -> Condition:
+    first, end = _PARTITIONS[queue]
+    return operand.ge(Constant(first)) & operand.lt(Constant(end))
+
+
+def queue_of(partition: Value) -> QueueType | None:
+    """Return the queue that a partition of the index belongs to; ``None``: to none."""
+    text = partition if isinstance(partition, str) else ""
+    return next((one for one, (first, end) in _PARTITIONS.items() if first <= text < end), None)
 
 
 def beside(partition: str, queue: QueueType) -> str:
@@ -146,6 +161,30 @@ def faults(item: Item) -> tuple[str, ...]:
     return (*named, *errors, *status)
 
 
+def place_of(item: Item) -> Literal["head", "behind"] | None:
+    """Return where in the list of its group an item is; ``None``: in none.
+
+    That does not depend on the time. What is damaged keeps its place in the standard queue.
+    """
+    if not isinstance(item.get(GROUP_ID.name), str):
+        return None
+    if queue_of(item.get(QUEUE_TYPE.name)) is QueueType.STANDARD:
+        return "head"
+    return "behind" if _WAITING.evaluate(item, {}) else None
+
+
+_LEFT_BY_LEGACY = _BUSY & PEEKED.ge(DUE)
+
+
+def receipt_of(item: Item) -> str | None:
+    """Return the receipt of an item's latest delivery; ``None``: that made none.
+
+    A legacy consumer leaves the receipt of the delivery before, and a due time that was over.
+    """
+    receipt = item.get(RECEIPT.name)
+    return receipt if isinstance(receipt, str) and not _LEFT_BY_LEGACY.evaluate(item, {}) else None
+
+
 INDEX_VIEWS: Final[dict[str, Condition]] = {
     "ready": STATUS.eq(_READY) & DUE.le(Arg("now")),
     "delayed": STATUS.eq(_READY) & DUE.gt(Arg("now")),
@@ -158,19 +197,23 @@ INDEX_VIEWS: Final[dict[str, Condition]] = {
 """
 
 
-def _queue_states(queue: QueueType) -> Iterable[State]:
+def _state(
+    name: str, predicate: Condition, doc: str, *facts: Fact, queue: QueueType | None = None
+) -> State:
+    """A state of messages; what else is true of them."""
+    return State(name, predicate, doc, frozenset(("message", *facts)), queue)
+
+
+def _queue_states(queue: QueueType, *facts: Fact) -> Iterable[State]:
     here = all_of([_WELL_FORMED, _is_of(QUEUE_TYPE, queue)])
-    yield State(f"{queue}.READY", here & STATUS.eq(_READY), "Received when it is due.")
-    yield State(
-        f"{queue}.PROCESSING",
-        all_of([here, _BUSY, _HELD]),
-        "Held by the consumer that received it, until its deadline.",
-    )
-    yield State(
-        f"{queue}.EXPIRED",
-        all_of([here, _BUSY, Not(_HELD)]),
-        "The visibility timeout has passed: receivable again; until then the holder may finish.",
-    )
+    ready, busy = here & STATUS.eq(_READY), all_of([here, _BUSY, _HELD])
+    expired = all_of([here, _BUSY, Not(_HELD)])
+    until_due = "Received when it is due."
+    until_deadline = "Held by the consumer that received it, until its deadline."
+    again = "The visibility timeout has passed: receivable again; until then the holder may finish."
+    yield _state(f"{queue}.READY", ready, until_due, *facts, queue=queue)
+    yield _state(f"{queue}.PROCESSING", busy, until_deadline, "held", *facts, queue=queue)
+    yield _state(f"{queue}.EXPIRED", expired, again, *facts, queue=queue)
 
 
 _MESSAGE_STATES = [
@@ -179,15 +222,18 @@ _MESSAGE_STATES = [
         ID.absent() | (_TOMBSTONE & _FORGOTTEN),
         "No such message, or one that was deleted long enough ago.",
     ),
-    State("WAITING", _WAITING, "Behind its group's head, so in no queue yet."),
-    *_queue_states(QueueType.STANDARD),
+    _state(
+        "WAITING", _WAITING, "Behind its group's head, so in no queue yet.", "listed", "waiting"
+    ),
+    *_queue_states(QueueType.STANDARD, "listed"),
     *_queue_states(QueueType.DLQ),
-    State(
+    _state(
         "DELETED",
         all_of([ID.exists(), _TOMBSTONE, Not(_FORGOTTEN)]),
         "Done; a tombstone remembers the id and the last receipt for a while.",
+        "tombstone",
     ),
-    State(
+    _state(
         "MALFORMED",
         all_of(
             [
@@ -197,6 +243,7 @@ _MESSAGE_STATES = [
             ]
         ),
         "In a queue, but an attribute that every message needs is missing or of another type.",
+        "damaged",
     ),
     State(
         "FOREIGN",
@@ -204,12 +251,6 @@ _MESSAGE_STATES = [
         "Some other item of the table; not a message.",
     ),
 ]
-
-NO_MESSAGE: Final = frozenset({"ABSENT", "FOREIGN"})
-"""The states of an id that no message has."""
-
-DAMAGED: Final = frozenset({"MALFORMED"})
-"""The states that no step leads to: somebody else has written to the item."""
 
 # --- guards ----------------------------------------------------------------------------------
 
@@ -487,3 +528,15 @@ _MESSAGE_TRANSITIONS = [
 
 MESSAGE: Final = StateMachine("message", tuple(_MESSAGE_STATES), tuple(_MESSAGE_TRANSITIONS))
 """A message's whole life."""
+
+NO_MESSAGE: Final = frozenset(one.name for one in MESSAGE.states) - MESSAGE.states_with("message")
+"""The states of an id that no message has."""
+
+DAMAGED: Final = MESSAGE.states_with("damaged")
+"""The states that no step leads to: somebody else has written to the item."""
+
+HELD: Final = MESSAGE.states_with("held")
+"""The states in which somebody holds a message."""
+
+LISTED: Final = MESSAGE.states_with("listed")
+"""The states of the members of a group's list; see also :func:`place_of`."""

@@ -15,7 +15,7 @@ from dynamomq import attributes
 from dynamomq.checks import Duration
 from dynamomq.errors import PayloadError
 from dynamomq.expressions import Attr
-from dynamomq.machine import QueueType, Status
+from dynamomq.machine import QueueType, queue_of, receipt_of
 from dynamomq.payload import Codec
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
@@ -23,8 +23,6 @@ from dynamomq.values import Item, Value
 __all__ = ["MAX_FAILURES", "Entry", "Failure", "Message"]
 
 T = TypeVar("T")
-
-_QUEUES = {queue.value: queue for queue in QueueType}
 
 _WIDTH = len(format_instant(0))  # of timestamps as we write them, whose order is that of time
 _ABSURD = 221_845_392_000 * SECOND  # the year 9000; nobody's clock, so no write's time
@@ -170,8 +168,7 @@ class Message(Generic[T]):
     @property
     def queue(self) -> QueueType | None:
         """Which queue it is in; ``None`` behind its group's head, and once deleted."""
-        text = self._text(attributes.QUEUE_TYPE)
-        return _QUEUES.get(text.partition(".")[0]) if text else None
+        return queue_of(self.item.get(attributes.QUEUE_TYPE.name))
 
     @property
     def receive_count(self) -> int:
@@ -189,11 +186,7 @@ class Message(Generic[T]):
 
         ``None`` before the first, and where a legacy consumer, which makes none, holds the message.
         """
-        began, due = self._text(attributes.PEEKED), self._text(attributes.DUE)
-        is_held = self._text(attributes.STATUS) == Status.PROCESSING
-        if is_held and began is not None and due is not None and began >= due:
-            return None  # it left the receipt of the delivery before, and a due time that was over
-        return self._text(attributes.RECEIPT)
+        return receipt_of(self.item)
 
     @property
     def token(self) -> str | None:

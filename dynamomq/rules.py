@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dynamomq.effects import Effect, apply_effects
 from dynamomq.expressions import (
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from transitions.extensions.nesting import HierarchicalMachine
 
 __all__ = [
+    "Fact",
     "Kind",
+    "Role",
     "Rule",
     "Specialised",
     "State",
@@ -49,19 +51,47 @@ Kind = Literal["put", "update", "delete"]
 Writer = Literal["sender", "receiver", "holder", "operator", "upkeep", "time"]
 """Who takes a step: upkeep is that of a group's list; time takes its steps without a write."""
 
+Fact = Literal["message", "held", "listed", "waiting", "damaged", "tombstone"]
+"""What can be true of all items in a state:
+
+- ``message``: they are messages, and no other items of the table;
+- ``held``: somebody holds them;
+- ``listed``: those of a group are members of its list;
+- ``waiting``: they are behind the head of their group's list;
+- ``damaged``: no step leads there, so somebody has written to them against the rules;
+- ``tombstone``: only the id is left.
+"""
+
+Role = Literal["joins", "stays", "leaves", "none"]
+"""What a step does to the list of a group that the message is in, or comes into: the message joins,
+stays where it is, leaves, or was in none and is in none."""
+
 
 @frozen
 class State:
-    """A name for the items that satisfy a predicate."""
+    """A name for the items that satisfy a predicate, and what is true of all of these.
+
+    Attributes:
+        name: such as ``STANDARD.READY``.
+        predicate: which items are in it.
+        doc: what it means.
+        facts: what is true of these.
+        queue: the name of the queue whose index they are in; ``None``: in none, or in any.
+    """
 
     name: str
     predicate: Condition
     doc: str
+    facts: frozenset[Fact] = frozenset()
+    queue: str | None = None
 
 
 @frozen
 class Transition:
     """One legal step: where predicate of the source and guard hold, the effects happen.
+
+    What follows from the facts of source and destination is not stated again in each entry: the
+    state machine that the step is part of fills it in.
 
     Attributes:
         trigger: the operation; also the name of the method on ``Queue``.
@@ -70,6 +100,8 @@ class Transition:
         by: who takes the step.
         guard: what must hold besides the source's predicate.
         effects: what the write does; empty where time takes the step or the item is removed.
+        role: what becomes of the message's place in its group's list.
+        ends_delivery: whether a holder who takes the step holds the message no more.
     """
 
     trigger: str
@@ -78,6 +110,8 @@ class Transition:
     by: Writer
     guard: Condition
     effects: tuple[Effect, ...]
+    role: Role = "none"
+    ends_delivery: bool = False
 
 
 @frozen(eq=False)
@@ -137,6 +171,27 @@ class Rule:
     def destinations(self) -> frozenset[str]:
         """The names of the states in which this write can end."""
         return frozenset(transition.destination for _, transition in self.alternatives)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The names of the states in which this write is legal, as far as they decide."""
+        return frozenset(source.name for source, _ in self.alternatives)
+
+    @property
+    def ends_delivery(self) -> bool:
+        """Whether a holder who writes this holds the message no more."""
+        return all(transition.ends_delivery for _, transition in self.alternatives)
+
+    def role(self, state: str) -> Role:
+        """Return what this write does to the list of a group.
+
+        Args:
+            state: the name of the state in which the item was found.
+        """
+        for source, transition in self.alternatives:
+            if source.name == state:
+                return transition.role
+        return "none"  # it will be refused
 
     def specialised(self, arguments: Arguments) -> Specialised:
         """Return the rule for the arguments that are given (their values do not matter).
@@ -202,6 +257,19 @@ class StateMachine:
     states: tuple[State, ...]
     transitions: tuple[Transition, ...]
 
+    def __attrs_post_init__(self) -> None:
+        """Fill in what follows from the facts of the states."""
+        by_name = {state.name: state for state in self.states}
+        complete = tuple(
+            _completed(one, by_name[one.source], by_name[one.destination])
+            for one in self.transitions
+        )
+        object.__setattr__(self, "transitions", complete)
+
+    def states_with(self, fact: Fact) -> frozenset[str]:
+        """Return the names of the states of whose items something is true."""
+        return frozenset(state.name for state in self.states if fact in state.facts)
+
     def state_of(self, item: Item | None, arguments: Arguments) -> State:
         """Return the one state in which an item is.
 
@@ -234,7 +302,7 @@ class StateMachine:
             transition
             for transition in self.transitions
             if transition.trigger == trigger
-            and (queue is None or transition.source.startswith(f"{queue}."))
+            and (queue is None or by_name[transition.source].queue == queue)
         ]
         return Rule(trigger, _kind(chosen), tuple((by_name[one.source], one) for one in chosen))
 
@@ -242,6 +310,26 @@ class StateMachine:
         """Return what a sender, receiver, holder or operator may do from a state, sorted."""
         own = {t.trigger for t in self.transitions if t.by not in ("upkeep", "time")}
         return tuple(sorted(own & set(executable(self).get_triggers(state))))
+
+
+def _completed(step: Transition, source: State, destination: State) -> Transition:
+    """Return a step with what follows from the facts of its source and destination.
+
+    Of what is damaged only the item can tell whether it is in a list: it is taken for a member.
+    """
+    was_listed = not source.facts.isdisjoint(("listed", "damaged"))
+    role = _ROLES[was_listed, "listed" in destination.facts]
+    ends = step.by == "holder" and "held" not in destination.facts
+    return evolve(step, role=role, ends_delivery=ends)
+
+
+_ROLES: Final[dict[tuple[bool, bool], Role]] = {
+    (False, True): "joins",
+    (True, True): "stays",
+    (True, False): "leaves",
+    (False, False): "none",
+}
+"""Whether the source is listed, and the destination; and what that makes of the step."""
 
 
 def _kind(transitions: Iterable[Transition]) -> Kind:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamomq.expressions import all_of
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import MESSAGE, place_of, queue_of, receipt_of
 from dynamomq.reserved import RESERVED
 from dynamomq.rules import Rule, StateMachine, Transition, executable
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
@@ -64,6 +64,59 @@ def test_typical_items_are_in_their_states(state: str) -> None:
     assert state_of(MESSAGE, MESSAGE_ITEMS[state], {}) == state
 
 
+@given(item=items())
+@settings(max_examples=500)
+def test_states_say_what_is_true_of_their_items(item: Item | None) -> None:
+    """MACHINE-8: the facts of a state are true of each of its items, and the others are not.
+
+    Of a damaged item, only the item can tell in which queue it is, and so whether it is in a list.
+    """
+    state = MESSAGE.state_of(item, clock())
+    there = item or {}
+    place = place_of(there)
+    queue = queue_of(there.get("queue_type"))
+    in_group = isinstance(there.get("message_group_id"), str)
+    if "damaged" in state.facts:
+        assert queue is not None
+        assert (place == "head") == (in_group and queue == "STANDARD")
+    elif "message" in state.facts:
+        assert queue == state.queue
+        assert (place is not None) == (in_group and "listed" in state.facts)
+    assert (place == "behind") == ("waiting" in state.facts)
+    assert ("tombstone" in state.facts) == (state.name == "DELETED")
+
+
+def test_held_is_what_expires() -> None:
+    """MACHINE-8: somebody holds a message exactly in the states that time ends."""
+    expiring = {one.source for one in MESSAGE.transitions if one.trigger == "expire"}
+    assert MESSAGE.states_with("held") == expiring
+
+
+def test_no_step_leads_to_damage() -> None:
+    """MACHINE-8: what is damaged was written by a stranger; all else that is stored, by steps."""
+    reached = {one.destination for one in MESSAGE.transitions}
+    assert MESSAGE.states_with("message") - reached == MESSAGE.states_with("damaged")
+
+
+@given(item=items("STANDARD.PROCESSING"))
+@settings(max_examples=100)
+def test_a_receipt_is_what_its_holder_may_act_with(item: Item) -> None:
+    """HOLD-1: an item shows a receipt exactly where the guard of a holder's steps accepts it."""
+    state = MESSAGE.state_of(item, clock()).name
+    given_ = {"receipt": item["receipt"]} if "receipt" in item else {}
+    for one in MESSAGE.transitions:
+        if one.trigger == "release" and one.source == state:
+            assert one.guard.evaluate(item, given_) == (receipt_of(item) is not None)
+
+
+def test_a_write_has_one_role() -> None:
+    """GROUP-11: what a step does to a list is certain once the message has been read."""
+    roles: dict[tuple[str, str], set[str]] = {}
+    for one in MESSAGE.transitions:
+        roles.setdefault((one.trigger, one.source), set()).add(one.role)
+    assert [key for key, found in roles.items() if len(found) > 1] == []
+
+
 @pytest.mark.parametrize("trigger", TIME_CASES)
 def test_time_writes_nothing(trigger: str) -> None:
     """MACHINE-5: expire and forget have no guard and no effects."""
@@ -98,6 +151,27 @@ class Exercised:
         if allowed:
             after = attempt.rule.specialised(given).apply(item, given)
             assert state_of(machine, after, given) == one.destination
+            if machine is MESSAGE:
+                assert attempt.rule.role(one.source) == one.role
+                check_role(one, item or {}, after or {})
+
+
+def check_role(one: Transition, before: Item, after: Item) -> None:
+    """GROUP-11: a step does to the list of a group what its role says, and to its holder."""
+    was_in, is_in = place_of(before) is not None, place_of(after) is not None
+    in_group = isinstance(after.get("message_group_id"), str)
+    roles = {
+        "joins": (not was_in, is_in == in_group),
+        "stays": (was_in == in_group, is_in == in_group),
+        "leaves": (was_in <= in_group, not is_in),
+        "none": (not was_in, not is_in),
+    }
+    assert all(roles[one.role]), (one.role, was_in, is_in)
+    if one.by == "holder":
+        holds_on = after.get("receipt") == before.get("receipt") and "held" in (
+            STATES["message"][one.destination].facts
+        )
+        assert one.ends_delivery == (not holds_on)
 
 
 @pytest.mark.parametrize("transition", WRITES, ids=name_of)

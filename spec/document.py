@@ -17,6 +17,9 @@ from spec.vectors import Attempt, attempts
 
 __all__ = ["machine_document"]
 
+VERSION = 2
+"""Of the document's shape: 2 since it says what is true of states, and of steps in lists."""
+
 Tree = dict[str, Any]
 
 
@@ -24,6 +27,7 @@ def machine_document() -> Tree:
     """Return the whole of ``machine.json``."""
     return {
         "$schema": "machine.schema.json",
+        "version": VERSION,
         "arguments": {
             name: dict(zip(("type", "meaning"), text.split(": ", 1), strict=True))
             for name, text in ARGUMENTS.items()
@@ -46,8 +50,11 @@ def _machine(machine: StateMachine) -> Tree:
 
 
 def _state(state: State) -> Tree:
+    queue = {} if state.queue is None else {"queue": state.queue}
     return {
         "meaning": state.doc,
+        "facts": sorted(state.facts),
+        **queue,
         "predicate": condition_tree(state.predicate),
         "dynamodb": _expressions(_as_write(state.predicate)),
     }
@@ -59,6 +66,7 @@ def _transition(machine: StateMachine, transition: Transition) -> Tree:
         "source": transition.source,
         "destination": transition.destination,
         "by": transition.by,
+        "role": transition.role,
         "guard": condition_tree(transition.guard),
         "effects": effect_trees(transition.effects),
     }

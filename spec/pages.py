@@ -73,9 +73,18 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _states(machine: StateMachine) -> str:
+    has_facts = any(state.facts for state in machine.states)
     table = _table(
-        ("state", "meaning", "predicate"),
-        ((f"`{s.name}`", s.doc, _code(s.predicate)) for s in machine.states),
+        ("state", "meaning", *["facts"] * has_facts, "predicate"),
+        (
+            (
+                f"`{one.name}`",
+                one.doc,
+                *[", ".join(sorted(one.facts)) or _EMPTY] * has_facts,
+                _code(one.predicate),
+            )
+            for one in machine.states
+        ),
     )
     if _NAME not in table:
         return table
@@ -110,16 +119,19 @@ def _transitions(machine: StateMachine) -> str:
             one.by,
             one.guard,
             one.effects,
+            one.role,
         )
         rows.setdefault(key, []).append(one.source)
+    has_roles = any(one.role != "none" for one in machine.transitions)
     return _table(
-        ("trigger", "by", "from", "to", "guard", "effects"),
+        ("trigger", "by", "from", "to", *["in its list"] * has_roles, "guard", "effects"),
         (
             (
                 f"`{one.trigger}`",
                 one.by,
                 ", ".join(sources),
                 one.destination,
+                *[_EMPTY if one.role == "none" else one.role] * has_roles,
                 _code(one.guard),
                 "; ".join(f"`{_effect(effect)}`" for effect in one.effects) or _EMPTY,
             )

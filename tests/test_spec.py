@@ -204,6 +204,23 @@ def test_the_document_says_what_the_machine_is(machine: StateMachine) -> None:
     ] == [(one.trigger, one.source, one.destination, one.guard) for one in machine.transitions]
 
 
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+def test_roles_follow_from_the_documents_facts(machine: StateMachine) -> None:
+    """GROUP-11: a port that derives roles from machine.json's facts gets those that it states."""
+    document = MACHINE["machines"][machine.name]
+    facts = {name: set(one["facts"]) for name, one in document["states"].items()}
+    assert facts == {state.name: state.facts for state in machine.states}
+    assert {n: s.get("queue") for n, s in document["states"].items()} == {
+        state.name: state.queue for state in machine.states
+    }
+    for one in document["transitions"]:
+        leaves = {"listed", "damaged"} & facts[one["source"]]
+        if "listed" in facts[one["destination"]]:
+            assert one["role"] == ("stays" if leaves else "joins")
+        else:
+            assert one["role"] == ("leaves" if leaves else "none")
+
+
 # --- vectors ---------------------------------------------------------------------------------
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE, TOKEN
 from dynamomq.errors import DamagedGroupError, RequestRejectedError
-from dynamomq.machine import MESSAGE, QueueType, beside, faults
+from dynamomq.machine import DAMAGED, MESSAGE, QueueType, beside, faults, place_of
 from dynamomq.message import Failure, Message
-from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
+from dynamomq.operations.groups import PLANS, busy_group, leaving
 from dynamomq.operations.holding import planned_by
 from dynamomq.operations.writing import Doubt, Settings, at, in_time, pause, together
 from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
@@ -19,12 +19,9 @@ from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["UNFIT", "dead_letters_of", "put_aside", "quarantine"]
+__all__ = ["dead_letters_of", "put_aside", "quarantine"]
 
 _QUARANTINE = MESSAGE.rule("quarantine")
-
-UNFIT = frozenset(state.name for state, _ in _QUARANTINE.alternatives)
-"""The states of what is in a queue, and no whole message."""
 
 
 def dead_letters_of(item: Item) -> str:
@@ -137,14 +134,14 @@ def _out_of_queue(
         try:
             reply = yield from doubt.told(together(request, upkeep, leaving=item))
         except DamagedGroupError:
-            if rule is not _QUARANTINE:
+            if MESSAGE.state_of(item, request.arguments).name not in DAMAGED:
                 raise
             # Nobody keeps the links of an item like that: what they name is nobody's successor.
             reply = yield from doubt.told(together(request, ()))
         if isinstance(reply, Written) or reply.item is None:
             return reply
         item = reply.item
-        if QUEUE_TYPE.name not in item or not is_listed(item):
+        if place_of(item) != "head":
             return reply
         again = planned_by(request, item)
         if not again.specialised.applies_to(item, again.arguments):

@@ -17,7 +17,6 @@ from dynamomq.errors import DynamoMQError, UnavailableError, with_doubt
 from dynamomq.message import Message
 from dynamomq.operations import holding
 from dynamomq.operations.grouping import send_to_groups
-from dynamomq.operations.groups import is_listed
 from dynamomq.operations.holding import Extra, Rules
 from dynamomq.operations.outgoing import FATAL, SendResult, not_sent
 from dynamomq.operations.sending import Outgoing, draft_of, judged, put_of
@@ -222,7 +221,7 @@ def _finish_batch(
             results[place] = BatchResult(message, error)
             continue
         delivery = message.id, message.receipt
-        if delivery not in first and rules is holding.DELETE and is_listed(message.item):
+        if delivery not in first and holding.leaves_list(rules, message):
             heads[place] = message
         first.setdefault(delivery, place)
     failure = yield from _delete_from_groups(settings, heads, results)
@@ -298,7 +297,7 @@ def _judge(
         holding.check_effect(settings, request, message, reply, now)
     except DynamoMQError as error:
         return BatchResult(message, error)
-    if request.rule.trigger == "extend":
+    if not request.rule.ends_delivery:
         return BatchResult(holding.extended(settings, request, message, reply, now))
     return BatchResult(message)
 

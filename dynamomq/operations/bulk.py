@@ -19,7 +19,7 @@ from dynamomq.errors import (
     MessageNotFoundError,
     RequestRejectedError,
 )
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import HELD
 from dynamomq.message import Message
 from dynamomq.operations.operating import Edit, Extra, perform, plan_of
 from dynamomq.operations.survey import chunks
@@ -46,10 +46,7 @@ from dynamomq.requests import (
 from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND
 
-__all__ = ["HELD", "Alone", "MovedOnError", "Tally", "Task", "work_off"]
-
-HELD = frozenset(one.source for one in MESSAGE.transitions if one.trigger == "expire")
-"""The states in which somebody holds a message."""
+__all__ = ["Alone", "MovedOnError", "Tally", "Task", "work_off"]
 
 _MOST_ERRORS = 100
 _PARTS_OF_A_SECOND = 4  # at a rate, so that what is done is spread over the second

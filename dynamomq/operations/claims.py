@@ -19,9 +19,9 @@ from dynamomq.errors import (
     PayloadError,
     RequestRejectedError,
 )
-from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.machine import DAMAGED, MESSAGE, QueueType
 from dynamomq.message import Failure, Message
-from dynamomq.operations.aside import UNFIT, dead_letters_of, put_aside, quarantine
+from dynamomq.operations.aside import dead_letters_of, put_aside, quarantine
 from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.writing import (
     Settings,
@@ -53,7 +53,6 @@ __all__ = ["UNLIMITED", "Claim", "id_of"]
 
 _RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
 _EXHAUST = MESSAGE.rule("exhaust")
-_EXHAUSTIBLE = frozenset(state.name for state, _ in _EXHAUST.alternatives)
 
 UNLIMITED = 10**15
 """More deliveries than any message will see: ``max_receives`` where there is no limit."""
@@ -153,9 +152,9 @@ class Claim:
             request.rule.destinations
         ):
             return (yield from self._checked(message.item))
-        if message.state in UNFIT:
+        if message.state in DAMAGED:
             yield from self._quarantine(message)
-        elif message.state in _EXHAUSTIBLE and self._used_up(message.item):
+        elif message.state in _EXHAUST.sources and self._used_up(message.item):
             yield from self._exhaust(message.item)
         else:
             self.lost += 1
@@ -196,7 +195,7 @@ class Claim:
             return
         if isinstance(reply, Refused):
             found = message_of(self._settings, reply.item, moment.now)
-            if found.state in UNFIT:
+            if found.state in DAMAGED:
                 yield from self._quarantine(found)
             else:
                 self.lost += 1

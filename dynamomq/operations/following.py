@@ -15,13 +15,14 @@ from dynamomq.errors import ClockError, PayloadError
 from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.claims import UNLIMITED
-from dynamomq.operations.groups import PLANS, busy_group, is_listed, leaving
+from dynamomq.operations.groups import PLANS, busy_group, leaving
 from dynamomq.operations.holding import (
     DELETE,
     check_effect,
     check_held,
     delete,
     entombed,
+    leaves_list,
     planned_by,
     to_plan_from,
     write_of,
@@ -67,7 +68,7 @@ def delete_and_receive(
         ConflictError: others kept changing its group.
     """
     check_held(settings, message)
-    if not is_listed(message.item):
+    if not leaves_list(DELETE, message):
         yield from delete(settings, message)
         return None
     moment = yield from ask(Tick(tokens=1))

@@ -9,6 +9,7 @@ changes nothing, and is planned anew (spec: GROUP-1 to GROUP-6).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import field, frozen
 
@@ -25,32 +26,30 @@ from dynamomq.attributes import (
 )
 from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import ConflictError, DamagedGroupError
-from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.machine import MESSAGE, QueueType, place_of
+from dynamomq.message import Message
 from dynamomq.operations.writing import Settings, at, damaged_group, persistently
 from dynamomq.requests import Get, Operation, Refused, Write
 from dynamomq.reserved import GROUP
-from dynamomq.rules import Rule
+from dynamomq.rules import Role, Rule
 from dynamomq.values import Item, Value
 
 __all__ = [
-    "LISTED",
     "PLANS",
     "Joining",
     "busy_group",
+    "changes_list",
     "damage_at_tail",
     "group_key",
-    "is_listed",
     "joining",
     "leaving",
     "links",
     "read_group",
+    "role_for",
     "sequence_of",
     "tail_has_left",
     "tail_of",
 ]
-
-LISTED = frozenset(state.name for state, _ in MESSAGE.rule("link").alternatives)
-"""The states of the members of a group's list: those that a neighbour may be linked with."""
 
 PLANS = 20
 """How often a change of a group's list is planned anew before it is left to the caller.
@@ -142,16 +141,17 @@ def tail_has_left(group: str, id: str) -> DamagedGroupError:
     )
 
 
-def is_listed(item: Item) -> bool:
-    """Tell whether an item is a member of a group's list, as far as its attributes say."""
-    if not isinstance(item.get(GROUP_ID.name), str):
-        return False
-    partition = item.get(QUEUE_TYPE.name)
-    return partition is None or not _is_dead(partition)
+def changes_list(rule: Rule, message: Message[Any]) -> bool:
+    """Tell whether a step on a message changes its group's list, so more is written with it."""
+    role = rule.role(message.state)
+    if role == "joins":
+        return message.group is not None
+    return role == "leaves" and place_of(message.item) is not None
 
 
-def _is_dead(partition: Value) -> bool:
-    return str(partition).partition(".")[0] == QueueType.DLQ
+def role_for(request: Write, item: Item) -> Role:
+    """Return what a write does to a group's list, for an item as it was found."""
+    return request.rule.role(MESSAGE.state_of(item, request.arguments).name)
 
 
 def links(item: Item) -> dict[str, Value]:
@@ -160,7 +160,7 @@ def links(item: Item) -> dict[str, Value]:
     The predecessor belongs to it only while the message waits; a head has none any more.
     """
     seen = {plan: item[link.name] for link, plan in LINKS if link.name in item}
-    if QUEUE_TYPE.name in item:
+    if place_of(item) != "behind":
         seen.pop(_BEFORE, None)
     return seen
 
@@ -179,18 +179,18 @@ def leaving(settings: Settings, now: int, item: Item) -> list[Write]:
     Raises:
         DamagedGroupError: it is linked to itself, or twice to the same one.
     """
-    if not is_listed(item):
+    place = place_of(item)
+    if place is None:
         return []
     group, id = str(item[GROUP_ID.name]), str(item[ID.name])
     before, after = item.get(PREVIOUS_ID.name), item.get(NEXT_ID.name)
-    is_head = QUEUE_TYPE.name in item
-    beside = [one for one in (None if is_head else before, after) if one is not None]
+    beside = [one for one in (before if place == "behind" else None, after) if one is not None]
     if len({id, *map(str, beside)}) <= len(beside):
         raise damaged_group(
             group,
             f"Message {id!r} can't leave the message group {group!r}: it is linked in a circle.",
         )
-    if is_head:
+    if place == "head":
         return [_after_head(settings, now, item, group, id)]
     upkeep = []
     if before is not None:

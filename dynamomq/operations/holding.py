@@ -20,7 +20,14 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import DAMAGED, MESSAGE, QueueType, beside
 from dynamomq.message import Message
-from dynamomq.operations.groups import LISTED, PLANS, busy_group, is_listed, leaving, links
+from dynamomq.operations.groups import (
+    PLANS,
+    busy_group,
+    changes_list,
+    leaving,
+    links,
+    role_for,
+)
 from dynamomq.operations.writing import (
     Doubt,
     Settings,
@@ -84,13 +91,6 @@ RETRY = _by_queue("retry")
 RELEASE = _by_queue("release")
 DELETE = _by_queue("delete")
 MOVE_TO_DLQ = MESSAGE.rule("move_to_dlq")
-
-_LEAVING = frozenset(
-    one.trigger
-    for one in MESSAGE.transitions
-    if one.by == "holder" and one.source in LISTED and one.destination not in LISTED
-)
-"""The triggers by which a holder takes a message out of its group's list."""
 
 _PLACE = frozenset(plan for _, plan in LINKS)
 
@@ -192,7 +192,7 @@ def _finish(
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
     check_held(settings, message)
-    if is_listed(message.item) and leaves_list(rules):
+    if leaves_list(rules, message):
         return (yield from _finish_head(settings, rules, message, extra))
     moment = yield from ask(Tick(tokens=1))
     now = message.not_before(moment.now)
@@ -228,9 +228,9 @@ def _finish_head(
     raise doubt.of(busy_group(str(message.group)))
 
 
-def leaves_list(rules: Rules) -> bool:
+def leaves_list(rules: Rules, message: Message[T]) -> bool:
     """Tell whether a holder's trigger takes a message out of its group's list."""
-    return bool(_LEAVING & {rule.trigger for rule in rules.values()})
+    return message.queue in rules and changes_list(rules[message.queue], message)
 
 
 def planned_by(request: Write, item: Item) -> Write:
@@ -249,7 +249,8 @@ def to_plan_from(request: Write, message: Message[T], reply: Refused) -> Item | 
     item = reply.item
     if item is None or item.get(RECEIPT.name) != message.receipt:
         return None
-    again = planned_by(request, item) if request.rule.trigger in _LEAVING else _unlinked(request)
+    is_leaving = role_for(request, item) == "leaves"
+    again = planned_by(request, item) if is_leaving else _unlinked(request)
     return item if again.specialised.applies_to(item, again.arguments) else None
 
 
@@ -264,7 +265,7 @@ def write_of(
     if message.queue not in rules:
         (trigger,) = {rule.trigger for rule in rules.values()}
         raise illegal(trigger, message, message.state)
-    if rules[message.queue].trigger != "extend":
+    if rules[message.queue].ends_delivery:
         message.will_end()
     arguments: dict[str, Value] = {
         **at(settings, now),
@@ -289,7 +290,7 @@ def check_effect(
         found = message_of(settings, reply.item, now)
         if not _took_effect(request.rule, message, found):
             raise refusal(request.rule.trigger, message, found, repeated=reply.repeated)
-    if request.rule.trigger != "extend":
+    if request.rule.ends_delivery:
         message.has_ended(request.rule.trigger)
 
 

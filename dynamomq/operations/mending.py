@@ -22,9 +22,8 @@ from dynamomq.attributes import (
     TOKEN,
     VERSION,
 )
-from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.machine import HELD, MESSAGE, QueueType, place_of
 from dynamomq.message import Message
-from dynamomq.operations.bulk import HELD
 from dynamomq.operations.groups import group_key, sequence_of
 from dynamomq.operations.writing import Settings, at
 from dynamomq.requests import Write
@@ -106,13 +105,13 @@ def mending_of(
         order = [held[0], *(id for id in order if id != held[0])]
     places = [*zip(order, [None, *order], [*order[1:], None], strict=False)]
     findings, own = _of_group(group, known, order, by_id)
-    if order and not any(_is_indexed(by_id[id].item) for id in order):
+    if order and not any(_is_head(by_id[id].item) for id in order):
         findings.append(Finding(Flaw.NO_HEAD, order[0]))
     wrong = {findings[0].right} if own else set[str | None]()
     for id, before, after in places:
         flaws = [*_flaws(by_id[id].item, before, after)]
         findings += flaws
-        if flaws or (before is None and not _is_indexed(by_id[id].item)):
+        if flaws or (before is None and not _is_head(by_id[id].item)):
             wrong.update(_bound(id, before, after))
     if len(held) > 1:
         findings += [Finding(Flaw.HELD_TWICE, id, right=order[0]) for id in held[1:]]
@@ -143,7 +142,7 @@ def _order(items: Sequence[Item]) -> list[str]:
 def _linked(items: Sequence[Item]) -> list[str]:
     """Return the ids to which links lead from the only head, as far as they lead back, too."""
     ahead = {str(item[ID.name]): item for item in items}
-    heads = [id for id, item in ahead.items() if _is_indexed(item)]
+    heads = [id for id, item in ahead.items() if _is_head(item)]
     linked: list[str] = []
     id: Value = heads[0] if len(heads) == 1 else None
     while isinstance(id, str) and (item := ahead.pop(id, None)) is not None:
@@ -175,8 +174,8 @@ def _number(item: Item) -> int:
 # --- what is wrong ---------------------------------------------------------------------------
 
 
-def _is_indexed(item: Item) -> bool:
-    return QUEUE_TYPE.name in item
+def _is_head(item: Item) -> bool:
+    return place_of(item) == "head"
 
 
 def _text(value: Value) -> str | None:
@@ -185,7 +184,7 @@ def _text(value: Value) -> str | None:
 
 def _flaws(item: Item, before: str | None, after: str | None) -> Iterator[Finding]:
     id, onward, previous = str(item[ID.name]), item.get(NEXT_ID.name), item.get(PREVIOUS_ID.name)
-    if before is not None and _is_indexed(item):
+    if before is not None and _is_head(item):
         yield Finding(Flaw.SECOND_HEAD, id, found=id, right=before)
     if onward != after:
         yield Finding(Flaw.WRONG_NEXT, id, _text(onward), after)

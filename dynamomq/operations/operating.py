@@ -32,7 +32,6 @@ from dynamomq.errors import (
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
 from dynamomq.message import MAX_FAILURES, Message
 from dynamomq.operations.groups import (
-    LISTED,
     PLANS,
     damage_at_tail,
     joining,
@@ -58,7 +57,7 @@ from dynamomq.operations.writing import (
     was_overtaken,
 )
 from dynamomq.requests import Get, Operation, Refused, Tick, Write, Written, ask
-from dynamomq.rules import Rule
+from dynamomq.rules import Role, Rule
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
 
@@ -120,11 +119,13 @@ class Plan:
         request: the message's own write.
         upkeep: what goes with it in the list of its group, in the same transaction.
         now: the time of both, in nanoseconds since the epoch.
+        role: what becomes of the message's place in that list.
     """
 
     request: Write
     upkeep: Sequence[Write]
     now: int
+    role: Role
 
     def damage(self, reasons: Sequence[Refused | None]) -> DamagedGroupError | None:
         """Tell what is wrong with a group that a message could not join (:func:`damage_at_tail`).
@@ -133,7 +134,7 @@ class Plan:
             reasons: why the upkeep was refused.
         """
         own = self.request.arguments
-        if self.request.rule.trigger != REDRIVE.trigger or "previous_id" not in own:
+        if self.role != "joins" or "previous_id" not in own:
             return None
         return damage_at_tail(str(own["group"]), str(own["previous_id"]), self.upkeep, reasons)
 
@@ -340,7 +341,7 @@ def perform(
             unplanned = seen.item
             yield from pause(attempt)
             continue
-        leaves = None if edit.rule.destinations & LISTED else seen.item
+        leaves = seen.item if plan.role == "leaves" else None
         request = in_time(plan.request, moment)
         reply = yield from doubt.told(
             together(request, plan.upkeep, leaving=leaves, damage=plan.damage)
@@ -383,7 +384,7 @@ def plan_of(
     """
     if seen.state in NO_MESSAGE:
         raise missing(edit.id)
-    if all(source.name != seen.state for source, _ in edit.rule.alternatives):
+    if seen.state not in edit.rule.sources:
         raise illegal(edit.rule.trigger, seen, seen.state)
     now = seen.not_before(now)
     first = Write(edit.id, edit.rule, _arguments(settings, edit, seen, now))
@@ -397,21 +398,21 @@ def _in_its_place(
     settings: Settings, request: Write, seen: Message[Any], now: int
 ) -> Operation[Plan | None]:
     """Return the write with its place in a group's list, and the upkeep of that list."""
-    destinations = request.rule.destinations
-    if not destinations & LISTED:  # it leaves the list, if it is in one
-        upkeep = leaving(settings, now, seen.item) if seen.state in LISTED else []
-        return Plan(planned_by(request, seen.item), upkeep, now)
-    if not destinations <= LISTED:  # it stays where it is
-        return Plan(request, (), now)
+    role = request.rule.role(seen.state)
+    if role == "stays":
+        return Plan(request, (), now, role)
+    if role != "joins":
+        upkeep = leaving(settings, now, seen.item) if role == "leaves" else ()
+        return Plan(planned_by(request, seen.item), upkeep, now, role)
     if seen.group is None:
         place: dict[str, Value] = {"partition": settings.partition(QueueType.STANDARD, seen.id)}
-        return Plan(evolve(request, arguments={**request.arguments, **place}), (), now)
+        return Plan(evolve(request, arguments={**request.arguments, **place}), (), now, role)
     known = yield from read_group(seen.group)
     if tail_of(known) == seen.id:
         return None
     new = joining(settings, now, seen.group, known, [seen.id])
     request = evolve(request, arguments={**request.arguments, **new.places[0]})
-    return Plan(request, new.upkeep, now)
+    return Plan(request, new.upkeep, now, role)
 
 
 def _arguments(settings: Settings, edit: Edit, seen: Message[Any], now: int) -> dict[str, Value]:

@@ -15,13 +15,13 @@ from attrs import define, evolve, field, frozen
 from dynamomq.attributes import GROUP_ID, ID
 from dynamomq.checks import RESERVED_PREFIX
 from dynamomq.errors import InvalidArgumentError
+from dynamomq.machine import place_of
 from dynamomq.message import Message
 from dynamomq.operations.entries import RawEntry, raw_item
-from dynamomq.operations.groups import group_key, is_listed, joining, leaving
+from dynamomq.operations.groups import group_key, joining, leaving, role_for
 from dynamomq.operations.holding import (
     Extra,
     Rules,
-    leaves_list,
     planned_by,
     to_plan_from,
     write_of,
@@ -109,7 +109,7 @@ class Finishing:
     @property
     def group(self) -> str | None:
         """The group whose list it is in."""
-        return self.message.group if is_listed(self.message.item) else None
+        return self.message.group if place_of(self.message.item) else None
 
     @property
     def trigger(self) -> str:
@@ -257,7 +257,7 @@ def plan_of(home: str, parts: Sequence[Part], view: View, begun: int, now: int) 
     changed = {(table, group) for table, group, _ in planner.upkeep}
     for place, (table, id) in _looked_at(home, parts).items():
         item = view.get((table, id), {})
-        if (table, id) in kept or (is_listed(item) and (table, item[GROUP_ID.name]) in changed):
+        if (table, id) in kept or (place_of(item) and (table, item[GROUP_ID.name]) in changed):
             raise _not_to_be_checked(place, id, "the list of its message group is changed as well")
     actions: list[Action] = [
         Foreign(part.entry)
@@ -341,7 +341,7 @@ class _Planner:
             item = self._held(place, part) if isinstance(part, Finishing) else None
             if item is None or isinstance(part, Sending):
                 continue
-            if not leaves_list(part.rules):
+            if role_for(self.writes[place], item) != "leaves":
                 return None, place, self.instants[place]
             self.writes[place] = planned_by(self.writes[place], item)
             return item, None, self.instants[place]

@@ -9,11 +9,11 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from dynamomq.errors import DynamoMQError
-from dynamomq.machine import MESSAGE, QueueType
+from dynamomq.machine import DAMAGED, MESSAGE, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.aside import UNFIT, quarantine
+from dynamomq.operations.aside import quarantine
 from dynamomq.operations.bulk import Alone, MovedOnError, Tally, Task, work_off
-from dynamomq.operations.groups import is_listed
+from dynamomq.operations.groups import changes_list
 from dynamomq.operations.operating import PURGE, Edit, entombed, perform
 from dynamomq.operations.survey import in_queue, in_table
 from dynamomq.operations.writing import Settings
@@ -23,8 +23,7 @@ from dynamomq.values import Value
 
 __all__ = ["PurgeResult", "purge", "purgeable"]
 
-_WAITING = frozenset(state.name for state, _ in MESSAGE.rule("promote").alternatives)
-_PURGEABLE = frozenset(state.name for state, _ in PURGE.alternatives) | UNFIT
+_WAITING = MESSAGE.states_with("waiting")
 
 
 @frozen
@@ -58,11 +57,11 @@ def purgeable(source: QueueType | None) -> frozenset[str]:
 
     What waits behind its group's head belongs to the standard queue.
     """
+    legal = PURGE.sources | DAMAGED
     if source is None:
-        return _PURGEABLE
-    elsewhere = _WAITING if source is QueueType.DLQ else frozenset()
-    own = {state for state in _PURGEABLE if state.startswith(f"{source}.")}
-    return frozenset(own) | UNFIT | (_WAITING - elsewhere)
+        return legal
+    others = {one.name for one in MESSAGE.states if one.queue not in (None, source)}
+    return legal - others - (_WAITING if source is QueueType.DLQ else frozenset())
 
 
 @frozen
@@ -146,8 +145,8 @@ def _task(settings: Settings, choice: _Choice) -> Task:
     def alone(seen: Message[Any]) -> Alone | None:
         if not choice(seen):
             return None  # it will be passed over
-        if seen.state in UNFIT:
+        if seen.state in DAMAGED:
             return unfit
-        return from_list if is_listed(seen.item) else None
+        return from_list if changes_list(PURGE, seen) else None
 
     return Task(PURGE, extra, alone)

@@ -10,10 +10,10 @@ from typing import Any
 from attrs import define, field, frozen
 
 from dynamomq.errors import DynamoMQError, FilterError
-from dynamomq.machine import QueueType
+from dynamomq.machine import HELD, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.bulk import HELD, Alone, MovedOnError, Tally, Task, work_off
-from dynamomq.operations.groups import sequence_of
+from dynamomq.operations.bulk import Alone, MovedOnError, Tally, Task, work_off
+from dynamomq.operations.groups import changes_list, sequence_of
 from dynamomq.operations.operating import REDRIVE, Edit, perform, redriven
 from dynamomq.operations.survey import Survey, in_queue
 from dynamomq.operations.writing import Settings, onlooker_view
@@ -24,8 +24,6 @@ __all__ = ["RedriveResult", "Where", "redrive_all"]
 
 Where = Callable[[Message[Any]], object]
 """A filter: tells, by what is true or false, whether a dead letter is to be redriven."""
-
-_REDRIVABLE = frozenset(state.name for state, _ in REDRIVE.alternatives)
 
 
 @frozen
@@ -112,7 +110,7 @@ class _Choice:
 
     def takes(self, message: Message[Any]) -> bool:
         """Tell whether a message is one of them, or may be in the place of one of its group."""
-        if message.queue is not QueueType.DLQ or message.state not in _REDRIVABLE | HELD:
+        if message.queue is not QueueType.DLQ or message.state not in REDRIVE.sources | HELD:
             return False
         if self._is_full and message.group not in self.groups:
             return False  # nor is anything that is in no group
@@ -180,6 +178,6 @@ def _task(settings: Settings, judged: Survey | None) -> Task:
         return perform(settings, edit)
 
     def alone(seen: Message[Any]) -> Alone | None:
-        return None if seen.group is None else to_list
+        return to_list if changes_list(REDRIVE, seen) else None
 
     return Task(REDRIVE, extra, alone)

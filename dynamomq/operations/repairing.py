@@ -12,11 +12,12 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from dynamomq.attributes import GROUP_ID, ID, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, TAIL_ID
+from dynamomq.attributes import GROUP_ID, ID, NEXT_ID, PREVIOUS_ID, TAIL_ID
 from dynamomq.errors import ConflictError
+from dynamomq.machine import DAMAGED, LISTED, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.aside import UNFIT, quarantine
-from dynamomq.operations.groups import LISTED, PLANS, busy_group, group_key
+from dynamomq.operations.aside import quarantine
+from dynamomq.operations.groups import PLANS, busy_group, group_key
 from dynamomq.operations.mending import Finding, Flaw, Mending, mending_of
 from dynamomq.operations.survey import chunks
 from dynamomq.operations.writing import (
@@ -219,7 +220,7 @@ def _look(settings: Settings, group: str, ids: Sequence[str]) -> Operation[_View
         moment.now,
         known,
         tuple(one for one in messages if one.state in LISTED),
-        tuple(one for one in messages if one.state in UNFIT and not _is_dead(one)),
+        tuple(one for one in messages if one.state in DAMAGED and one.queue is not QueueType.DLQ),
         {id: item_size(item) for id, item in items.items()},
     )
 
@@ -229,7 +230,3 @@ def _named_by(item: Item) -> Iterator[str]:
         id = item.get(link.name)
         if isinstance(id, str) and 0 < len(id.encode()) <= MAX_KEY_BYTES:
             yield id
-
-
-def _is_dead(message: Message[Any]) -> bool:
-    return str(message.item.get(QUEUE_TYPE.name)).startswith("DLQ")

@@ -18,10 +18,9 @@ from dynamomq.errors import (
     PayloadError,
     TransactionConditionError,
 )
-from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
+from dynamomq.machine import LISTED, MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import Message
 from dynamomq.operations.groups import (
-    LISTED,
     PLANS,
     busy_group,
     damage_at_tail,
@@ -88,7 +87,7 @@ _LINKS = 2 * (MAX_KEY_BYTES + 16) + 32  # what its place in a group may need; it
 _REST = 12 * 1024  # more than all other attributes of a message can have, its id included
 
 _SEND = MESSAGE.rule("send")
-(_DELETED,) = MESSAGE.rule("cancel").destinations
+_TOMBSTONES = MESSAGE.states_with("tombstone")
 
 E = TypeVar("E", bound=DynamoMQError)
 
@@ -347,7 +346,7 @@ def _duplicate(id: str, existing: Message[Any]) -> DuplicateMessageError:
 def _taken_until(existing: Message[Any]) -> datetime | None:
     """Return until when a tombstone counts; ``None`` for what is none."""
     expires_at = existing.item.get(EXPIRES_AT.name)
-    if existing.state != _DELETED or not isinstance(expires_at, int):
+    if existing.state not in _TOMBSTONES or not isinstance(expires_at, int):
         return None
     with suppress(OverflowError):  # of a stranger's tombstone
         return datetime_of(expires_at * SECOND - RETRY_HORIZON)

@@ -15,9 +15,9 @@ from attrs import define, field
 
 from dynamomq.attributes import DUE, ID, TAIL_ID
 from dynamomq.errors import AccessDeniedError
-from dynamomq.machine import QueueType
+from dynamomq.machine import LISTED, QueueType, place_of
 from dynamomq.message import Message
-from dynamomq.operations.groups import LISTED, group_key, sequence_of
+from dynamomq.operations.groups import group_key, sequence_of
 from dynamomq.operations.writing import Settings, message_of, persistently
 from dynamomq.requests import GetMany, Operation, Query, Scan, Tick, ask
 from dynamomq.values import Item
@@ -54,7 +54,8 @@ def in_table(settings: Settings, is_wanted: Wanted) -> Operation[Survey]:
         for item in page.entries:
             message = message_of(settings, item, moment.now)
             if is_wanted(message):
-                (waiting if message.queue is None else found)[message.id] = message.version
+                is_behind = place_of(item) == "behind"
+                (waiting if is_behind else found)[message.id] = message.version
         cursor = page.cursor
         if cursor is None:
             return {**waiting, **found}

@@ -17,7 +17,7 @@ from dynamomq.attributes import ID
 from dynamomq.effects import Effect
 from dynamomq.expressions import TRUE, Attr, Condition, Operand, all_of, conjuncts
 from dynamomq.machine import MESSAGE
-from dynamomq.rules import Kind, Rule, State, Transition
+from dynamomq.rules import Kind, Role, Rule, State, Transition
 from model_tests.simulator.worlds import RANDOM
 
 Alter = Callable[[Any], Any]
@@ -111,6 +111,16 @@ def rules(
         more = [(state, names[state.name]) for state in MESSAGE.states if state.name in names]
         changed = [alternative(*one) for one in (*rule.alternatives, *more)]
         return Rule(rule.trigger, kind or rule.kind, tuple(changed))
+
+    return _each(altered)
+
+
+def as_if(role: Role) -> Alter:
+    """Let a rule do to the list of a group what another one does."""
+
+    def altered(rule: Rule) -> Rule:
+        changed = [(state, evolve(step, role=role)) for state, step in rule.alternatives]
+        return Rule(rule.trigger, rule.kind, tuple(changed))
 
     return _each(altered)
 

@@ -11,7 +11,16 @@ from typing import Any
 
 from attrs import evolve
 
-from dynamomq.attributes import ID, NEXT_ID, PREVIOUS_ID, QUEUE_TYPE, RECEIPT, UPDATED, VERSION
+from dynamomq.attributes import (
+    GROUP_ID,
+    ID,
+    NEXT_ID,
+    PREVIOUS_ID,
+    QUEUE_TYPE,
+    RECEIPT,
+    UPDATED,
+    VERSION,
+)
 from dynamomq.effects import Set
 from dynamomq.expressions import Arg
 from dynamomq.machine import MESSAGE, QueueType
@@ -39,7 +48,8 @@ from dynamomq.requests import (
     WriteReply,
     ask,
 )
-from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
+from dynamomq.values import Item
+from model_tests.mutants.altering import Alter, Mutant, Place, as_if, replaced_by, rules
 from model_tests.mutants.defects import never
 from model_tests.simulator.worlds import GROUPED
 
@@ -90,6 +100,16 @@ def _under_a_new_token(claim_of_next: Callable[..., Any]) -> Callable[..., Any]:
 def _it_alone(id: str, *_neighbours: str | None) -> tuple[str, ...]:
     """Return a member without its neighbours."""
     return (id,)
+
+
+def _by_plain_name(place_of: Callable[[Item], str | None]) -> Callable[[Item], str | None]:
+    """Whatever is not in the dead-letter queue by its plain name is where the members are."""
+
+    def altered(item: Item) -> str | None:
+        in_shard = str(item.get(QUEUE_TYPE.name)).startswith(f"{QueueType.DLQ}.")
+        return "head" if in_shard and GROUP_ID.name in item else place_of(item)
+
+    return altered
 
 
 def _nobody(_group: str) -> None:
@@ -269,10 +289,18 @@ GROUPS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "dead-letters-listed",
-        "A dead letter is known by the plain name of its queue only, and a shard's is unlinked.",
+        "Whoever deletes takes a shard's dead letter for a member of its group's list.",
         "HEAD",
-        Place(groups, "_is_dead", replaced_by(QueueType.DLQ.__eq__)),
+        Place(holding, "DELETE", as_if("leaves")),
+        Place(groups, "place_of", _by_plain_name),
         scope="delete:DLQ.PROCESSING:first",
+    ),
+    _mutant(
+        "edit-and-join",
+        "An edit puts a message at the end of its group's list, though it is in there already.",
+        "HEAD",
+        Place(operating, "_RESCHEDULE", as_if("joins")),
+        scope="reschedule:STANDARD.READY:first",
     ),
     _mutant(
         "exhaust-without-its-list",
