@@ -103,7 +103,8 @@ def test_no_step_leads_to_damage() -> None:
 def test_a_receipt_is_what_its_holder_may_act_with(item: Item) -> None:
     """HOLD-1: an item shows a receipt exactly where the guard of a holder's steps accepts it."""
     state = MESSAGE.state_of(item, clock()).name
-    given_ = {"receipt": item["receipt"]} if "receipt" in item else {}
+    stored = item.get("receipt")
+    given_: Arguments = {"receipt": stored} if isinstance(stored, str) else {}  # EXPR-3
     for one in MESSAGE.transitions:
         if one.trigger == "release" and one.source == state:
             assert one.guard.evaluate(item, given_) == (receipt_of(item) is not None)
