@@ -20,7 +20,6 @@ from model_tests.simulator.calls import HINTS, MEDDLING, WHOLESALE
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.simulation import Simulation
-from model_tests.simulator.triggers import HOLDERS
 from model_tests.simulator.worlds import (
     BATCHES,
     CORRECTED,
@@ -32,6 +31,7 @@ from model_tests.simulator.worlds import (
 )
 from model_tests.tally import Tally
 from tests.support.figures import MILLISECONDS, figures
+from tests.support.triggers import HOLDERS
 
 WORKERS_RUNS, CREWS_RUNS = 100, 30
 """At most: a run with consumers is as long as six others."""

@@ -46,10 +46,10 @@ from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.runs import come_to_an_end
 from model_tests.simulator.steering import Steered, steer
 from model_tests.simulator.timeline import told
-from model_tests.simulator.triggers import CALLED, NOT_CALLED, WRITERS
 from model_tests.simulator.worlds import LAGS, USERS
 from model_tests.tally import Tally
 from tests.support.figures import figures
+from tests.support.triggers import CALLED, NOT_CALLED, WRITERS
 
 Held = MultipleResults[Message[Any]]
 

@@ -20,6 +20,8 @@ from dynamomq.timestamps import SECOND
 from model_tests.simulator.calls import Call, Execution, Outcome, Plan
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import Mover
+from model_tests.simulator.triggers import ways
+from tests.support.triggers import OPERATORS
 
 _BEGINNING = Reading(0, 0)
 KEPT = 1  # messages that an actor is done with, and might take up again by mistake
@@ -271,11 +273,7 @@ class Consumer:
     retries: tuple[int, ...] = (0, 3 * SECOND)
     extensions: tuple[int, ...] = (10 * SECOND, 1 * SECOND)
     ways: tuple[tuple[int, str | None], ...] = (
-        (8, "delete"),
-        (3, "extend"),
-        (3, "retry"),
-        (2, "release"),
-        (2, "move_to_dlq"),
+        *ways(delete=8, extend=3, retry=3, release=2, move_to_dlq=2),
         (2, None),
     )
     sources: tuple[QueueType, ...] = (QueueType.STANDARD,)
@@ -341,7 +339,7 @@ class Operator:
     """
 
     ids: tuple[str, ...]
-    triggers: tuple[str, ...] = ("bury", "redrive", "update", "cancel")
+    triggers: tuple[str, ...] = OPERATORS
     calls: int = 6
     delays: tuple[int, ...] = (0, 3 * SECOND)
 

@@ -20,7 +20,8 @@ from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Value
 from model_tests.simulator.agreeing import by_agreement, look_again, raise_shards
 from model_tests.simulator.strangers import adopt, damage, tear
-from model_tests.simulator.triggers import CALLED, WRITERS, operation_of
+from model_tests.simulator.triggers import operation_of
+from tests.support.triggers import CALLED, WRITERS
 
 # --- what is called --------------------------------------------------------------------------
 

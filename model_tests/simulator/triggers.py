@@ -1,4 +1,4 @@
-"""Who asks for which step of a message: read from the machine, so that a new one is drawn, too."""
+"""The operations behind the machine's triggers, and how often these are drawn."""
 
 from __future__ import annotations
 
@@ -6,28 +6,10 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from dynamomq.machine import MESSAGE
 from dynamomq.operations import holding, operating, receiving, sending
 from dynamomq.requests import Operation
 from dynamomq.rules import Writer
-
-WRITERS: Mapping[str, Writer] = {step.trigger: step.by for step in MESSAGE.transitions}
-"""By trigger, who takes the step."""
-
-NOT_CALLED = {
-    "exhaust": "a step of receive",
-    "quarantine": "a step of receive, on items that no operation writes",
-}
-"""Triggers that nobody calls: why not. Those of time and of list upkeep go without saying."""
-
-CALLED = tuple(
-    trigger
-    for trigger, by in WRITERS.items()
-    if by not in ("time", "upkeep") and trigger not in NOT_CALLED
-)
-HOLDERS, OPERATORS = (
-    tuple(trigger for trigger in CALLED if WRITERS[trigger] == by) for by in ("holder", "operator")
-)
+from tests.support.triggers import HOLDERS, OPERATORS, WRITERS
 
 _MODULES: Mapping[Writer, ModuleType] = {
     "sender": sending,
@@ -53,3 +35,9 @@ def operation_of(trigger: str) -> Callable[..., Operation[Any]]:
 def edits(**often: int) -> tuple[str, ...]:
     """Return all triggers of operators, some of them several times: to be drawn more often."""
     return tuple(trigger for trigger in OPERATORS for _ in range(often.get(trigger, 1)))
+
+
+def ways(**often: int) -> tuple[tuple[int, str], ...]:
+    """Return how a holder may finish a message, as weighted; what is not mentioned as well."""
+    others = dict.fromkeys((trigger for trigger in HOLDERS if trigger not in often), 1)
+    return tuple((weight, way) for way, weight in {**often, **others}.items())

@@ -42,7 +42,8 @@ from model_tests.simulator.rules import Rules
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable
 from model_tests.simulator.strangers import DAMAGES
-from model_tests.simulator.triggers import CALLED, WRITERS, edits
+from model_tests.simulator.triggers import edits, ways
+from tests.support.triggers import CALLED, WRITERS
 
 IDS, LAGS = runs.IDS, runs.LAGS
 GROUPS = ("g", "h", "i", "j", "k")
@@ -186,12 +187,7 @@ FAR = tuple(hours * 3600 * SECOND for hours in (0, 3, -3))
 """How wrong one clock is there."""
 
 _WAYS: tuple[tuple[int, str | None], ...] = (
-    (6, "delete"),
-    (10, ADVANCES),
-    (2, "extend"),
-    (3, "retry"),
-    (2, "release"),
-    (2, "move_to_dlq"),
+    *ways(delete=6, **{ADVANCES: 10}, extend=2, retry=3, release=2, move_to_dlq=2),
     (2, None),
 )
 _EDITS = edits(bury=4, redrive=7, cancel=2)
