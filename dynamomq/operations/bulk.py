@@ -2,7 +2,9 @@
 
 First the messages are surveyed and counted; then each is edited as it is by then, by the same plan
 as a single one, up to 25 in a request. What has moved on meanwhile is passed over and counted. A
-member of a group's list has a transaction of its own, one after the other.
+member of a group's list has a transaction of its own, one after the other; what that changes in the
+members beside it is known, so 25 are read at once. Where the storage is busy, the operation waits,
+and goes on where it was.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from dynamomq.operations.writing import (
     Settings,
     in_time,
     message_of,
+    pause,
     persistently,
     write_batch,
 )
@@ -45,14 +48,19 @@ from dynamomq.requests import (
 )
 from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND
+from dynamomq.values import Item
 
 __all__ = ["Alone", "MovedOnError", "Tally", "Task", "work_off"]
 
 _MOST_ERRORS = 100
+_MOST_TRIES = 30
+"""How often the same messages are tried while the storage is busy: for about half a minute."""
+
 _PARTS_OF_A_SECOND = 4  # at a rate, so that what is done is spread over the second
 
-Alone: TypeAlias = Callable[[Message[Any], Edit], Operation[object]]
-"""Carries out an edit of a message, as it was seen, in a request of its own."""
+Alone: TypeAlias = Callable[[Message[Any], Edit, dict[str, Item]], Operation[object]]
+"""Carries out an edit of a message, as it was seen, in a request of its own; items that were read
+with it are kept as they are after that (:func:`perform`)."""
 
 
 class MovedOnError(Exception):
@@ -153,7 +161,7 @@ def work_off(
             if rate is not None:
                 now = yield from _wait_until(due, at_most=size / rate)
                 due = now + round(len(some) / rate * SECOND)
-            yield from _edit_some(settings, task, some, tally)
+            yield from _edit_all(settings, task, some, tally)
     except DynamoMQError as error:
         error.add_note(
             f"Before that, {task.rule.trigger} was carried out for {tally.done:,} of "
@@ -171,41 +179,87 @@ def _wait_until(due: int, *, at_most: float) -> Operation[int]:
     return (yield from ask(Tick())).now
 
 
-def _edit_some(settings: Settings, task: Task, ids: Sequence[str], tally: Tally) -> Operation[None]:
-    """Edit up to 25 messages; those that the common request did not edit, once more alone."""
+def _edit_all(settings: Settings, task: Task, ids: Sequence[str], tally: Tally) -> Operation[None]:
+    """Edit up to 25 messages; where the storage is only busy, go on with those that are left."""
     moment = yield from ask(Tick(tokens=len(ids)))
-    items = yield from persistently(GetMany(tuple(ids)))
-    together: list[tuple[Edit, Message[Any], Write]] = []
-    alone: list[tuple[Edit, Operation[object]]] = []
-    for id, token in zip(ids, moment.tokens, strict=True):
-        edit = Edit(task.rule, id, token, task.extra)
-        seen = message_of(settings, items.get(id), moment.now)
+    left = {
+        id: Edit(task.rule, id, token, task.extra)
+        for id, token in zip(ids, moment.tokens, strict=True)
+    }
+    doubts: dict[str, Message[Any]] = {}
+    tries, before = 0, len(left)
+    while left:
+        try:
+            yield from _edit_some(settings, task, left, doubts, tally)
+        except DynamoMQError as error:
+            tries = tries + 1 if len(left) == before else 1
+            if not error.retryable or tries == _MOST_TRIES:
+                raise
+            before = len(left)
+            yield from pause(tries)
+
+
+def _edit_some(
+    settings: Settings,
+    task: Task,
+    left: dict[str, Edit],
+    doubts: dict[str, Message[Any]],
+    tally: Tally,
+) -> Operation[None]:
+    """Edit messages; those that the common request did not edit, once more alone.
+
+    Args:
+        settings: the queue's.
+        task: what is done to them.
+        left: the edits, by id; what is settled is taken out.
+        doubts: the messages of which an attempt may have been executed, as the first such saw them.
+        tally: where they are counted.
+    """
+    moment = yield from ask(Tick())
+    view = {**(yield from persistently(GetMany(tuple(left))))}
+    together: list[tuple[Message[Any], Write]] = []
+    alone: dict[str, tuple[Message[Any], Operation[object]]] = {}
+    for id, edit in [*left.items()]:
+        seen = message_of(settings, view.get(id), moment.now)
         own = task.alone(seen)
+        if id in doubts:
+            alone[id] = seen, perform(settings, edit, doubts[id], view)
+            continue
         if own is not None:
-            alone.append((edit, own(seen, edit)))
+            alone[id] = seen, own(seen, edit, view)
             continue
         try:
             plan = yield from plan_of(settings, edit, seen, moment.now, Doubt())
         except _PASSED_OVER as error:
+            del left[id]
             tally.pass_over(id, error)
         else:
             if plan is None:
-                alone.append((edit, perform(settings, edit)))
+                alone[id] = seen, perform(settings, edit)
             else:
-                together.append((edit, seen, in_time(plan.request, moment)))
+                together.append((seen, in_time(plan.request, moment)))
     if together:
-        batch = WriteBatch(tuple(request for _, _, request in together))
-        replies = yield from write_batch(batch)
-        for (edit, seen, _), reply in zip(together, replies, strict=True):
+        replies = yield from write_batch(WriteBatch(tuple(request for _, request in together)))
+        for (seen, request), reply in zip(together, replies, strict=True):
+            id = request.id
             if isinstance(reply, Written):
+                del left[id]
                 tally.count()
-            else:  # the same token: if it was carried out after all, that is recognised
-                doubtful = reply.error.in_doubt if isinstance(reply, Failed) else reply.repeated
-                alone.append((edit, perform(settings, edit, seen if doubtful else None)))
-    for edit, operation in alone:
+                continue
+            # The same token: if it was carried out after all, that is recognised.
+            if reply.error.in_doubt if isinstance(reply, Failed) else reply.repeated:
+                doubts[id] = seen
+            alone[id] = seen, perform(settings, left[id], doubts.get(id))
+    for id, (seen, operation) in alone.items():
         try:
             yield from operation
         except _PASSED_OVER as error:
-            tally.pass_over(edit.id, error)
+            del left[id]
+            tally.pass_over(id, error)
+        except DynamoMQError as error:
+            if error.in_doubt:
+                doubts.setdefault(id, seen)
+            raise
         else:
+            del left[id]
             tally.count()

@@ -304,7 +304,10 @@ def _edit(settings: Settings, rule: Rule, id: str, extra: Extra) -> Operation[Me
 
 
 def perform(
-    settings: Settings, edit: Edit, in_doubt: Message[Any] | None = None
+    settings: Settings,
+    edit: Edit,
+    in_doubt: Message[Any] | None = None,
+    view: dict[str, Item] | None = None,
 ) -> Operation[Message[Any]]:
     """Carry out an operator's trigger on the message as it is read now, and return it edited.
 
@@ -315,6 +318,8 @@ def perform(
         edit: the trigger, and its arguments.
         in_doubt: the message as the first plan saw it that may have been executed; ``None``: none
             has been made that may have.
+        view: items that were read a moment ago: what is there is not read again for the first
+            plan, and what is written is noted there. A plan from what has changed since is refused.
 
     Raises:
         MessageNotFoundError: there is no such message.
@@ -327,7 +332,9 @@ def perform(
     doubt = Doubt(in_doubt is not None)
     unplanned: Item | None = None  # as it was seen when its group took it for a member
     for attempt in range(1, PLANS + 1):
-        item = yield from doubt.told(persistently(Get(id)))
+        item = view.pop(id, None) if view else None
+        if item is None:
+            item = yield from doubt.told(persistently(Get(id)))
         moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
         if seen.token == edit.token:  # an earlier plan was carried out after all
@@ -347,6 +354,7 @@ def perform(
             together(request, plan.upkeep, leaving=leaves, damage=plan.damage)
         )
         if isinstance(reply, Written):
+            _note(view or {}, plan.upkeep)
             return _edited(settings, plan, seen)
         found = message_of(settings, reply.item, plan.now)
         if found.token == edit.token:  # the echo of our own success
@@ -362,6 +370,15 @@ def perform(
         remedy="Try again.",
     )
     raise doubt.of(conflict)
+
+
+def _note(view: dict[str, Item], written: Sequence[Write]) -> None:
+    """Let items that were read before a write be as they are after it."""
+    for write in written:
+        if write.id in view:
+            before = view.pop(write.id)
+            after = write.specialised.apply(before, write.arguments)
+            view |= {} if after is None else {write.id: after}
 
 
 def _has_moved_on(seen: Message[Any], found: Message[Any]) -> bool:

@@ -19,7 +19,7 @@ from dynamomq.operations.survey import in_queue, in_table
 from dynamomq.operations.writing import Settings
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import datetime_of
-from dynamomq.values import Value
+from dynamomq.values import Item, Value
 
 __all__ = ["PurgeResult", "purge", "purgeable"]
 
@@ -126,10 +126,10 @@ def _task(settings: Settings, choice: _Choice) -> Task:
             raise MovedOnError
         return tombstone(seen, now)
 
-    def from_list(_: Message[Any], edit: Edit) -> Operation[object]:
-        return perform(settings, edit)
+    def from_list(_: Message[Any], edit: Edit, view: dict[str, Item]) -> Operation[object]:
+        return perform(settings, edit, view=view)
 
-    def unfit(seen: Message[Any], edit: Edit) -> Operation[object]:
+    def unfit(seen: Message[Any], edit: Edit, _: dict[str, Item]) -> Operation[object]:
         """Make it a whole message first; nobody may write in between."""
         token = yield from quarantine(settings, seen)
         if token is None:

@@ -18,7 +18,7 @@ from dynamomq.operations.operating import REDRIVE, Edit, perform, redriven
 from dynamomq.operations.survey import Survey, in_queue
 from dynamomq.operations.writing import Settings, onlooker_view
 from dynamomq.requests import Operation
-from dynamomq.values import Value
+from dynamomq.values import Item, Value
 
 __all__ = ["RedriveResult", "Where", "redrive_all"]
 
@@ -174,8 +174,8 @@ def _task(settings: Settings, judged: Survey | None) -> Task:
             raise MovedOnError
         return redriven(seen, now)
 
-    def to_list(_: Message[Any], edit: Edit) -> Operation[object]:
-        return perform(settings, edit)
+    def to_list(_: Message[Any], edit: Edit, view: dict[str, Item]) -> Operation[object]:
+        return perform(settings, edit, view=view)
 
     def alone(seen: Message[Any]) -> Alone | None:
         return to_list if changes_list(REDRIVE, seen) else None

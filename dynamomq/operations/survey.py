@@ -14,8 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import define, field
 
 from dynamomq.attributes import DUE, ID, TAIL_ID
+from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import AccessDeniedError
-from dynamomq.machine import LISTED, QueueType, place_of
+from dynamomq.machine import DAMAGED, LISTED, QueueType, place_of
 from dynamomq.message import Message
 from dynamomq.operations.groups import group_key, sequence_of
 from dynamomq.operations.writing import Settings, message_of, persistently
@@ -104,8 +105,9 @@ def _behind_heads(
 ) -> Operation[Survey]:
     """Look at what waits in groups, from their ends to what is known.
 
-    In this direction, since consumers take messages from the other end meanwhile: a predecessor
-    that has left had none itself that is still there, and a successor leads nowhere once it has.
+    In this direction, since consumers take messages from the other end meanwhile, and a successor
+    leads nowhere once it has left. Where operators have removed the predecessor, the link that led
+    to it is read again.
 
     A link leads to one message only, so of a long group each would cost a request. Therefore the
     table is read meanwhile, a page after every few steps: whichever comes to its end first has
@@ -114,28 +116,40 @@ def _behind_heads(
     """
     found: Survey = {}
     table = _InTable(frozenset(groups), is_wanted)
-    behind: list[str] = []
-    for some in chunks(groups, _ITEMS):
-        tails = yield from persistently(GetMany(tuple(group_key(group) for group in some)))
-        named = (item.get(TAIL_ID.name) for item in tails.values())
-        behind += [tail for tail in named if isinstance(tail, str)]
-    for step in count(1):
-        behind = [id for id in behind if id not in known]
-        if not behind:
-            break
-        known.update(behind)
+    behind = [group_key(group) for group in groups]
+    after: dict[str, str] = {}  # what has led to each
+    for step in count():
         ahead: list[str] = []
         for some in chunks(behind, _ITEMS):
-            for message in (yield from _read(settings, some)):
-                if is_wanted(message):
-                    found[message.id] = message.version
-                if message.previous_id is not None:
-                    ahead.append(message.previous_id)
-        behind = ahead
-        if step % _STEPS == 0 and (yield from table.read_on(settings)):
+            known.update(some)
+            moment = yield from ask(Tick())
+            items = yield from persistently(GetMany(tuple(some)))
+            for id in some:
+                item = items.get(id)
+                message = message_of(settings, item, moment.now)
+                if item is not None and id.startswith(GROUP_PREFIX):
+                    ahead += _led_to(item.get(TAIL_ID.name), id, known, after)
+                elif message.state in LISTED or message.state in DAMAGED:
+                    ahead += _led_to(message.previous_id, id, known, after)
+                elif id in after:  # it has left meanwhile: see where that leads now
+                    ahead.append(after[id])
+                if item is not None and is_wanted(message):
+                    found[id] = message.version
+        behind = [*dict.fromkeys(ahead)]
+        if not behind:
+            break
+        if step and step % _STEPS == 0 and (yield from table.read_on(settings)):
             found.update(table.beside(known))
             break
     return found
+
+
+def _led_to(target: object, by: str, known: Container[str], after: dict[str, str]) -> list[str]:
+    """Return where a link leads, unless that is known, and note whose link it is."""
+    if not isinstance(target, str) or target in known:
+        return []
+    after[target] = by
+    return [target]
 
 
 @define

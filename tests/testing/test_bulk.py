@@ -77,6 +77,8 @@ STRIKES: dict[str, Callable[[Faults, str, int], Fault]] = {
     "an internal error": lambda faults, on, nth: faults.fail(on, executed=False, nth=nth),
     "an internal error after it": lambda faults, on, nth: faults.fail(on, executed=True, nth=nth),
     "throttling": lambda faults, on, nth: faults.throttle(on, nth=nth),
+    "an outage": lambda faults, on, nth: faults.fail(on, executed=False, nth=nth, times=17),
+    "an outage after it": lambda faults, on, nth: faults.fail(on, executed=True, nth=nth, times=5),
 }
 """What a call gets over by itself."""
 
@@ -94,7 +96,7 @@ def test_a_call_gets_over_a_fault(act: str, strike: str, nth: int) -> None:
     assert story.items() == expected.items()
 
 
-@pytest.mark.parametrize("strike", STRIKES)
+@pytest.mark.parametrize("strike", [one for one in STRIKES if "outage" not in one])
 @pytest.mark.parametrize("on", ["quarantine", "purge"])
 def test_what_is_malformed_is_purged_whatever_fails(strike: str, on: str) -> None:
     """It is put aside and removed, and each of the two is known by its token."""
