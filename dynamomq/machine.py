@@ -43,7 +43,6 @@ from dynamomq.attributes import (
 )
 from dynamomq.effects import Effect, Remove, Set
 from dynamomq.expressions import (
-    TRUE,
     Append,
     Arg,
     Condition,
@@ -59,7 +58,7 @@ from dynamomq.expressions import (
     all_of,
     conjuncts,
 )
-from dynamomq.rules import Fact, State, StateMachine, Transition, Writer
+from dynamomq.rules import Fact, State, StateMachine, steps
 from dynamomq.values import Item, Value
 
 __all__ = [
@@ -69,6 +68,7 @@ __all__ = [
     "LISTED",
     "MESSAGE",
     "NO_MESSAGE",
+    "TOMBSTONES",
     "QueueType",
     "Status",
     "beside",
@@ -76,7 +76,6 @@ __all__ = [
     "place_of",
     "queue_of",
     "receipt_of",
-    "steps",
 ]
 
 
@@ -439,6 +438,21 @@ _FOLLOWS = (Set(STATUS, _READY), Remove(QUEUE_TYPE), *_NOBODYS, *_BEHIND, *_UPKE
 _ON = (Set(NEXT_ID, Arg("next_id")),)
 _NO_FURTHER = (Remove(NEXT_ID),)
 
+# --- recognition -----------------------------------------------------------------------------
+
+_OURS = RECEIPT.eq(Arg("receipt"))
+"""It has been ended under this receipt: by this write, or by another call of the same holder."""
+
+_LONG_ENOUGH = _HOLDER & DUE.ge(Arg("due"))
+
+_TRACES = (
+    (Set(SEND_TOKEN, Arg("token")), SEND_TOKEN.eq(Arg("token"))),
+    (Set(RECEIPT, Arg("token")), RECEIPT.eq(Arg("token")) & PEEKED.lt(DUE)),
+    (Set(TOKEN, Arg("token")), TOKEN.eq(Arg("token"))),
+)
+"""What is set to the token of a write tells of it: the send's for as long as there is the message,
+the receipt as long as the delivery is the latest one, the token until the next write."""
+
 # --- the table -------------------------------------------------------------------------------
 
 _S_READY, _S_PROCESSING, _S_EXPIRED = (f"STANDARD.{s}" for s in ("READY", "PROCESSING", "EXPIRED"))
@@ -449,21 +463,6 @@ _S_LISTED = (_S_READY, *_S_HELD)
 _LISTED = ("WAITING", *_S_LISTED)
 _UNHELD = ("WAITING", *_S_FREE)
 _IN_A_QUEUE = (_S_READY, *_S_HELD, _D_READY, *_D_HELD)
-
-
-def steps(
-    trigger: str,
-    by: Writer,
-    sources: str | Iterable[str],
-    destination: str,
-    guard: Condition = TRUE,
-    effects: tuple[Effect, ...] = (),
-) -> list[Transition]:
-    """One transition for each source; the destination ``=`` means that the message stays."""
-    return [
-        Transition(trigger, one, one if destination == "=" else destination, by, guard, effects)
-        for one in ([sources] if isinstance(sources, str) else sources)
-    ]
 
 
 # fmt: off
@@ -484,15 +483,15 @@ _MESSAGE_TRANSITIONS = [
     *steps("expire", "time", _D_PROCESSING, _D_EXPIRED),
     *steps("forget", "time", "DELETED", "ABSENT"),
 
-    *steps("extend", "holder", _S_HELD, _S_PROCESSING, _MAY_EXTEND, _EXTENDED),
-    *steps("extend", "holder", _D_HELD, _D_PROCESSING, _MAY_EXTEND, _EXTENDED),
-    *steps("retry", "holder", _S_HELD, _S_READY, _MAY_RETRY, _RETRIED),
-    *steps("retry", "holder", _D_HELD, _D_READY, _MAY_RETRY, _RETRIED),
-    *steps("release", "holder", _S_HELD, _S_READY, _HOLDER, _RELEASED),
-    *steps("release", "holder", _D_HELD, _D_READY, _HOLDER, _RELEASED),
-    *steps("delete", "holder", _S_HELD, "DELETED", _MAY_LEAVE, _ENTOMBED),
-    *steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED),
-    *steps("move_to_dlq", "holder", _S_HELD, _D_READY, _MAY_DEAD_LETTER, _FAILED),
+    *steps("extend", "holder", _S_HELD, _S_PROCESSING, _MAY_EXTEND, _EXTENDED, _LONG_ENOUGH),
+    *steps("extend", "holder", _D_HELD, _D_PROCESSING, _MAY_EXTEND, _EXTENDED, _LONG_ENOUGH),
+    *steps("retry", "holder", _S_HELD, _S_READY, _MAY_RETRY, _RETRIED, _OURS),
+    *steps("retry", "holder", _D_HELD, _D_READY, _MAY_RETRY, _RETRIED, _OURS),
+    *steps("release", "holder", _S_HELD, _S_READY, _HOLDER, _RELEASED, _OURS),
+    *steps("release", "holder", _D_HELD, _D_READY, _HOLDER, _RELEASED, _OURS),
+    *steps("delete", "holder", _S_HELD, "DELETED", _MAY_LEAVE, _ENTOMBED, _OURS),
+    *steps("delete", "holder", _D_HELD, "DELETED", _HOLDER, _ENTOMBED, _OURS),
+    *steps("move_to_dlq", "holder", _S_HELD, _D_READY, _MAY_DEAD_LETTER, _FAILED, _OURS),
 
     *steps("bury", "operator", _S_FREE, _D_READY, _MAY_BURY, _BURIED),
     *steps("bury", "operator", "WAITING", _D_READY, _MAY_BURY_WAITING, _BURIED),
@@ -526,7 +525,9 @@ _MESSAGE_TRANSITIONS = [
 ]
 # fmt: on
 
-MESSAGE: Final = StateMachine("message", tuple(_MESSAGE_STATES), tuple(_MESSAGE_TRANSITIONS))
+MESSAGE: Final = StateMachine(
+    "message", tuple(_MESSAGE_STATES), tuple(_MESSAGE_TRANSITIONS), _TRACES
+)
 """A message's whole life."""
 
 NO_MESSAGE: Final = frozenset(one.name for one in MESSAGE.states) - MESSAGE.states_with("message")
@@ -534,6 +535,9 @@ NO_MESSAGE: Final = frozenset(one.name for one in MESSAGE.states) - MESSAGE.stat
 
 DAMAGED: Final = MESSAGE.states_with("damaged")
 """The states that no step leads to: somebody else has written to the item."""
+
+TOMBSTONES: Final = MESSAGE.states_with("tombstone")
+"""The states in which only the id is left; there only time changes anything."""
 
 HELD: Final = MESSAGE.states_with("held")
 """The states in which somebody holds a message."""

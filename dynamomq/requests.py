@@ -291,6 +291,10 @@ class Write(Request[WriteReply]):
         """The item that a put leaves behind, whatever was there before."""
         return self.specialised.apply(None, self.arguments) or {}
 
+    def recognises(self, item: Item | None) -> bool:
+        """Tell whether an item bears the trace of this very write (spec: WRITE-3)."""
+        return self.rule.trace.evaluate(item or {}, self.arguments)
+
 
 @frozen
 class WriteBatch(Request[tuple[BatchReply, ...]]):

@@ -32,8 +32,8 @@ from dynamomq.attributes import (
 )
 from dynamomq.effects import Set
 from dynamomq.expressions import TRUE, Arg, Constant, Given, Not, Plus, Same
-from dynamomq.machine import Status, steps
-from dynamomq.rules import State, StateMachine
+from dynamomq.machine import Status
+from dynamomq.rules import State, StateMachine, steps
 
 __all__ = ["AGREEMENT", "AGREEMENT_ID", "CONSUMER", "CONSUMERS", "GROUP", "RESERVED"]
 
@@ -146,6 +146,7 @@ CONSUMER: Final = StateMachine(
         ),
     ),
     _CONSUMER_TRANSITIONS,
+    ((Set(DUE, Arg("due")), DUE.eq(Arg("due"))),),  # only the consumer itself writes its entry
 )
 """The item ``$consumer#<id>``: a hint to other consumers, and a line in the list of the fleet.
 

@@ -18,6 +18,7 @@ from attrs import evolve, field, frozen
 from dynamomq.effects import Effect, apply_effects
 from dynamomq.expressions import (
     FALSE,
+    TRUE,
     AllOf,
     AnyOf,
     Arguments,
@@ -40,9 +41,11 @@ __all__ = [
     "Specialised",
     "State",
     "StateMachine",
+    "Traces",
     "Transition",
     "Writer",
     "executable",
+    "steps",
 ]
 
 Kind = Literal["put", "update", "delete"]
@@ -100,6 +103,10 @@ class Transition:
         by: who takes the step.
         guard: what must hold besides the source's predicate.
         effects: what the write does; empty where time takes the step or the item is removed.
+        done: where an item that is in the destination shows whoever asks for the step that there
+            is nothing left to do: an earlier attempt did it, or another call of the same holder.
+        trace: where an item shows that this very write has changed it. Where it does not, nothing
+            is known: a later write may have removed the trace.
         role: what becomes of the message's place in its group's list.
         ends_delivery: whether a holder who takes the step holds the message no more.
     """
@@ -110,8 +117,32 @@ class Transition:
     by: Writer
     guard: Condition
     effects: tuple[Effect, ...]
+    done: Condition = FALSE
+    trace: Condition = FALSE
     role: Role = "none"
     ends_delivery: bool = False
+
+
+def steps(
+    trigger: str,
+    by: Writer,
+    sources: str | Iterable[str],
+    destination: str,
+    guard: Condition = TRUE,
+    effects: tuple[Effect, ...] = (),
+    done: Condition = FALSE,
+) -> list[Transition]:
+    """One transition for each source; the destination ``=`` means that the message stays."""
+    return [
+        Transition(
+            trigger, one, one if destination == "=" else destination, by, guard, effects, done
+        )
+        for one in ([sources] if isinstance(sources, str) else sources)
+    ]
+
+
+Traces = tuple[tuple[Effect, Condition], ...]
+"""By what writes with an effect are recognised on the item; what lasts longest comes first."""
 
 
 @frozen(eq=False)
@@ -159,12 +190,14 @@ class Rule:
     Attributes:
         trigger: the operation's name.
         kind: what the write is to DynamoDB.
-        sources: the states' predicates that the transitions start from, beside each transition.
+        alternatives: the transitions, each with the state that it starts from.
+        done: where an item shows that there is nothing left to do (see :class:`Transition`).
     """
 
     trigger: str
     kind: Kind
     alternatives: tuple[tuple[State, Transition], ...]
+    done: Condition = FALSE
     _cache: dict[frozenset[str], Specialised] = field(factory=dict, init=False, repr=False)
 
     @property
@@ -181,6 +214,12 @@ class Rule:
     def ends_delivery(self) -> bool:
         """Whether a holder who writes this holds the message no more."""
         return all(transition.ends_delivery for _, transition in self.alternatives)
+
+    @property
+    def trace(self) -> Condition:
+        """Where an item shows that this very write has changed it (see :class:`Transition`)."""
+        (trace,) = {transition.trace for _, transition in self.alternatives}
+        return trace
 
     def role(self, state: str) -> Role:
         """Return what this write does to the list of a group.
@@ -251,17 +290,19 @@ class StateMachine:
         name: what kind of item, such as ``message``.
         states: all states; predicates are disjoint, and cover every item.
         transitions: all legal steps.
+        traces: by what a writer recognises that its write has taken effect (spec: WRITE-3).
     """
 
     name: str
     states: tuple[State, ...]
     transitions: tuple[Transition, ...]
+    traces: Traces = ()
 
     def __attrs_post_init__(self) -> None:
-        """Fill in what follows from the facts of the states."""
+        """Fill in what follows from the facts of the states, and from the effects."""
         by_name = {state.name: state for state in self.states}
         complete = tuple(
-            _completed(one, by_name[one.source], by_name[one.destination])
+            _completed(one, by_name[one.source], by_name[one.destination], self.traces)
             for one in self.transitions
         )
         object.__setattr__(self, "transitions", complete)
@@ -304,7 +345,9 @@ class StateMachine:
             if transition.trigger == trigger
             and (queue is None or by_name[transition.source].queue == queue)
         ]
-        return Rule(trigger, _kind(chosen), tuple((by_name[one.source], one) for one in chosen))
+        alternatives = tuple((by_name[one.source], one) for one in chosen)
+        done = any_of(all_of((by_name[one.destination].predicate, one.done)) for one in chosen)
+        return Rule(trigger, _kind(chosen), alternatives, done)
 
     def legal_triggers(self, state: str) -> tuple[str, ...]:
         """Return what a sender, receiver, holder or operator may do from a state, sorted."""
@@ -312,15 +355,16 @@ class StateMachine:
         return tuple(sorted(own & set(executable(self).get_triggers(state))))
 
 
-def _completed(step: Transition, source: State, destination: State) -> Transition:
-    """Return a step with what follows from the facts of its source and destination.
+def _completed(step: Transition, source: State, destination: State, traces: Traces) -> Transition:
+    """Return a step with what follows from its source, its destination and its effects.
 
     Of what is damaged only the item can tell whether it is in a list: it is taken for a member.
     """
     was_listed = not source.facts.isdisjoint(("listed", "damaged"))
     role = _ROLES[was_listed, "listed" in destination.facts]
     ends = step.by == "holder" and "held" not in destination.facts
-    return evolve(step, role=role, ends_delivery=ends)
+    trace = next((trace for effect, trace in traces if effect in step.effects), FALSE)
+    return evolve(step, trace=trace, role=role, ends_delivery=ends)
 
 
 _ROLES: Final[dict[tuple[bool, bool], Role]] = {

@@ -7,7 +7,7 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamomq.expressions import all_of
+from dynamomq.expressions import FALSE, all_of
 from dynamomq.machine import MESSAGE, place_of, queue_of, receipt_of
 from dynamomq.reserved import RESERVED
 from dynamomq.rules import Rule, StateMachine, Transition, executable
@@ -297,6 +297,29 @@ def test_a_write_is_refused_by_its_own_result(transition: Transition, data: st.D
     if transition.trigger not in UPKEEP and allowed(rule, item, given_):
         after = rule.specialised(given_).apply(item, given_)
         assert not allowed(rule, after, given_)
+
+
+@pytest.mark.parametrize("transition", WRITES, ids=name_of)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_a_write_is_recognised_by_what_it_leaves(
+    transition: Transition, data: st.DataObject
+) -> None:
+    """WRITE-3: an item shows that a write has changed it, and shows it to nobody else.
+
+    The upkeep of a group's list leaves no trace: it moves with a write that does.
+    """
+    assert (transition.trace == FALSE) == (transition.trigger in {*UPKEEP, *MENDING} - {"advance"})
+    item = data.draw(items(transition.source))
+    _, rule = rule_of(MESSAGE, transition.trigger, transition.source)
+    given_ = data.draw(arguments(rule, item))
+    if not allowed(rule, item, given_):
+        return
+    after = rule.specialised(given_).apply(item, given_) or {}
+    assert rule.trace.evaluate(after, given_) == (transition.trace != FALSE)
+    assert not rule.trace.evaluate(after, {**given_, "token": "another write's"})
+    assert rule.done.evaluate(after, given_) == (transition.by == "holder")
+    assert not rule.done.evaluate(after, {**given_, "receipt": "another delivery's"})
 
 
 LEGAL = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from dynamomq.attributes import ARGUMENTS
 from dynamomq.drivers.wire import expressions, statement
-from dynamomq.expressions import Condition
+from dynamomq.expressions import FALSE, Condition
 from dynamomq.rules import Rule, Specialised, State, StateMachine, Transition
 from dynamomq.table import DEFAULT_TABLE
 from spec.examples import MACHINES
@@ -70,6 +70,9 @@ def _transition(machine: StateMachine, transition: Transition) -> Tree:
         "guard": condition_tree(transition.guard),
         "effects": effect_trees(transition.effects),
     }
+    for name, condition in (("trace", transition.trace), ("done", transition.done)):
+        if condition != FALSE:
+            tree[name] = condition_tree(condition)
     if transition.by == "time":
         return tree
     return {**tree, **_alone(machine, transition)}

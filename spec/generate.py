@@ -41,6 +41,7 @@ DOCUMENTS: Final[dict[str, tuple[str, ...]]] = {
         "agreement-transitions",
         "arguments",
     ),
+    "spec/README.md": ("recognition",),
 }
 """The documents with generated sections, and which they must have."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dynamomq.attributes import ARGUMENTS
 from dynamomq.effects import Effect, Set
 from dynamomq.expressions import (
+    FALSE,
     AllOf,
     AnyOf,
     Append,
@@ -58,6 +59,7 @@ def sections() -> dict[str, str]:
         "agreement-states": _states(AGREEMENT),
         "agreement-transitions": _transitions(AGREEMENT),
         "arguments": _arguments(),
+        "recognition": _recognition(),
     }
 
 
@@ -119,7 +121,7 @@ def _transitions(machine: StateMachine) -> str:
             one.by,
             one.guard,
             one.effects,
-            one.role,
+            role=one.role,
         )
         rows.setdefault(key, []).append(one.source)
     has_roles = any(one.role != "none" for one in machine.transitions)
@@ -136,6 +138,24 @@ def _transitions(machine: StateMachine) -> str:
                 "; ".join(f"`{_effect(effect)}`" for effect in one.effects) or _EMPTY,
             )
             for one, sources in rows.items()
+        ),
+    )
+
+
+def _recognition() -> str:
+    """One row for all triggers whose writes are recognised in the same way."""
+    rows: dict[tuple[Condition, Condition], list[str]] = {}
+    for machine in (MESSAGE, CONSUMER):
+        for trigger in machine.triggers:
+            own = [one for one in machine.transitions if one.trigger == trigger]
+            for trace, done in {(one.trace, one.done): None for one in own}:
+                rows.setdefault((trace, done), []).append(f"`{trigger}`")
+    return _table(
+        ("trigger", "trace", "nothing is left to do in the destination where"),
+        (
+            (", ".join(triggers), _code(trace), _EMPTY if done == FALSE else _code(done))
+            for (trace, done), triggers in rows.items()
+            if trace != FALSE
         ),
     )
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from dynamomq.expressions import FALSE
 from dynamomq.rules import Rule, Specialised, StateMachine, Transition
 from dynamomq.values import Item
 from spec.cases import Case, cases_of, changed
@@ -78,6 +79,7 @@ def _attempts(machine: StateMachine, trigger: str) -> Iterator[Attempt]:
     for transition in own:
         for case in cases_of(transition):
             yield _attempt(machine, transition, case)
+    yield from (_again(machine, transition) for transition in own if transition.trace != FALSE)
     sources = {transition.source for transition in own}
     for state, item in EXAMPLES[machine.name].items():
         if state not in sources:
@@ -92,6 +94,15 @@ def _attempt(machine: StateMachine, transition: Transition, case: Case) -> Attem
     given = changed(arguments_for(rule, item), case.arguments)
     name = f"{transition.source} to {transition.destination}: {case.name}"
     return Attempt(name, transition, rule, queue, item, given, case.outcome)
+
+
+def _again(machine: StateMachine, transition: Transition) -> Attempt:
+    """Return the same write once more, on what it has left: its reply was lost."""
+    first = next(case for case in cases_of(transition) if case.outcome == "written")
+    once = _attempt(machine, transition, first)
+    after = once.rule.specialised(once.arguments).apply(once.item, once.arguments)
+    name = f"{transition.source} to {transition.destination}: repeated, having taken effect"
+    return evolve(once, name=name, transition=None, item=after, outcome="refused")
 
 
 # --- as JSON ---------------------------------------------------------------------------------
@@ -137,6 +148,10 @@ def _vector(machine: StateMachine, attempt: Attempt) -> dict[str, Any]:
         vector["outcome"] = "refused by the arguments"
     elif not specialised.applies_to(item, given):
         vector["outcome"] = "refused by the item"
+        vector["recognised"] = {
+            "trace": attempt.rule.trace.evaluate(item or {}, given),
+            "done": attempt.rule.done.evaluate(item or {}, given),
+        }
     else:
         vector["outcome"] = "written"
         vector["after"] = _snapshot(machine, specialised.apply(item, given), clock())

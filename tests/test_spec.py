@@ -26,9 +26,9 @@ from dynamomq.expressions import (
     Operand,
     Same,
 )
-from dynamomq.rules import StateMachine
+from dynamomq.rules import Rule, StateMachine
 from dynamomq.table import TableDefinition
-from dynamomq.values import Item, item_from_wire
+from dynamomq.values import Item, Value, item_from_wire
 from spec.examples import MACHINES, clock
 from spec.generate import MarkerError, main, outputs, with_sections
 from spec.layout import json_text
@@ -280,6 +280,8 @@ def replay(machine: StateMachine, trigger: str, vector: dict[str, Any]) -> str |
         return None if vector["outcome"] == "refused by the arguments" else "no such arguments"
     if not write.applies_to(before, arguments):
         by = "item" if write.admits(arguments) else "arguments"
+        if by == "item" and recognised(rule, before, arguments) != vector["recognised"]:
+            return f"recognised: {recognised(rule, before, arguments)}"
         return None if vector["outcome"] == f"refused by the {by}" else f"refused by the {by}"
     if vector["outcome"] != "written":
         return "written"
@@ -288,6 +290,14 @@ def replay(machine: StateMachine, trigger: str, vector: dict[str, Any]) -> str |
         return "another state after"
     shown = None if after is None else item_json(after)
     return None if shown == vector["after"]["item"] else f"it is {shown} after"
+
+
+def recognised(rule: Rule, item: Item | None, arguments: dict[str, Value]) -> dict[str, bool]:
+    """What the item that refused a write tells whoever has sent it before."""
+    return {
+        "trace": rule.trace.evaluate(item or {}, arguments),
+        "done": rule.done.evaluate(item or {}, arguments),
+    }
 
 
 def item_of(snapshot: dict[str, Any]) -> Item | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE, TOKEN
+from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE
 from dynamomq.errors import DamagedGroupError, RequestRejectedError
 from dynamomq.machine import DAMAGED, MESSAGE, QueueType, beside, faults, place_of
 from dynamomq.message import Failure, Message
@@ -19,7 +19,7 @@ from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["dead_letters_of", "put_aside", "quarantine"]
+__all__ = ["dead_letters_of", "put_aside", "quarantine", "took_effect"]
 
 _QUARANTINE = MESSAGE.rule("quarantine")
 
@@ -70,8 +70,12 @@ def quarantine(
         keeps_list=keeps_list,
     )
     token = moment.tokens[0]
-    is_ours = isinstance(reply, Written) or (reply.item or {}).get(TOKEN.name) == token
-    return token if is_ours else None
+    return token if took_effect(_QUARANTINE, reply, token) else None
+
+
+def took_effect(rule: Rule, reply: WriteReply, token: str) -> bool:
+    """Tell whether a write that put a message aside took effect, now or by an earlier attempt."""
+    return isinstance(reply, Written) or rule.trace.evaluate(reply.item or {}, {"token": token})
 
 
 def put_aside(

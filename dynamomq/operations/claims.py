@@ -21,7 +21,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import DAMAGED, MESSAGE, QueueType
 from dynamomq.message import Failure, Message
-from dynamomq.operations.aside import dead_letters_of, put_aside, quarantine
+from dynamomq.operations.aside import dead_letters_of, put_aside, quarantine, took_effect
 from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.writing import (
     Settings,
@@ -148,9 +148,7 @@ class Claim:
     ) -> Operation[Message[Any] | None]:
         """Judge a refused claim by the item: ours after all, unfit for delivery, or lost."""
         message = message_of(self._settings, item, moment.now)
-        if message.receipt == request.arguments["token"] and message.state in (
-            request.rule.destinations
-        ):
+        if request.recognises(item) and message.state in request.rule.destinations:
             return (yield from self._checked(message.item))
         if message.state in DAMAGED:
             yield from self._quarantine(message)
@@ -193,7 +191,7 @@ class Claim:
         except (ConflictError, RequestRejectedError) as error:
             self._pass_over(id_of(candidate), error)
             return
-        if isinstance(reply, Refused):
+        if not took_effect(_EXHAUST, reply, moment.tokens[0]):
             found = message_of(self._settings, reply.item, moment.now)
             if found.state in DAMAGED:
                 yield from self._quarantine(found)

@@ -143,4 +143,5 @@ def _claimed_before(settings: Settings, head: Item, token: str) -> Operation[Mes
     moment = yield from ask(Tick())
     found = message_of(settings, item, moment.now)
     (state,) = _ADVANCE.destinations
-    return evolve(found, state=state) if found.receipt == token else None
+    is_ours = _ADVANCE.trace.evaluate(found.item, {"token": token})
+    return evolve(found, state=state) if is_ours else None

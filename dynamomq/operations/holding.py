@@ -18,7 +18,7 @@ from dynamomq.errors import (
     OutcomeUnknownError,
     StaleReceiptError,
 )
-from dynamomq.machine import DAMAGED, MESSAGE, QueueType, beside
+from dynamomq.machine import DAMAGED, MESSAGE, TOMBSTONES, QueueType, beside
 from dynamomq.message import Message
 from dynamomq.operations.groups import (
     PLANS,
@@ -288,8 +288,8 @@ def check_effect(
     """
     if isinstance(reply, Refused):
         found = message_of(settings, reply.item, now)
-        if not _took_effect(request.rule, message, found):
-            raise refusal(request.rule.trigger, message, found, repeated=reply.repeated)
+        if not _took_effect(request, message, found):
+            raise refusal(request.rule, message, found, repeated=reply.repeated)
     if request.rule.ends_delivery:
         message.has_ended(request.rule.trigger)
 
@@ -322,15 +322,22 @@ def check_held(settings: Settings, message: object) -> None:
         )
 
 
-def _took_effect(rule: Rule, message: Message[T], found: Message[Any]) -> bool:
+def _took_effect(request: Write, message: Message[T], found: Message[Any]) -> bool:
     """Tell from the item that refused the write whether what it asked for is so already."""
     if is_gone(message, found):
-        return rule.trigger == "delete"
-    return found.receipt == message.receipt and found.state in rule.destinations
+        return _is_final(request.rule)
+    if request.rule.ends_delivery and request.recognises(found.item):
+        return True  # wherever the upkeep of its group's list has moved it since
+    return request.rule.done.evaluate(found.item, request.arguments)
+
+
+def _is_final(rule: Rule) -> bool:
+    """Tell whether a step leaves only a tombstone, which no later write can change."""
+    return rule.destinations <= TOMBSTONES
 
 
 def refusal(
-    trigger: str, message: Message[T], found: Message[Any], *, repeated: bool
+    rule: Rule, message: Message[T], found: Message[Any], *, repeated: bool
 ) -> StaleReceiptError | OutcomeUnknownError | IllegalTransitionError:
     """Return the error that says what is known.
 
@@ -339,7 +346,8 @@ def refusal(
     over. The others give the message up: who finds it in other hands after several writes can't
     tell whether one of them was this; nor can who finds it damaged, under whatever receipt.
     """
-    matters = trigger not in ("delete", "extend")
+    trigger = rule.trigger
+    matters = rule.ends_delivery and not _is_final(rule)
     is_unknown = repeated and matters and not was_overtaken(message, found)
     if found.receipt == message.receipt and not is_gone(message, found):
         if is_unknown and found.state in DAMAGED:

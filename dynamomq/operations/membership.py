@@ -15,7 +15,7 @@ from dynamomq.attributes import DUE, HOST, ID, IN_FLIGHT, PROCESS, RATE
 from dynamomq.expressions import Attr
 from dynamomq.machine import QueueType
 from dynamomq.operations.writing import in_time, persistently, write
-from dynamomq.requests import GetMany, Operation, Query, Refused, Tick, Write, ask
+from dynamomq.requests import GetMany, Operation, Query, Tick, Write, Written, ask
 from dynamomq.reserved import CONSUMER, CONSUMERS
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
@@ -128,10 +128,9 @@ def renew(member: Member, load: Load) -> Operation[bool]:
     """
     moment = yield from ask(Tick())
     lease = _lease(moment.now, load)
-    reply = yield from write(in_time(Write(member.id, _RENEW[load.full], lease), moment))
-    if isinstance(reply, Refused):  # it may be the echo of our own success
-        return reply.item is not None and reply.item.get(DUE.name) == lease["due"]
-    return True
+    request = in_time(Write(member.id, _RENEW[load.full], lease), moment)
+    reply = yield from write(request)
+    return isinstance(reply, Written) or request.recognises(reply.item)
 
 
 def leave(member: Member) -> Operation[None]:

@@ -110,6 +110,10 @@ class Edit:
     token: str
     extra: Extra
 
+    def is_done(self, found: Message[Any]) -> bool:
+        """Tell whether a message bears the trace of one of its attempts."""
+        return self.rule.trace.evaluate(found.item, {"token": self.token})
+
 
 @frozen
 class Plan:
@@ -337,7 +341,7 @@ def perform(
             item = yield from doubt.told(persistently(Get(id)))
         moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
-        if seen.token == edit.token:  # an earlier plan was carried out after all
+        if edit.is_done(seen):  # an earlier plan was carried out after all
             return onlooker_view(seen)
         if in_doubt is not None and _has_moved_on(in_doubt, seen):
             raise _unknown(trigger, id, seen.state)
@@ -357,7 +361,7 @@ def perform(
             _note(view or {}, plan.upkeep)
             return _edited(settings, plan, seen)
         found = message_of(settings, reply.item, plan.now)
-        if found.token == edit.token:  # the echo of our own success
+        if edit.is_done(found):  # the echo of our own success
             return _edited(settings, plan, seen)
         in_doubt = seen if in_doubt is None and doubt.exists else in_doubt
         if in_doubt is not None and _has_moved_on(in_doubt, found):

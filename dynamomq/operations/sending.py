@@ -18,7 +18,7 @@ from dynamomq.errors import (
     PayloadError,
     TransactionConditionError,
 )
-from dynamomq.machine import LISTED, MESSAGE, NO_MESSAGE, QueueType
+from dynamomq.machine import LISTED, MESSAGE, NO_MESSAGE, TOMBSTONES, QueueType
 from dynamomq.message import Message
 from dynamomq.operations.groups import (
     PLANS,
@@ -87,7 +87,6 @@ _LINKS = 2 * (MAX_KEY_BYTES + 16) + 32  # what its place in a group may need; it
 _REST = 12 * 1024  # more than all other attributes of a message can have, its id included
 
 _SEND = MESSAGE.rule("send")
-_TOMBSTONES = MESSAGE.states_with("tombstone")
 
 E = TypeVar("E", bound=DynamoMQError)
 
@@ -304,7 +303,7 @@ def judged(
     if isinstance(reply, Written):
         return sent
     existing = message_of(settings, reply.item, begun)
-    if existing.send_token == sent.send_token:
+    if request.recognises(existing.item):
         # The refusal echoes our own success, whatever has happened to it since. Which of several
         # plans that was, only the item tells: it knows its predecessor.
         has_place = existing.group is not None and existing.state in LISTED
@@ -346,7 +345,7 @@ def _duplicate(id: str, existing: Message[Any]) -> DuplicateMessageError:
 def _taken_until(existing: Message[Any]) -> datetime | None:
     """Return until when a tombstone counts; ``None`` for what is none."""
     expires_at = existing.item.get(EXPIRES_AT.name)
-    if existing.state not in _TOMBSTONES or not isinstance(expires_at, int):
+    if existing.state not in TOMBSTONES or not isinstance(expires_at, int):
         return None
     with suppress(OverflowError):  # of a stranger's tombstone
         return datetime_of(expires_at * SECOND - RETRY_HORIZON)

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import frozen
 
-from dynamomq.attributes import SEND_TOKEN
 from dynamomq.errors import (
     ConflictError,
     DamagedGroupError,
@@ -351,6 +350,8 @@ class _Judge:
 
     def _sign(self, place: int, item: Item | None) -> Operation[_Sign]:
         part, write = self.parts[place], self.plan.writes[place]
+        if write.recognises(item):
+            return "ours"
         if isinstance(part, Sending):
             return (yield from self._sign_of_send(part, write, item))
         if isinstance(part, Finishing):
@@ -364,8 +365,6 @@ class _Judge:
                 return _unknown(f"message {part.id!r} may have come and gone")
             return "as planned"
         reply = Refused(item, repeated=self.doubt.exists)
-        if item.get(SEND_TOKEN.name) == write.arguments["token"]:
-            return "ours"
         if write.specialised.applies_to(item, write.arguments):
             return "as planned"
         try:
@@ -378,14 +377,11 @@ class _Judge:
         self, part: Finishing, write: Write, item: Item | None, instant: int
     ) -> _Sign:
         found = message_of(part.settings, item, instant)
-        if found.token == part.token:
-            return "ours"
         if to_plan_from(write, part.message, Refused(item)) is not None:
             return "as planned"
-        trigger = write.rule.trigger
         if self.doubt.exists and is_gone(part.message, found):
             return _unknown(f"message {part.id!r} is gone")
-        return refusal(trigger, part.message, found, repeated=self.doubt.exists)
+        return refusal(write.rule, part.message, found, repeated=self.doubt.exists)
 
 
 def _failed(place: int, entry: RawEntry, refused: Refused) -> FailedAction:

@@ -110,7 +110,7 @@ def rules(
         }
         more = [(state, names[state.name]) for state in MESSAGE.states if state.name in names]
         changed = [alternative(*one) for one in (*rule.alternatives, *more)]
-        return Rule(rule.trigger, kind or rule.kind, tuple(changed))
+        return evolve(rule, kind=kind or rule.kind, alternatives=tuple(changed))
 
     return _each(altered)
 
@@ -120,7 +120,7 @@ def as_if(role: Role) -> Alter:
 
     def altered(rule: Rule) -> Rule:
         changed = [(state, evolve(step, role=role)) for state, step in rule.alternatives]
-        return Rule(rule.trigger, rule.kind, tuple(changed))
+        return evolve(rule, alternatives=tuple(changed))
 
     return _each(altered)
 
@@ -130,7 +130,7 @@ def only_from(status: str) -> Alter:
 
     def altered(rule: Rule) -> Rule:
         kept = [one for one in rule.alternatives if one[0].name.endswith(f".{status}")]
-        return Rule(rule.trigger, rule.kind, tuple(kept))
+        return evolve(rule, alternatives=tuple(kept))
 
     return _each(altered)
 
@@ -143,7 +143,7 @@ def where(state: str, predicate: Condition) -> Alter:
             (evolve(one, predicate=predicate) if one.name == state else one, step)
             for one, step in rule.alternatives
         ]
-        return Rule(rule.trigger, rule.kind, tuple(changed))
+        return evolve(rule, alternatives=tuple(changed))
 
     return _each(altered)
 

@@ -270,9 +270,10 @@ def believes_the_state(trigger: str) -> Alter:
     """Take a message for finished by oneself when it is in the state that one wanted it in."""
 
     def alter(took_effect: Callable[..., bool]) -> Callable[..., bool]:
-        def changed(rule: Rule, message: Message[Any], found: Message[Any]) -> bool:
+        def changed(request: Write, message: Message[Any], found: Message[Any]) -> bool:
+            rule = request.rule
             so = rule.trigger == trigger and found.state in rule.destinations
-            return so or took_effect(rule, message, found)
+            return so or took_effect(request, message, found)
 
         return changed
 
