@@ -24,7 +24,7 @@ help: ## Show the targets
 
 .PHONY: demo
 demo: $(READY) ## Verify every installed file through a queue; ENDPOINT=http://… to use DynamoDB
-	$(BIN)/python -m dynamomq.demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
+	$(BIN)/python -m docs.examples.installed_files $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
 
 .PHONY: verify
 verify: $(READY) ## Run every check; says at the end what ran, on which engine
@@ -90,7 +90,7 @@ docs: $(READY) ## Build the documentation into docs/_build/html, warnings being 
 
 .PHONY: bench
 bench: $(READY) ## Measure costs, times and contention (ENDPOINT as for demo; ARGS="counts reads")
-	$(BIN)/python -m dynamomq.bench $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
+	$(BIN)/python -m tests.benchmarks $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
 
 .PHONY: dynamodb-local
 dynamodb-local: $(READY) ## Run a DynamoDB Local until Ctrl-C, say for `make demo ENDPOINT=…`

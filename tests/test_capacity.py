@@ -8,9 +8,9 @@ import pytest
 from attrs import asdict
 
 from dynamomq import DynamoDBEngine, Queue
-from dynamomq.bench.modelled import ModelledEngine
 from dynamomq.drivers.meter import Meter, Usage
 from tests.integration.scene import Script
+from tests.support.modelled import ModelledEngine
 
 SIZES = [0, 200, 400, 800, 1_500, 3_000, 4_000, 10_000, 60_000]
 OPERATIONS = [

@@ -7,7 +7,6 @@ import pytest
 from attrs import define, field
 
 from dynamomq import Queue, QueueType
-from dynamomq.bench.modelled import ModelledEngine
 from dynamomq.consumer.claims import Strategy, strategy_of
 from dynamomq.consumer.conductor import Conductor, Pace
 from dynamomq.errors import DynamoMQError, ThrottledError
@@ -17,6 +16,7 @@ from dynamomq.testing import Chance, FaultyEngine
 from dynamomq.timestamps import SECOND
 from tests.support.clock import ManualClock
 from tests.support.figures import figures
+from tests.support.modelled import ModelledEngine
 
 SHARDS = 16
 NAMES = ("STANDARD", *(f"STANDARD.{shard}" for shard in range(SHARDS)))

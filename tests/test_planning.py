@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from dynamomq import DynamoDBEngine, InvalidArgumentError, Queue
-from dynamomq.bench.modelled import ModelledEngine
 from dynamomq.drivers.meter import Capacity, Meter, Usage
 from dynamomq.message import Entry
 from dynamomq.planning import Plan, main, plan
 from tests.integration.scene import Script
+from tests.support.modelled import ModelledEngine
 
 MESSAGES = 50
 WITHIN = 0.1

@@ -5,6 +5,7 @@ import importlib
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterable
 
 import pytest
@@ -37,11 +38,10 @@ LAYERS = (
     "worker",
     "planning",
     "bench",
-    "demo",
     "cli",
 )
 # Programs: they use the library as a user does, measure time, and need not be imported by anyone.
-PROGRAMS = ("worker", "planning", "bench", "demo", "cli")
+PROGRAMS = ("worker", "planning", "bench", "cli")
 # Where users come in, by importing it or by naming it to pytest.
 FRONT_DOORS = (PACKAGE, f"{PACKAGE}.testing.plugin")
 # What each engine's driver must do without.
@@ -49,6 +49,9 @@ FOREIGN = {"dynamodb": ("sqlite3",), "local": ("boto3", "botocore")}
 
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
+
+# What the repository has beside the package; none of it is installed.
+BESIDE = ("tests", "model_tests", "spec", "docs", "conftest")
 
 LIBRARY = python_files(PACKAGE)
 TESTS = python_files("tests", "model_tests")
@@ -142,6 +145,27 @@ def test_only_drivers_know_the_services() -> None:
         for name, _ in source.imports
         if name.split(".")[0] in services
     )
+
+
+def test_the_package_needs_nothing_beside_it() -> None:
+    """The package neither imports nor names a module of the tests, the spec or the docs."""
+    strings = [(s, str(string.value)) for s in LIBRARY for string in s.strings()]
+    named = [(s, name) for s, name in strings if re.fullmatch(r"[a-z_]+(\.\w+)+", name)]
+    named += [(s, name) for s in LIBRARY for name, _ in s.imports]
+    report(f"{s} needs {name}" for s, name in named if name.split(".")[0] in BESIDE)
+
+
+def test_only_the_package_is_installed() -> None:
+    """A wheel holds the package and nothing else: modules, and the mark that they are typed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {"packages": [PACKAGE]}
+    others = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / PACKAGE).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert others == {f"{PACKAGE}/py.typed"}
 
 
 def test_modules_are_one_idea() -> None:

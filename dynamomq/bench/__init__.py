@@ -1,5 +1,4 @@
-"""The benchmark: what the queue costs, in requests, capacity units and CPU time.
+"""What a table of yours costs and how fast it is: requests, capacity units, contention, latency.
 
-Run it with ``python -m dynamomq.bench``; ``--help`` says what can be chosen. Counts are exact and
-the same on every machine; times are this machine's.
+Run it with ``python -m dynamomq.bench``; ``--help`` says what can be chosen.
 """

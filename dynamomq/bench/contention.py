@@ -37,6 +37,7 @@ _COLUMNS = ("failed claims/message", "messages/s", "requests/message", "read uni
 
 def contention(
     endpoint: Endpoint,
+    table: str | None = None,
     *,
     messages: int = 2_000,
     consumers: Sequence[int] = CONSUMERS,
@@ -46,7 +47,8 @@ def contention(
     """Return what consumers cost that share a queue, by how many there are and how it goes.
 
     Args:
-        endpoint: where DynamoDB is; temporary tables are made there.
+        endpoint: where DynamoDB is.
+        table: a table to use, empty before and afterwards; ``None``: temporary ones.
         messages: how many are waiting.
         consumers: how many share the queue.
         settling: how long to wait until all consumers count on all, in seconds.
@@ -54,7 +56,7 @@ def contention(
     """
     rows: list[tuple[Cell, ...]] = []
     for number in consumers:
-        with endpoint.empty_table() as table, _sender(endpoint, table) as queue:
+        with endpoint.empty_table(table) as name, _sender(endpoint, name) as queue:
             rows += _Trial(endpoint, queue, number, messages, settling, trickle).rows()
     return Table(
         f"Consumers that share a queue, {messages:,} messages",

@@ -24,6 +24,7 @@ _WARM_UP = 3
 
 def latencies(
     endpoint: Endpoint,
+    table: str | None = None,
     *,
     ceilings: Sequence[float] = _CEILINGS,
     pauses: Mapping[float, int] = _PAUSES,
@@ -31,7 +32,8 @@ def latencies(
     """Return how long messages are on their way to a consumer that is idle most of the time.
 
     Args:
-        endpoint: where DynamoDB is; temporary tables are made there.
+        endpoint: where DynamoDB is.
+        table: a table to use, empty before and afterwards; ``None``: temporary ones.
         ceilings: the longest intervals between looks at an empty queue, in seconds.
         pauses: how many messages to send by the average pause between them, in seconds.
     """
@@ -39,7 +41,7 @@ def latencies(
     for ceiling in ceilings:
         for pause, count in pauses.items():
             tell(f"latency: a message every {pause:g} s, polling up to every {ceiling:g} s")
-            times = _measure(endpoint, ceiling, pause, count)
+            times = _measure(endpoint, table, ceiling, pause, count)
             cuts = quantiles(times, n=100, method="inclusive")
             rows.append(
                 (f"every {pause:g} s, polls every {_FLOOR:g} to {ceiling:g} s", cuts[49], cuts[98])
@@ -52,7 +54,9 @@ def latencies(
     )
 
 
-def _measure(endpoint: Endpoint, ceiling: float, pause: float, count: int) -> list[float]:
+def _measure(
+    endpoint: Endpoint, table: str | None, ceiling: float, pause: float, count: int
+) -> list[float]:
     """Send messages at random moments and return their times in milliseconds."""
     began: dict[str, float] = {}
     times: list[float] = []
@@ -61,8 +65,8 @@ def _measure(endpoint: Endpoint, ceiling: float, pause: float, count: int) -> li
         times.append(1000 * (time.perf_counter() - began[delivery.data]))
 
     engine = endpoint.engine()
-    with endpoint.empty_table() as table:
-        queue = Queue(table, payload=str, engine=engine)
+    with endpoint.empty_table(table) as name:
+        queue = Queue(name, payload=str, engine=engine)
         queue.create_table()
         consumer = Consumer(queue, handle, poll_interval=(_FLOOR, ceiling))
         thread = threading.Thread(target=consumer.run, kwargs={"signals": False})

@@ -1,4 +1,4 @@
-"""Queues whose operations are paid for visibly, on DynamoDB and on the embedded engine."""
+"""Queues whose operations are paid for visibly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Protocol
 
 from attrs import frozen
 
-from dynamomq import Queue
+from dynamomq import Engine, Queue
 from dynamomq.bench.endpoint import Endpoint
-from dynamomq.bench.modelled import ModelledEngine
 from dynamomq.drivers.meter import Meter, Usage
 
 __all__ = [
@@ -19,8 +18,8 @@ __all__ = [
     "MeteredQueue",
     "Place",
     "Spent",
-    "embedded",
     "on_dynamodb",
+    "open_queue",
 ]
 
 PAYLOAD = "x" * 200
@@ -116,22 +115,19 @@ class Place:
     counts_transactions: bool = True
 
 
-def embedded() -> Place:
-    """Return the embedded engine in memory, with units by the published rules."""
+def open_queue(table: str, engine: Engine, meter: _Readable) -> MeteredQueue:
+    """Make the table of an empty queue and return it.
 
-    @contextmanager
-    def opened() -> Iterator[MeteredQueue]:
-        engine = ModelledEngine()
-        try:
-            queue = Queue("bench", payload=str, engine=engine, visibility_timeout=_HELD)
-            queue.create_table()
-            _begin(queue)
-            yield MeteredQueue(queue, engine)
-        finally:
-            engine.close()
-
-    note = "Units: computed by AWS's published rules from the items before and after each write."
-    return Place("the embedded engine", opened, (note,))
+    Args:
+        table: its name.
+        engine: where.
+        meter: what counts what the engine is asked.
+    """
+    queue = Queue(table, payload=str, engine=engine, visibility_timeout=_HELD)
+    queue.create_table()
+    # Looks what the queue's clients have agreed on: a read unit a minute, whatever is done.
+    queue.receive()
+    return MeteredQueue(queue, meter)
 
 
 def on_dynamodb(endpoint: Endpoint, table: str | None = None) -> Place:
@@ -148,16 +144,8 @@ def on_dynamodb(endpoint: Endpoint, table: str | None = None) -> Place:
         engine = endpoint.engine(meter)
         try:
             with endpoint.empty_table(table) as name:
-                queue = Queue(name, payload=str, engine=engine, visibility_timeout=_HELD)
-                queue.create_table()
-                _begin(queue)
-                yield MeteredQueue(queue, meter)
+                yield open_queue(name, engine, meter)
         finally:
             engine.close()
 
     return Place("DynamoDB", opened, counts_transactions=endpoint.is_aws)
-
-
-def _begin(queue: Queue[str]) -> None:
-    """Look what the queue's clients have agreed on: a read unit a minute, whatever is done."""
-    queue.receive()

@@ -1,4 +1,4 @@
-"""What a storage was asked to do, counted: for the benchmark, the demonstration and tests."""
+"""What a storage was asked to do, counted."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from dynamomq.bench.options import positive
+from dynamomq.bench.command import positive
 from model_tests.chaos.experiment import Verdict, experiment, judge, properties_of
 from model_tests.chaos.plan import EXPERIMENTS, Plan
 from model_tests.history import command

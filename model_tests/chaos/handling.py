@@ -22,8 +22,8 @@ from typing import Any
 
 import attrs
 
+from docs.examples.installed_files.files import FileRecord, MissingHashError, verify
 from dynamomq import Delivery, FullJitter, Message, Reject, RetryAfter
-from dynamomq.demo.files import FileRecord, MissingHashError, verify
 from model_tests.chaos.assignment import Assignment
 from model_tests.chaos.plan import Course
 from model_tests.history.log import Log, digest

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from dynamomq.demo.files import FileRecord, installed_files
+from docs.examples.installed_files.files import FileRecord, installed_files
 from dynamomq.timestamps import SECOND
 
 _LARGEST = 200_000  # bytes of a file that a handler reads

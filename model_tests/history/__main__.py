@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from dynamomq.bench.options import positive
+from dynamomq.bench.command import positive
 from model_tests.history import command
 from model_tests.history.checker import PROPERTIES
 from model_tests.history.experiment import Verdict, experiment, judge

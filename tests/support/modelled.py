@@ -30,8 +30,6 @@ from dynamomq.requests import (
 )
 from dynamomq.table import TableDefinition
 
-__all__ = ["ModelledEngine"]
-
 _NAMES: Final[Mapping[type, str]] = {
     Get: "GetItem",
     GetMany: "BatchGetItem",

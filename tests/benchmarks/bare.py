@@ -13,8 +13,6 @@ from typing import Any
 
 from dynamomq.timestamps import format_instant
 
-__all__ = ["BareQueue"]
-
 _TIMEOUT = 3600 * 10**9  # nanoseconds
 
 

@@ -11,8 +11,6 @@ from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import way
 from dynamomq.planning import READ_UNIT, WRITE_UNIT
 
-__all__ = ["prices", "queue_service"]
-
 _STANDARD, _FIFO = 0.40, 0.50
 _MOST_AT_ONCE = 10
 _CHUNK = 64 * 1024  # bytes that SQS bills as one request

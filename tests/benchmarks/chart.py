@@ -7,8 +7,6 @@ from xml.sax.saxutils import escape
 
 from dynamomq.bench.report import Table
 
-__all__ = ["picture"]
-
 _WIDTH, _LABEL, _VALUE = 720, 150, 80  # of the whole, of names to the left, of figures to the right
 _BAR, _GAP, _HEAD, _MARGIN = 16, 10, 56, 16
 _COLOURS = ("#2563eb", "#f59e0b", "#10b981")

@@ -14,15 +14,13 @@ from attrs import frozen
 from botocore.config import Config
 
 from dynamomq import DynamoDBEngine, Queue
-from dynamomq.bench.bare import BareQueue
 from dynamomq.bench.endpoint import Endpoint
 from dynamomq.bench.metered import PAYLOAD
 from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import Traffic, way
 from dynamomq.table import DEFAULT_INDEX
-
-__all__ = ["beside_a_bare_loop"]
+from tests.benchmarks.bare import BareQueue
 
 _BATCH = 25
 _ROUND = 50  # messages

@@ -10,8 +10,6 @@ from time import monotonic
 
 from attrs import frozen
 
-__all__ = ["Entry", "Ledger", "Outcome"]
-
 
 class Outcome(StrEnum):
     """How a delivery ended."""

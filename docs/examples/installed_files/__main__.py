@@ -1,4 +1,4 @@
-"""``python -m dynamomq.demo``."""
+"""``make demo``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
+from docs.examples.installed_files import audit, display
+from docs.examples.installed_files.files import installed_files
+from docs.examples.installed_files.job import FAILING_PERCENT, WORKERS, Job
+from docs.examples.installed_files.storage import Storage, in_dynamodb, in_file, reopened
 from dynamomq import DynamoMQError
-from dynamomq.bench.options import positive
-from dynamomq.demo import audit, display
-from dynamomq.demo.files import installed_files
-from dynamomq.demo.job import FAILING_PERCENT, WORKERS, Job
-from dynamomq.demo.storage import Storage, in_dynamodb, in_file, reopened
-
-__all__ = ["main"]
 
 _FILE = Path("dynamomq-demo.db")
 _SHOWN = 20
@@ -29,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: every record was handled exactly once. 1: something went wrong, and what is printed says
     what. 130: it was stopped.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.limit is not None and options.limit < 1:
+        parser.error("--limit is at least 1")
     try:
         if options.inspect:
             return _inspect(options.file)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m dynamomq.demo",
+        prog="python -m docs.examples.installed_files",
         description="Send a message for every file of every installed distribution, have "
         f"{WORKERS} worker threads compare each file with the hash in its RECORD, and check that "
         f"every record was handled exactly once. {FAILING_PERCENT} % of the messages are made to "
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "boto3's usual credentials, made-up ones where there are none and it is not AWS",
     )
     parser.add_argument(
-        "--limit", type=positive, metavar="N", help="at most so many files (default: all)"
+        "--limit", type=int, metavar="N", help="at most so many files (default: all)"
     )
     parser.add_argument(
         "--inspect",
@@ -138,11 +138,10 @@ def _inspect(file: Path) -> int:
 
 
 def _inspection(file: Path) -> str:
-    """Return the command that shows what is in a file, as it can be typed here."""
-    python = Path(sys.prefix, "bin", "python")
-    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else Path("python")
-    chosen = f" --file {shlex.quote(str(file))}" if file != _FILE else ""
-    return f"{here} -m dynamomq.demo --inspect{chosen}"
+    """Return the command that shows what is in a file."""
+    if file == _FILE:
+        return "make demo ARGS=--inspect"
+    return f"make demo ARGS={shlex.quote(f'--inspect --file {shlex.quote(str(file))}')}"
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import fill
 
-__all__ = ["speeds"]
-
 _BATCH = 25
 _THREADS = (1, 4)
 _TIMEOUT = 3600  # seconds

@@ -19,8 +19,6 @@ from botocore.exceptions import ClientError
 from dynamomq.bench.metered import Spent
 from dynamomq.timestamps import format_instant
 
-__all__ = ["GoPort"]
-
 _INDEX = "queueing-index-queue_type-sent_at"
 _PAGE = 250
 _TIMEOUT = 30 * 10**9  # nanoseconds

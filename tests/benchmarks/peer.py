@@ -14,13 +14,11 @@ from botocore.config import Config
 from dynamomq import Queue
 from dynamomq.bench.counts import SIZES, life
 from dynamomq.bench.endpoint import Endpoint
-from dynamomq.bench.goport import GoPort
 from dynamomq.bench.metered import PAYLOAD, Spent, on_dynamodb
 from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import fill, hold
-
-__all__ = ["drain_beside", "life_beside", "reads_beside"]
+from tests.benchmarks.goport import GoPort
 
 _LIVES = 5
 _KB = "x" * 1_000

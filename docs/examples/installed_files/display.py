@@ -9,21 +9,19 @@ from time import monotonic
 
 from attrs import frozen
 
+from docs.examples.installed_files.files import FileRecord
+from docs.examples.installed_files.ledger import Ledger, Outcome
 from dynamomq import Queue
 from dynamomq.bench.report import Cell, aligned
-from dynamomq.demo.files import FileRecord
-from dynamomq.demo.ledger import Ledger, Outcome
 from dynamomq.drivers.meter import Usage
 
 try:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
-except ImportError:  # it comes with the extra `demo`
+except ImportError:  # it comes with the extra `examples`
     _RICH = False
 else:
     _RICH = True
-
-__all__ = ["Timing", "inspection", "progress", "summary"]
 
 _STEP = 20  # per cent, between two lines where there is no terminal
 _SHOWN = 5

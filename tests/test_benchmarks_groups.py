@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from dynamomq.bench.endpoint import Endpoint
-from dynamomq.bench.groups import costs_of_groups
-from dynamomq.bench.metered import Place, embedded, on_dynamodb
+from dynamomq.bench.metered import Place, on_dynamodb
+from tests.benchmarks.embedded import embedded
+from tests.benchmarks.groups import costs_of_groups
 
 EXPECTED: dict[str, list[Any]] = {
     "send, the only one": [2, 5, 1, 1, 2, 0],

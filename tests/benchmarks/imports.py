@@ -10,8 +10,6 @@ from statistics import median
 
 from dynamomq.bench.report import Cell, Table
 
-__all__ = ["import_times"]
-
 _RUNS = 9
 _BUDGET = 100.0  # milliseconds
 _TIMED = """

@@ -11,19 +11,9 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
+from docs.examples.installed_files.files import FileRecord, VerificationError, verify
+from docs.examples.installed_files.ledger import Ledger, Outcome
 from dynamomq import Message, Queue
-from dynamomq.demo.files import FileRecord, VerificationError, verify
-from dynamomq.demo.ledger import Ledger, Outcome
-
-__all__ = [
-    "BATCH",
-    "FAILING_PERCENT",
-    "VISIBILITY_TIMEOUT",
-    "WORKERS",
-    "Job",
-    "SimulatedError",
-    "fails_first",
-]
 
 WORKERS = 4
 BATCH = 25

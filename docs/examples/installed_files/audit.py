@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from docs.examples.installed_files.files import (
+    AlteredFileError,
+    FileRecord,
+    MissingHashError,
+    verify,
+)
+from docs.examples.installed_files.job import fails_first
+from docs.examples.installed_files.ledger import Entry, Outcome
 from dynamomq import Message, QueueType
-from dynamomq.demo.files import AlteredFileError, FileRecord, MissingHashError, verify
-from dynamomq.demo.job import fails_first
-from dynamomq.demo.ledger import Entry, Outcome
-
-__all__ = ["altered_files", "faults"]
 
 
 def altered_files(

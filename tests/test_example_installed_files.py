@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from dynamomq import Message, Queue
-from dynamomq.demo import job
-from dynamomq.demo.__main__ import main
-from dynamomq.demo.files import (
+from docs.examples.installed_files import job
+from docs.examples.installed_files.__main__ import main
+from docs.examples.installed_files.files import (
     AlteredFileError,
     FileRecord,
     MissingHashError,
     installed_files,
     verify,
 )
-from dynamomq.demo.job import Job, fails_first
-from dynamomq.demo.ledger import Ledger, Outcome
-from dynamomq.demo.storage import reopened
+from docs.examples.installed_files.job import Job, fails_first
+from docs.examples.installed_files.ledger import Ledger, Outcome
+from docs.examples.installed_files.storage import reopened
+from dynamomq import Message, Queue
 
 LIMIT = 200
 DLQ_RECORDS = [r for r in installed_files(LIMIT).values() if r.hash is None]

@@ -9,20 +9,19 @@ from attrs import frozen
 
 from dynamomq.bench.contention import contention
 from dynamomq.bench.counts import costs_by_size, costs_of_steps
-from dynamomq.bench.cpu import cpu_times
 from dynamomq.bench.endpoint import Endpoint
-from dynamomq.bench.groups import costs_of_groups
-from dynamomq.bench.imports import import_times
 from dynamomq.bench.latency import latencies
-from dynamomq.bench.metered import Place, embedded, on_dynamodb
-from dynamomq.bench.peer import drain_beside, life_beside, reads_beside
-from dynamomq.bench.prices import prices
-from dynamomq.bench.reads import reads_behind_a_backlog
+from dynamomq.bench.metered import Place, on_dynamodb
 from dynamomq.bench.report import Table
-from dynamomq.bench.speed import speeds
-from dynamomq.bench.versus import beside_a_bare_loop
-
-__all__ = ["PARTS", "WITHOUT_DYNAMODB", "Setting"]
+from tests.benchmarks.cpu import cpu_times
+from tests.benchmarks.embedded import embedded
+from tests.benchmarks.groups import costs_of_groups
+from tests.benchmarks.imports import import_times
+from tests.benchmarks.peer import drain_beside, life_beside, reads_beside
+from tests.benchmarks.prices import prices
+from tests.benchmarks.reads import reads_behind_a_backlog
+from tests.benchmarks.speed import speeds
+from tests.benchmarks.versus import beside_a_bare_loop
 
 
 @frozen
@@ -105,13 +104,16 @@ def _peer(setting: Setting) -> Iterator[Table]:
 
 def _latency(setting: Setting) -> Iterator[Table]:
     if setting.endpoint is not None:
-        yield latencies(setting.endpoint)
+        yield latencies(setting.endpoint, setting.table)
 
 
 def _contention(setting: Setting) -> Iterator[Table]:
     if setting.endpoint is not None:
         yield contention(
-            setting.endpoint, messages=2 * setting.messages, consumers=setting.consumers
+            setting.endpoint,
+            setting.table,
+            messages=2 * setting.messages,
+            consumers=setting.consumers,
         )
 
 

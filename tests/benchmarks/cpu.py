@@ -22,8 +22,6 @@ from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import Traffic, way
 
-__all__ = ["cpu_times"]
-
 _BATCH = 25
 _BUDGETS = {1: 10.0, _BATCH: 25.0}  # per cent, by how many messages go into one call
 _STEPS = ("send", "receive", "delete")

@@ -9,16 +9,14 @@ from typing import Any
 
 from attrs import frozen
 
+from docs.examples.installed_files.files import FileRecord
+from docs.examples.installed_files.job import VISIBILITY_TIMEOUT
 from dynamomq import Engine, LocalEngine, Queue
 from dynamomq.bench.endpoint import Endpoint
-from dynamomq.demo.files import FileRecord
-from dynamomq.demo.job import VISIBILITY_TIMEOUT
 from dynamomq.drivers.base import Driver
 from dynamomq.drivers.meter import Meter
 from dynamomq.requests import Refused, Request
 from dynamomq.table import TableDefinition
-
-__all__ = ["Storage", "in_dynamodb", "in_file", "reopened"]
 
 _TABLE = "dynamomq-demo"
 

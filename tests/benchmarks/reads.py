@@ -10,8 +10,6 @@ from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import Traffic, fill, hold
 
-__all__ = ["reads_behind_a_backlog"]
-
 _BATCH = 25
 _DELAY = 7 * 86_400  # seconds
 

@@ -16,8 +16,6 @@ from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.operations.sending import MOST_JOINING
 
-__all__ = ["costs_of_groups"]
-
 _COLUMNS = ("requests", "write units", "read units")
 _LONGER = 7200  # seconds: beyond what a delivery lasts in the benchmark
 _TRANSACTION = "TransactWriteItems"

@@ -14,15 +14,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-__all__ = [
-    "AlteredFileError",
-    "FileRecord",
-    "MissingHashError",
-    "VerificationError",
-    "installed_files",
-    "verify",
-]
-
 
 @frozen
 class FileRecord:

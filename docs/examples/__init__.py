@@ -1,0 +1,1 @@
+"""Whole programs, which the documentation shows and the tests run."""
