@@ -28,6 +28,7 @@ DAMAGES: dict[str, Callable[[Item], Item]] = {
     "without a count": lambda item: _without(item, RECEIVE_COUNT),
     "with a text for a version": lambda item: {**item, VERSION.name: "one"},
     "without a beginning": lambda item: _without(item, PEEKED),
+    "without a count or a token": lambda item: _without(item, RECEIVE_COUNT, TOKEN),
 }
 """What may be wrong with an item in a queue, so that it is no message any more."""
 
