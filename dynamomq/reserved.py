@@ -138,6 +138,7 @@ CONSUMER: Final = StateMachine(
             "AVAILABLE",
             ID.exists() & STATUS.eq(_READY),
             "It has free workers, or had some a moment ago: others leave it its share.",
+            frozenset({"available"}),
         ),
         State(
             "FULL",

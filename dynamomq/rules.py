@@ -54,7 +54,7 @@ Kind = Literal["put", "update", "delete"]
 Writer = Literal["sender", "receiver", "holder", "operator", "upkeep", "time"]
 """Who takes a step: upkeep is that of a group's list; time takes its steps without a write."""
 
-Fact = Literal["message", "held", "listed", "waiting", "damaged", "tombstone"]
+Fact = Literal["message", "held", "listed", "waiting", "damaged", "tombstone", "available"]
 """What can be true of all items in a state:
 
 - ``message``: they are messages, and no other items of the table;
@@ -62,7 +62,8 @@ Fact = Literal["message", "held", "listed", "waiting", "damaged", "tombstone"]
 - ``listed``: those of a group are members of its list;
 - ``waiting``: they are behind the head of their group's list;
 - ``damaged``: no step leads there, so somebody has written to them against the rules;
-- ``tombstone``: only the id is left.
+- ``tombstone``: only the id is left;
+- ``available``: they are of consumers that take messages.
 """
 
 Role = Literal["joins", "stays", "leaves", "none"]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from transitions.extensions import HierarchicalGraphMachine
 
-from dynamomq.machine import MESSAGE
+from dynamomq.machine import HELD, MESSAGE, QueueType
 from dynamomq.reserved import GROUP
 from dynamomq.rules import StateMachine, Transition
 
@@ -27,8 +27,8 @@ def life_diagram() -> str:
         one
         for one in MESSAGE.transitions
         if (one.by in ("sender", "receiver", "holder", "time") or one.trigger in _MOVES)
-        and not (one.by == "holder" and one.source.endswith(".EXPIRED"))
-        and not (one.source.startswith("DLQ.") and one.destination.startswith("DLQ."))
+        and not (one.by == "holder" and one.source not in HELD)
+        and not {one.source, one.destination} <= _DEAD
     ]
     return _mermaid(MESSAGE, shown, folded=("DLQ",))
 
@@ -36,13 +36,15 @@ def life_diagram() -> str:
 def operators_diagram() -> str:
     """Draw where an operator can put a message that nobody holds, each queue as one box.
 
-    Left out are ``purge``, which removes a message from wherever it is, and what leaves it in its
-    queue: ``update`` and ``reschedule``.
+    Left out are ``purge``, which removes a message from wherever it is, and what leaves it there.
     """
+    tombstones = MESSAGE.states_with("tombstone")
     shown = [
         one
         for one in MESSAGE.transitions
-        if one.by == "operator" and one.trigger not in ("purge", "update", "reschedule")
+        if one.by == "operator"
+        and one.trigger != "purge"
+        and (one.role in ("joins", "leaves") or one.destination in tombstones)
     ]
     return _mermaid(MESSAGE, shown, folded=("STANDARD", "DLQ"))
 
@@ -54,6 +56,8 @@ def group_diagram() -> str:
 
 _MOVES = ("redrive", "promote")
 """What neither a sender, a receiver nor a holder does, but belongs to every message's life."""
+
+_DEAD = {state.name for state in MESSAGE.states if state.queue == QueueType.DLQ}
 
 
 def _mermaid(

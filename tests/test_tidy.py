@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
+from tests.support.inferences import inferences
 from tests.support.source import PACKAGE, ROOT, SourceFile, documents, python_files
 
 # Inside the package, imports point only upwards in this list.
@@ -46,6 +48,9 @@ PROGRAMS = ("worker", "planning", "bench", "cli")
 FRONT_DOORS = (PACKAGE, f"{PACKAGE}.testing.plugin")
 # What each engine's driver must do without.
 FOREIGN = {"dynamodb": ("sqlite3",), "local": ("boto3", "botocore")}
+
+# Where machines are defined; the last one has an index of its own, too.
+MACHINES = ("rules", "machine", "reserved", "testing.index")
 
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -187,15 +192,39 @@ def test_functions_fit_a_screen() -> None:
     )
 
 
-def test_statuses_are_known_to_the_machine_only() -> None:
-    """No status is written out outside machine.py, so none can be compared there."""
+def test_the_machine_alone_tells_of_states() -> None:
+    """No status, state, queue or place in a list is told from what stands for it elsewhere."""
     report(
-        f"{source}:{string.lineno}: {string.value!r}"
+        f"{source}:{line} {what}"
         for source in LIBRARY
-        if layer_of(source.module) != "machine"
-        for string in source.strings()
-        if string.value in ("READY", "PROCESSING", "DELETED")
+        if source.module.removeprefix(f"{PACKAGE}.") not in MACHINES
+        for line, what in inferences(source)
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "if item.get(STATUS.name) == 'READY': pass",
+        "if message.state == one.name: pass",
+        "if step.destination != other: pass",
+        "HELD = {one.source for one in MESSAGE.transitions if one.trigger == 'expire'}",
+        "LISTED = {state.name for state, _ in MESSAGE.rule('link').alternatives}",
+        "(DELETED,) = MESSAGE.rule('cancel').destinations",
+        "is_head = QUEUE_TYPE.name in item",
+        "is_waiting = 'queue_type' not in item",
+        "is_waiting = item.get(QUEUE_TYPE.name) is None",
+        "is_dead = str(partition).partition('.')[0] == QueueType.DLQ",
+        "is_dead = str(item.get('queue')).startswith('DLQ')",
+        "own = [one for one in states if one.state.startswith(f'{source}.')]",
+        "is_damaged = rule is not _QUARANTINE",
+    ],
+)
+def test_what_tells_of_states_is_found(line: str, tmp_path: Path) -> None:
+    """The check above knows each way in which that has been done."""
+    path = tmp_path / "module.py"
+    path.write_text(f"{line}\n", encoding="utf-8")
+    assert [number for number, _ in inferences(SourceFile(path))][:1] == [1]
 
 
 def test_time_and_chance_come_from_drivers() -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamomq.attributes import CREATED, GROUP_ID, ID, QUEUE_TYPE
+from dynamomq.attributes import CREATED, GROUP_ID, ID
 from dynamomq.errors import DamagedGroupError, RequestRejectedError
-from dynamomq.machine import DAMAGED, MESSAGE, QueueType, beside, faults, place_of
+from dynamomq.machine import DAMAGED, MESSAGE, faults, place_of
 from dynamomq.message import Failure, Message
-from dynamomq.operations.groups import PLANS, busy_group, leaving
+from dynamomq.operations.groups import PLANS, busy_group, dead_letters_of, leaving
 from dynamomq.operations.holding import planned_by
 from dynamomq.operations.writing import Doubt, Settings, at, in_time, pause, together
 from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
@@ -19,14 +19,9 @@ from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["dead_letters_of", "put_aside", "quarantine", "took_effect"]
+__all__ = ["put_aside", "quarantine", "took_effect"]
 
 _QUARANTINE = MESSAGE.rule("quarantine")
-
-
-def dead_letters_of(item: Item) -> str:
-    """Return the partition of the dead-letter queue that goes with a message's own."""
-    return beside(str(item.get(QUEUE_TYPE.name, QueueType.STANDARD.value)), QueueType.DLQ)
 
 
 def quarantine(
@@ -57,7 +52,7 @@ def quarantine(
     arguments: dict[str, Value] = {
         "version": message.version + 1,
         "creation_timestamp": created if isinstance(created, str) else format_instant(moment.now),
-        "partition": dead_letters_of(message.item),
+        "partition": dead_letters_of(settings, message.item),
         "errors": [failure],
     }
     reply = yield from put_aside(

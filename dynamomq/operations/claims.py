@@ -21,7 +21,8 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import DAMAGED, MESSAGE, QueueType
 from dynamomq.message import Failure, Message
-from dynamomq.operations.aside import dead_letters_of, put_aside, quarantine, took_effect
+from dynamomq.operations.aside import put_aside, quarantine, took_effect
+from dynamomq.operations.groups import dead_letters_of
 from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.writing import (
     Settings,
@@ -181,7 +182,7 @@ class Claim:
         )
         arguments: dict[str, Value] = {
             "max_receives": limit,
-            "partition": dead_letters_of(candidate),
+            "partition": dead_letters_of(self._settings, candidate),
             "failure": [failure],
         }
         try:

@@ -26,7 +26,7 @@ from dynamomq.attributes import (
 )
 from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import ConflictError, DamagedGroupError
-from dynamomq.machine import MESSAGE, QueueType, place_of
+from dynamomq.machine import MESSAGE, QueueType, beside, place_of
 from dynamomq.message import Message
 from dynamomq.operations.writing import Settings, at, damaged_group, persistently
 from dynamomq.requests import Get, Operation, Refused, Write
@@ -40,6 +40,7 @@ __all__ = [
     "busy_group",
     "changes_list",
     "damage_at_tail",
+    "dead_letters_of",
     "group_key",
     "joining",
     "leaving",
@@ -163,6 +164,18 @@ def links(item: Item) -> dict[str, Value]:
     if place_of(item) != "behind":
         seen.pop(_BEFORE, None)
     return seen
+
+
+def dead_letters_of(settings: Settings, item: Item) -> str:
+    """Return the partition of the dead-letter queue that goes with the place of a message.
+
+    Args:
+        settings: the queue's.
+        item: the message's item, or its entry in the index.
+    """
+    if place_of(item) == "behind":  # it is in no partition yet
+        return settings.partition(QueueType.DLQ, str(item[GROUP_ID.name]))
+    return beside(str(item.get(QUEUE_TYPE.name)), QueueType.DLQ)
 
 
 # --- leaving ---------------------------------------------------------------------------------

@@ -11,19 +11,20 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import evolve
 
-from dynamomq.attributes import LINKS, QUEUE_TYPE, RECEIPT
+from dynamomq.attributes import LINKS, RECEIPT
 from dynamomq.errors import (
     IllegalTransitionError,
     InvalidArgumentError,
     OutcomeUnknownError,
     StaleReceiptError,
 )
-from dynamomq.machine import DAMAGED, MESSAGE, TOMBSTONES, QueueType, beside
+from dynamomq.machine import DAMAGED, MESSAGE, TOMBSTONES, QueueType
 from dynamomq.message import Message
 from dynamomq.operations.groups import (
     PLANS,
     busy_group,
     changes_list,
+    dead_letters_of,
     leaving,
     links,
     role_for,
@@ -157,7 +158,7 @@ def move_to_dlq(
         IllegalTransitionError: it was received from the dead-letter queue.
     """
     rules = {QueueType.STANDARD: MOVE_TO_DLQ}
-    yield from _finish(settings, rules, message, dead_lettered(message, error))
+    yield from _finish(settings, rules, message, dead_lettered(settings, message, error))
 
 
 def due_in(duration: int) -> Extra:
@@ -170,10 +171,12 @@ def given_back(message: Message[T], delay: int, error: BaseException | str | Non
     return lambda now: {**due_in(delay)(now), **_errors(message, error, now)}
 
 
-def dead_lettered(message: Message[T], error: BaseException | str | None) -> Extra:
+def dead_lettered(
+    settings: Settings, message: Message[T], error: BaseException | str | None
+) -> Extra:
     """Return the arguments of move_to_dlq."""
     return lambda now: {
-        "partition": beside(str(message.item.get(QUEUE_TYPE.name)), QueueType.DLQ),
+        "partition": dead_letters_of(settings, message.item),
         **_errors(message, error, now),
     }
 

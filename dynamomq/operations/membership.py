@@ -41,6 +41,7 @@ _PREFIX = "$consumer"
 _MOST = 1000  # entries in a page; a queue with more consumers than that has other troubles
 _PAGE = 100  # items that can be read at once
 
+_AVAILABLE = CONSUMER.states_with("available")
 _REGISTER = CONSUMER.rule("register")
 _RENEW = {False: CONSUMER.rule("renew"), True: CONSUMER.rule("fill")}
 _WITHDRAW = CONSUMER.rule("withdraw")
@@ -184,7 +185,7 @@ def _origin(id: object) -> tuple[QueueType, int] | None:
 
 
 def _is_available(entry: Item) -> bool:
-    return CONSUMER.state_of(entry, {}).name in _REGISTER.destinations
+    return CONSUMER.state_of(entry, {}).name in _AVAILABLE
 
 
 def _member(source: QueueType, entry: Item) -> Member | None:

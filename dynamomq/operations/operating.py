@@ -19,7 +19,6 @@ from dynamomq.attributes import (
     HEADERS,
     NEXT_ID,
     PREVIOUS_ID,
-    QUEUE_TYPE,
     RECEIPT,
     SEQUENCE,
 )
@@ -29,11 +28,12 @@ from dynamomq.errors import (
     MessageNotFoundError,
     OutcomeUnknownError,
 )
-from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType, beside
+from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import MAX_FAILURES, Message
 from dynamomq.operations.groups import (
     PLANS,
     damage_at_tail,
+    dead_letters_of,
     joining,
     leaving,
     read_group,
@@ -160,13 +160,8 @@ def bury(
     """
 
     def extra(seen: Message[Any], now: int) -> dict[str, Value]:
-        here = seen.item.get(QUEUE_TYPE.name)
-        if here is None:  # behind its group's head
-            partition = settings.partition(QueueType.DLQ, seen.group or seen.id)
-        else:
-            partition = beside(str(here), QueueType.DLQ)
         errors = {} if reason is None else {"errors": seen.failures_with(reason, now)}
-        return {"partition": partition, **errors}
+        return {"partition": dead_letters_of(settings, seen.item), **errors}
 
     return (yield from _edit(settings, _BURY, id, extra))
 

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from dynamomq.attributes import GROUP_ID, ID, NEXT_ID, PREVIOUS_ID, TAIL_ID
 from dynamomq.errors import ConflictError
-from dynamomq.machine import DAMAGED, LISTED, QueueType
+from dynamomq.machine import DAMAGED, LISTED, place_of
 from dynamomq.message import Message
 from dynamomq.operations.aside import quarantine
 from dynamomq.operations.groups import PLANS, busy_group, group_key
@@ -220,7 +220,7 @@ def _look(settings: Settings, group: str, ids: Sequence[str]) -> Operation[_View
         moment.now,
         known,
         tuple(one for one in messages if one.state in LISTED),
-        tuple(one for one in messages if one.state in DAMAGED and one.queue is not QueueType.DLQ),
+        tuple(one for one in messages if one.state in DAMAGED and place_of(one.item)),
         {id: item_size(item) for id, item in items.items()},
     )
 

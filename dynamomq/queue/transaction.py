@@ -580,7 +580,7 @@ def finishing(
     extra = {
         "delete": holding.entombed(settings),
         "retry": holding.given_back(message, later, error),
-        "move_to_dlq": holding.dead_lettered(message, error),
+        "move_to_dlq": holding.dead_lettered(settings, message, error),
     }[trigger]
     moment = queue.run(ask(Tick(tokens=1)))
     part = Finishing(settings, message, rules, extra, moment.tokens[0])
