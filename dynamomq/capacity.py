@@ -24,15 +24,6 @@ from dynamomq.attributes import DUE, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
 from dynamomq.drivers.meter import Capacity
 from dynamomq.values import Item, item_size
 
-__all__ = [
-    "get_capacity",
-    "in_transaction",
-    "index_entry",
-    "page_capacity",
-    "scan_capacity",
-    "write_capacity",
-]
-
 _WRITE_BLOCK = 1024
 _READ_BLOCK = 4096
 _INDEX_KEY = (QUEUE_TYPE.name, DUE.name)

@@ -12,28 +12,6 @@ from dynamomq.machine import QueueType
 from dynamomq.timestamps import SECOND, instant_of
 from dynamomq.values import MAX_KEY_BYTES
 
-__all__ = [
-    "GROUP_PREFIX",
-    "MAX_DELAY",
-    "MAX_VISIBILITY_TIMEOUT",
-    "MAX_WAIT",
-    "RESERVED_PREFIX",
-    "Duration",
-    "check_callable",
-    "check_count",
-    "check_due",
-    "check_duration",
-    "check_flag",
-    "check_group",
-    "check_headers",
-    "check_id",
-    "check_name",
-    "check_rate",
-    "check_reason",
-    "check_several",
-    "check_source",
-]
-
 F = TypeVar("F")
 T = TypeVar("T")
 

@@ -20,8 +20,6 @@ from dynamomq.payload import Codec
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["MAX_FAILURES", "Entry", "Failure", "Message"]
-
 T = TypeVar("T")
 
 _WIDTH = len(format_instant(0))  # of timestamps as we write them, whose order is that of time

@@ -24,38 +24,6 @@ from dynamomq.rules import Rule, Specialised
 from dynamomq.table import TableDescription
 from dynamomq.values import Item
 
-__all__ = [
-    "MAX_BATCH",
-    "MAX_TRANSACTION",
-    "Action",
-    "BatchReply",
-    "Cancelled",
-    "Committed",
-    "CreateTable",
-    "DescribeTable",
-    "Elsewhere",
-    "EnableExpiry",
-    "Failed",
-    "Foreign",
-    "Get",
-    "GetMany",
-    "Moment",
-    "Operation",
-    "Page",
-    "Query",
-    "Refused",
-    "Request",
-    "Scan",
-    "Sleep",
-    "Tick",
-    "Transact",
-    "Write",
-    "WriteBatch",
-    "WriteReply",
-    "Written",
-    "ask",
-]
-
 R = TypeVar("R")
 
 MAX_BATCH = 25

@@ -35,8 +35,6 @@ from dynamomq.expressions import TRUE, Arg, Constant, Given, Not, Plus, Same
 from dynamomq.machine import Status
 from dynamomq.rules import State, StateMachine, steps
 
-__all__ = ["AGREEMENT", "AGREEMENT_ID", "CONSUMER", "CONSUMERS", "GROUP", "RESERVED"]
-
 _ONE = Constant(1)
 _READY, _PROCESSING = Constant(Status.READY.value), Constant(Status.PROCESSING.value)
 

@@ -9,8 +9,6 @@ from attrs import frozen
 
 from dynamomq.attributes import DUE, EXPIRES_AT, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
 
-__all__ = ["DEFAULT_INDEX", "DEFAULT_TABLE", "TableDefinition", "TableDescription"]
-
 DEFAULT_TABLE = "dynamo-mq-table"
 DEFAULT_INDEX = "dynamo-mq-index-queue_type-queue_add_timestamp"
 

@@ -12,14 +12,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-__all__ = [
-    "SECOND",
-    "datetime_of",
-    "format_instant",
-    "instant_of",
-    "parse_instant",
-]
-
 SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -24,27 +24,6 @@ from decimal import (
 )
 from typing import Any, TypeAlias
 
-__all__ = [
-    "MAX_ITEM_BYTES",
-    "MAX_KEY_BYTES",
-    "MAX_NESTING",
-    "MAX_SORT_KEY_BYTES",
-    "Item",
-    "Value",
-    "ValueRuleError",
-    "add_numbers",
-    "check_value",
-    "equal",
-    "from_wire",
-    "item_from_wire",
-    "item_size",
-    "item_to_wire",
-    "number_text",
-    "ordered",
-    "to_wire",
-    "type_letter",
-]
-
 Value: TypeAlias = (
     "bool | int | Decimal | str | bytes | list[Value] | dict[str, Value] "
     "| set[str] | set[int] | set[Decimal] | set[bytes] | None"

@@ -16,8 +16,6 @@ from dynamomq.bench.latency import latencies
 from dynamomq.bench.metered import on_dynamodb
 from dynamomq.bench.report import Table
 
-__all__ = ["main"]
-
 _Part: TypeAlias = Callable[[Endpoint, argparse.Namespace], Iterator[Table]]
 
 

@@ -17,8 +17,6 @@ from dynamomq.bench.contention import CONSUMERS
 from dynamomq.bench.progress import clear
 from dynamomq.bench.report import Table
 
-__all__ = ["INTERRUPTED", "add_options", "exit_status", "machine", "note", "positive", "show"]
-
 INTERRUPTED = 130
 """The exit status of what was stopped with Ctrl-C."""
 

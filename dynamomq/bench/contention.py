@@ -22,8 +22,6 @@ from dynamomq.operations import Claimer, Load
 from dynamomq.operations.fellows import SETTLING
 from dynamomq.timestamps import SECOND
 
-__all__ = ["CONSUMERS", "contention"]
-
 CONSUMERS = (1, 2, 4, 8, 16)
 """How many consumers share the queue."""
 

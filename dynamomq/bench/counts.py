@@ -12,8 +12,6 @@ from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.bench.traffic import Traffic, way
 
-__all__ = ["SIZES", "WAYS", "Life", "costs_by_size", "costs_of_steps", "life"]
-
 SIZES = {"200 B": 200, "1.5 KB": 1_500, "10 KB": 10_000}
 """Payloads, in bytes."""
 

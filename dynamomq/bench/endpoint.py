@@ -18,8 +18,6 @@ from dynamomq import CredentialsError, DynamoDBEngine, InvalidArgumentError
 from dynamomq.attributes import ID
 from dynamomq.drivers.meter import Meter
 
-__all__ = ["Endpoint"]
-
 _BATCH = 25
 _AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 

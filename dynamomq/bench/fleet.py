@@ -17,8 +17,6 @@ from dynamomq.bench.metered import Spent
 from dynamomq.consumer import Delivery, Hooks
 from dynamomq.drivers.meter import Meter
 
-__all__ = ["Fleet", "running"]
-
 _CONCURRENCY = 8
 _POLL = (0.1, 1.0)  # seconds
 _LOOK = 0.02

@@ -14,8 +14,6 @@ from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
 from dynamomq.consumer import Delivery
 
-__all__ = ["latencies"]
-
 _CEILINGS = (0.5, 5.0)  # seconds
 _FLOOR = 0.1
 _PAUSES = {0.1: 100, 1.0: 30}  # seconds between messages on average: how many to send

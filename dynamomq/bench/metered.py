@@ -12,16 +12,6 @@ from dynamomq import Engine, Queue
 from dynamomq.bench.endpoint import Endpoint
 from dynamomq.drivers.meter import Meter, Usage
 
-__all__ = [
-    "PAYLOAD",
-    "UNREPORTED",
-    "MeteredQueue",
-    "Place",
-    "Spent",
-    "on_dynamodb",
-    "open_queue",
-]
-
 PAYLOAD = "x" * 200
 """What a message of the benchmark carries where its size is not the question: 200 bytes."""
 

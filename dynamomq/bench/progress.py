@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["clear", "tell"]
-
 _ERASE = "\r\x1b[K"
 
 

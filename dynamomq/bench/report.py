@@ -7,8 +7,6 @@ from typing import Any, TypeAlias
 
 from attrs import asdict, field, frozen
 
-__all__ = ["Cell", "Table", "aligned"]
-
 Cell: TypeAlias = "str | int | float | None"
 """What a table holds; ``None`` where there is nothing to say."""
 

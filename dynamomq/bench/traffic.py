@@ -8,8 +8,6 @@ from dynamomq import Entry, Message, Queue
 
 _AT_ONCE = 250  # what one call may receive
 
-__all__ = ["Traffic", "fill", "hold", "way"]
-
 
 def way(batch: int) -> str:
     """Return the words for how many messages go into one call."""

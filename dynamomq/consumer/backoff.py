@@ -13,8 +13,6 @@ from dynamomq.checks import Duration, check_duration
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.timestamps import SECOND
 
-__all__ = ["MAX_REST", "Backoff", "Constant", "DecorrelatedJitter", "FullJitter", "Setback"]
-
 MAX_REST = timedelta(days=7)
 """How long a failed message rests at most, whatever a backoff says: so a function that doubles for
 ever loses none. ``RetryAfter`` may say more."""

@@ -29,17 +29,6 @@ from dynamomq.queue import Queue
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import SECOND, parse_instant
 
-__all__ = [
-    "ClaimFailed",
-    "Claimed",
-    "Claims",
-    "Released",
-    "Report",
-    "Strategy",
-    "strategy_of",
-    "timeout_of",
-]
-
 T = TypeVar("T")
 
 _LOG = logging.getLogger("dynamomq.consumer")

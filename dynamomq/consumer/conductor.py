@@ -15,8 +15,6 @@ from dynamomq.errors import (
     ServiceError,
 )
 
-__all__ = ["Conductor", "Pace"]
-
 _GROWTH = 1.5
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0  # so long at most after an outage, however long that was, it goes on

@@ -37,8 +37,6 @@ from dynamomq.errors import (
 from dynamomq.queue import Queue
 from dynamomq.timestamps import SECOND
 
-__all__ = ["Crew", "Failures", "Job", "Tally"]
-
 T = TypeVar("T")
 
 _LOG = logging.getLogger("dynamomq.consumer")

@@ -9,8 +9,6 @@ from attrs import field, frozen
 from dynamomq.consumer.leases import Lease
 from dynamomq.message import Message
 
-__all__ = ["Delivery"]
-
 T = TypeVar("T")
 
 

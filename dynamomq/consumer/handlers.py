@@ -11,8 +11,6 @@ from dynamomq.consumer.crew import Failures
 from dynamomq.errors import InvalidArgumentError, counted, shorten
 from dynamomq.message import Message
 
-__all__ = ["check_handler", "check_result", "checked_failures"]
-
 _SUSPENDED = (
     inspect.iscoroutinefunction,
     inspect.isasyncgenfunction,

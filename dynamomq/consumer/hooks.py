@@ -7,8 +7,6 @@ from typing import Any
 from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.outcomes import Verdict
 
-__all__ = ["Hooks"]
-
 
 class Hooks:
     """Override what you need; everything here does nothing.

@@ -19,8 +19,6 @@ from dynamomq.errors import (
 from dynamomq.queue import Queue
 from dynamomq.requests import MAX_BATCH
 
-__all__ = ["Keeper"]
-
 T = TypeVar("T")
 
 _LOG = logging.getLogger("dynamomq.consumer")

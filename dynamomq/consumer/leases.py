@@ -12,8 +12,6 @@ from math import inf
 
 from attrs import define, field, frozen
 
-__all__ = ["UNTOLD", "Lease", "LeaseTerms", "Leases"]
-
 UNTOLD = 1.0
 """A timeout to begin with, in seconds, until the first claim tells the queue's: a short one, so
 that who looks after leases looks often."""

@@ -26,8 +26,6 @@ from dynamomq.operations import MAX_RECEIVE
 from dynamomq.queue import Queue
 from dynamomq.timestamps import SECOND
 
-__all__ = ["Options"]
-
 _MOST_WORKERS = 1000
 
 

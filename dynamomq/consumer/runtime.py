@@ -47,8 +47,6 @@ from dynamomq.operations import Load, Settings
 from dynamomq.queue import Queue
 from dynamomq.timestamps import SECOND
 
-__all__ = ["BatchConsumer", "Consumer"]
-
 T = TypeVar("T")
 
 _LOG = logging.getLogger("dynamomq.consumer")

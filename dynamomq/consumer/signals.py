@@ -10,8 +10,6 @@ from itertools import chain, repeat
 
 from attrs import define
 
-__all__ = ["ONE_ORDER", "Orders", "obeyed"]
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 ONE_ORDER = 1.0

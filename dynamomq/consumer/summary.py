@@ -6,8 +6,6 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
-__all__ = ["EXIT_STATUS", "Reason", "Summary"]
-
 Reason: TypeAlias = Literal["stopped", "failed", "grace ended", "forced"]
 
 EXIT_STATUS: Final[dict[Reason, int]] = {"stopped": 0, "failed": 1, "grace ended": 3, "forced": 4}

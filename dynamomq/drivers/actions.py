@@ -13,8 +13,6 @@ from typing import Any
 from dynamomq.errors import RequestRejectedError
 from dynamomq.requests import MAX_TRANSACTION, Action, Elsewhere, Foreign, Write
 
-__all__ = ["check_actions", "check_fit", "foreign_tables", "inadmissible", "tables_of"]
-
 _INVALID = "ValidationException"
 
 

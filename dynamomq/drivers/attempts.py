@@ -16,8 +16,6 @@ from dynamomq.drivers.doubt import Attempts, is_open
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.timestamps import SECOND
 
-__all__ = ["CONNECT_TIMEOUT", "calling", "lead_of", "looked_at", "watch"]
-
 CONNECT_TIMEOUT: Final = 5
 """How many seconds an attempt may wait for its connection, where the client is ours."""
 

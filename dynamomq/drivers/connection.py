@@ -23,8 +23,6 @@ from dynamomq.errors import ClosedError
 from dynamomq.table import TableDefinition
 from dynamomq.timestamps import SECOND
 
-__all__ = ["REFUSED", "REPEATED", "Answer", "Client", "Connection", "Session"]
-
 Answer: TypeAlias = Mapping[str, Any]
 """What the low-level client returns: boto3 has no types, so here its ``Any`` enters."""
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from dynamomq.table import TableDescription
 
-__all__ = ["described"]
-
 
 def described(table: Mapping[str, Any], expiry: str | None) -> TableDescription:
     """Return the answer to ``DescribeTable`` as a description; ``expiry`` is told by another."""

@@ -15,8 +15,6 @@ from botocore import exceptions as sdk
 from dynamomq.drivers.failures import NETWORK, TOO_LARGE, stem
 from dynamomq.drivers.replies import NoReplyError
 
-__all__ = ["Attempts", "is_open", "is_settled", "may_be_executed", "was_repeated"]
-
 Attempts = Sequence[bool]
 """The attempts of one request, each with whether it may have been executed, or may be yet."""
 

@@ -72,8 +72,6 @@ from dynamomq.table import TableDefinition, TableDescription
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item, item_from_wire, item_to_wire
 
-__all__ = ["DynamoDBDriver", "DynamoDBEngine"]
-
 _MAX_LIMIT: Final = timedelta(days=1)
 _BATCH_GET: Final = 100
 _FRUITLESS: Final = 6

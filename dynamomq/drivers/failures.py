@@ -34,18 +34,6 @@ from dynamomq.errors import (
 )
 from dynamomq.table import TableDefinition
 
-__all__ = [
-    "NETWORK",
-    "SDK_ERRORS",
-    "TOO_LARGE",
-    "Attempt",
-    "discreet",
-    "from_code",
-    "is_passing",
-    "stem",
-    "translated",
-]
-
 SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError, NoReplyError)
 """The roots of all that boto3 raises by design, and what we raise within it."""
 

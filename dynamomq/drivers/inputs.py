@@ -9,8 +9,6 @@ from dynamomq.drivers import wire
 from dynamomq.requests import Write
 from dynamomq.values import item_to_wire
 
-__all__ = ["Verb", "key_input", "write_input"]
-
 Verb: TypeAlias = Literal["Put", "Update", "Delete"]
 """What DynamoDB calls a write; an operation of its own is called ``PutItem``, and so on."""
 

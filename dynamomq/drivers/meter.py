@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-__all__ = ["Capacity", "Meter", "Usage"]
-
 
 @frozen
 class Capacity:

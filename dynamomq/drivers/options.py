@@ -10,8 +10,6 @@ from dynamomq.checks import check_flag
 from dynamomq.drivers.meter import Meter
 from dynamomq.errors import InvalidArgumentError
 
-__all__ = ["check_choices", "check_connection"]
-
 _MADE_BY: Final = {"client": "boto3.client('dynamodb')", "session": "boto3.Session()"}
 
 

@@ -19,8 +19,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 from zlib import crc32
 
-__all__ = ["NoReplyError", "attend", "awaiting", "check_members"]
-
 _JSON: Final = "application/x-amz-json-1.0"
 _PLAIN_JSON: Final = "application/json"  # moto's errors; only with DynamoDB's checksum
 _REQUEST_ID: Final = "x-amzn-requestid"

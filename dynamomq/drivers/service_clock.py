@@ -18,8 +18,6 @@ from dynamomq.drivers.base import Surroundings
 from dynamomq.drivers.skew import ClockOffset, Offset, Reading
 from dynamomq.timestamps import SECOND
 
-__all__ = ["ServiceClock"]
-
 _LOGGER: Final = logging.getLogger("dynamomq.clock")
 
 _WRONG: Final = SECOND

@@ -42,8 +42,6 @@ from attrs import frozen
 
 from dynamomq.timestamps import SECOND
 
-__all__ = ["DRIFT", "SLACK", "UNKNOWN", "ClockOffset", "Offset", "Reading"]
-
 SLACK: Final = SECOND // 20
 """How far any of the service's clocks may be from the time that they show together: 50 ms."""
 

@@ -12,8 +12,6 @@ from dynamomq.drivers.inputs import write_input
 from dynamomq.requests import Action, Cancelled, Elsewhere, Foreign, Refused, Transact
 from dynamomq.values import item_from_wire
 
-__all__ = ["cancelled", "transact_input"]
-
 
 def transact_input(request: Transact, table: str) -> dict[str, Any]:
     """Return the parameters of a transaction; ``table`` is that of the writes which name none."""

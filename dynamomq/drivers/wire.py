@@ -43,8 +43,6 @@ from dynamomq.expressions import (
 from dynamomq.rules import Specialised
 from dynamomq.values import Value, to_wire, type_letter
 
-__all__ = ["Expressions", "Source", "Statement", "Typed", "expressions", "statement"]
-
 Typed: TypeAlias = dict[str, Any]
 """A value as the low-level API speaks it: ``{"S": "text"}``."""
 

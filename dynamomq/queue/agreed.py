@@ -21,14 +21,6 @@ from dynamomq.operations import (
 )
 from dynamomq.timestamps import SECOND
 
-__all__ = [
-    "MOST_RECEIVES",
-    "Agreed",
-    "checked_revision",
-    "optional_visibility",
-    "optional_window",
-]
-
 MOST_RECEIVES = 10**9
 
 

@@ -20,8 +20,6 @@ from dynamomq.payload import Codec, fingerprint
 from dynamomq.queue.agreed import Agreed
 from dynamomq.requests import Operation
 
-__all__ = ["QueueBase"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -24,8 +24,6 @@ from dynamomq.operations import (
 from dynamomq.operations.grouping import overtaking
 from dynamomq.queue.base import QueueBase
 
-__all__ = ["ManyAtOnce"]
-
 T = TypeVar("T")
 
 

@@ -48,8 +48,6 @@ from dynamomq.queue.transactions import InTransactions
 from dynamomq.table import DEFAULT_INDEX, DEFAULT_TABLE, TableDefinition
 from dynamomq.timestamps import SECOND
 
-__all__ = ["Queue"]
-
 T = TypeVar("T")
 
 

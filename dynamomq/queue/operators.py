@@ -39,8 +39,6 @@ from dynamomq.operations import (
 from dynamomq.queue.base import QueueBase
 from dynamomq.values import Item
 
-__all__ = ["ForOperators"]
-
 T = TypeVar("T")
 
 _MOST_COUNTED = 10**9

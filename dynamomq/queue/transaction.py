@@ -23,8 +23,6 @@ from dynamomq.queue.base import QueueBase
 from dynamomq.requests import Tick, ask
 from dynamomq.values import Value, to_wire
 
-__all__ = ["Sent", "Transaction", "finishing", "sending"]
-
 T = TypeVar("T")
 S = TypeVar("S")
 

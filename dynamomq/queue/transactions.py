@@ -21,8 +21,6 @@ from dynamomq.queue.base import QueueBase
 from dynamomq.queue.transaction import Transaction, finishing, sending
 from dynamomq.requests import Action, Elsewhere, Foreign
 
-__all__ = ["InTransactions"]
-
 T = TypeVar("T")
 
 

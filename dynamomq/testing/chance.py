@@ -12,8 +12,6 @@ from attrs import define, field
 
 from dynamomq.checks import check_count
 
-__all__ = ["Chance"]
-
 _LARGEST_SEED = 2**64 - 1
 _DIGEST_BITS = 512
 _RANDOM_ID_BITS = 32

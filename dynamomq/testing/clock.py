@@ -13,8 +13,6 @@ from dynamomq.errors import InvalidArgumentError
 from dynamomq.testing.chance import Chance
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 
-__all__ = ["Clock"]
-
 _START = parse_instant("2040-01-01T00:00:00Z")
 """Far ahead, so that no storage with a clock of its own takes our tombstones for expired."""
 

@@ -18,8 +18,6 @@ from dynamomq.testing.faults import Faults
 from dynamomq.testing.names import described
 from dynamomq.testing.strikes import Call
 
-__all__ = ["FaultyEngine"]
-
 
 class FaultyEngine:
     """An engine in front of another one, usually a ``LocalEngine``, on which faults can be armed.

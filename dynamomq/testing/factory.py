@@ -9,8 +9,6 @@ from dynamomq.drivers.base import Engine
 from dynamomq.queue import Queue
 from dynamomq.table import DEFAULT_TABLE
 
-__all__ = ["QueueFactory"]
-
 T = TypeVar("T")
 
 

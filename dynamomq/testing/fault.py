@@ -11,8 +11,6 @@ from attrs import define, field
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.portable import PortableError
 
-__all__ = ["Crash", "DeadProcess", "Fault", "UnusedFaultError"]
-
 
 class Crash(BaseException):
     """The process died here, as far as the test is concerned.

@@ -17,8 +17,6 @@ from dynamomq.testing.index import IndexView
 from dynamomq.testing.names import check_ids, check_request_name, names_of
 from dynamomq.testing.strikes import Strike
 
-__all__ = ["Faults"]
-
 _MOST = 1_000_000
 
 

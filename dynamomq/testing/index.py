@@ -15,8 +15,6 @@ from dynamomq.rules import Rule, State, Transition
 from dynamomq.table import TableDefinition
 from dynamomq.values import Item
 
-__all__ = ["IndexView"]
-
 _PAGE = 1_000
 _ENTRY = (ID, QUEUE_TYPE, DUE, STATUS, RECEIVE_COUNT)
 _COPY = Rule(

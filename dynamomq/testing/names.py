@@ -17,13 +17,11 @@ from dynamomq.machine import MESSAGE
 from dynamomq.requests import Elsewhere, Request, Sleep, Tick, Transact, Write, WriteBatch
 from dynamomq.reserved import RESERVED
 
-__all__ = ["NAMES", "check_ids", "check_request_name", "described", "names_of", "places_of"]
-
 
 def _kinds() -> set[str]:
     """Return the kinds of requests that reach a storage."""
-    named = [getattr(requests, name) for name in requests.__all__]
-    kinds = {one for one in named if isinstance(one, type) and issubclass(one, Request)}
+    defined = vars(requests).values()
+    kinds = {one for one in defined if isinstance(one, type) and issubclass(one, Request)}
     return {_snake_case(kind.__name__) for kind in kinds - {Request, Tick, Sleep}}
 
 

@@ -32,21 +32,6 @@ from dynamomq.requests import (
 from dynamomq.testing.fault import Crash
 from dynamomq.testing.names import places_of
 
-__all__ = [
-    "Call",
-    "Strike",
-    "ThrottleSome",
-    "conflict",
-    "die_after",
-    "die_before",
-    "fail_after",
-    "fail_before",
-    "lose_reply",
-    "throttle",
-    "time_out_after",
-    "time_out_before",
-]
-
 
 @frozen
 class Call:

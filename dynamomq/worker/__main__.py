@@ -11,8 +11,6 @@ from dynamomq.worker.options import parse
 from dynamomq.worker.resolving import add_current_directory
 from dynamomq.worker.running import Worker
 
-__all__ = ["main"]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker, or one of its children, and return the exit status; see ``--help``."""

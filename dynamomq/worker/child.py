@@ -33,8 +33,6 @@ from dynamomq.worker.settings import Settings
 from dynamomq.worker.statuses import ChildStatus, ExitStatus
 from dynamomq.worker.supervisor import MARGIN, Word
 
-__all__ = ["configure_logging", "main"]
-
 _log = logging.getLogger("dynamomq.worker")
 
 _FIRST = 1  # of the processes: it says what concerns all of them

@@ -10,8 +10,6 @@ from typing import Any
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.worker.settings import LOG_LEVELS, Settings
 
-__all__ = ["parse"]
-
 _PREFIX = "DYNAMOMQ_"
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")

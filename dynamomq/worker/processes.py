@@ -19,8 +19,6 @@ from attrs import define, field
 
 from dynamomq.worker.supervisor import Word
 
-__all__ = ["Processes", "reap_orphans"]
-
 
 @define(eq=False)
 class Processes:

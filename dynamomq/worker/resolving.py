@@ -13,8 +13,6 @@ from typing import Any
 
 from dynamomq.errors import InvalidArgumentError, shorten
 
-__all__ = ["add_current_directory", "check_handler", "resolve"]
-
 
 def add_current_directory() -> None:
     """Have modules of the current directory found first, as ``python -m`` does."""

@@ -21,8 +21,6 @@ from dynamomq.worker.settings import Settings
 from dynamomq.worker.statuses import ExitStatus
 from dynamomq.worker.supervisor import Action, Kill, Start, Supervisor, Tell
 
-__all__ = ["Worker", "run"]
-
 _COMMAND = (sys.executable, "-m", "dynamomq.worker", "--child")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _FIRST_PROCESS = 1

@@ -19,8 +19,6 @@ from dynamomq.checks import (
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.timestamps import SECOND
 
-__all__ = ["LOG_LEVELS", "MOST_PROCESSES", "Settings"]
-
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MOST_PROCESSES = 1_000
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import signal
 from enum import IntEnum
 
-__all__ = ["ChildStatus", "ExitStatus", "describe_status"]
-
 
 class ExitStatus(IntEnum):
     """What the exit status of a worker says."""

@@ -28,18 +28,6 @@ from attrs import define, field, frozen
 from dynamomq.consumer.signals import Orders
 from dynamomq.worker.statuses import ChildStatus, ExitStatus, describe_status
 
-__all__ = [
-    "HEAD_START",
-    "HEALTHY_AFTER",
-    "MARGIN",
-    "Action",
-    "Kill",
-    "Start",
-    "Supervisor",
-    "Tell",
-    "Word",
-]
-
 _log = logging.getLogger("dynamomq.worker")
 
 HEALTHY_AFTER = 60.0

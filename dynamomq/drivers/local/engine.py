@@ -73,8 +73,6 @@ from dynamomq.rules import Specialised
 from dynamomq.table import TableDefinition, TableDescription
 from dynamomq.values import Item
 
-__all__ = ["LocalDriver", "LocalEngine"]
-
 R = TypeVar("R")
 
 _NO_QUEUE = "it was created as a table of your own, without an index"

@@ -14,8 +14,6 @@ from attrs import frozen
 from dynamomq.drivers.local.turns import Turn
 from dynamomq.values import Item
 
-__all__ = ["Call", "Change", "Feed", "Listener"]
-
 
 @frozen
 class Change:

@@ -27,8 +27,6 @@ from dynamomq.expressions import TRUE, Condition, EffectError
 from dynamomq.requests import Foreign, Refused
 from dynamomq.values import Item, ValueRuleError, item_from_wire
 
-__all__ = ["OwnAction", "read_action"]
-
 
 @frozen
 class OwnAction:

@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Holder", "Identity", "is_parents", "watch"]
-
 Identity = tuple[int, int]
 """Which file it is: its device and its number there."""
 

@@ -23,17 +23,6 @@ from dynamomq.values import (
     to_wire,
 )
 
-__all__ = [
-    "INVALID",
-    "check_key",
-    "check_limit",
-    "check_name",
-    "check_size",
-    "check_together",
-    "rejected",
-    "typed_changes",
-]
-
 INVALID = "ValidationException"
 """DynamoDB's error code for requests that break its rules."""
 

@@ -12,8 +12,6 @@ from dynamomq.drivers.local.writer import Transaction, Writer
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.values import Item, Value
 
-__all__ = ["KeyDefinition", "OwnTables"]
-
 KeyDefinition: TypeAlias = "Sequence[str] | Mapping[str, Literal['S', 'N', 'B']]"
 """The attributes of a table's key: one, or two; texts, unless their types are given."""
 

@@ -30,17 +30,6 @@ from dynamomq.values import (
     type_letter,
 )
 
-__all__ = [
-    "Key",
-    "Place",
-    "check_storable",
-    "create_own_table",
-    "is_own",
-    "key_of",
-    "key_text",
-    "place_of",
-]
-
 Key = Mapping[str, str]
 """The attributes of a table's key, in order, each with the letter of its type: S, N or B."""
 

@@ -20,24 +20,6 @@ from dynamomq.attributes import DUE, EXPIRES_AT, ID, QUEUE_TYPE, RECEIVE_COUNT, 
 from dynamomq.errors import MalformedItemError, shorten
 from dynamomq.values import Item, Value, from_wire, item_from_wire
 
-__all__ = [
-    "Found",
-    "TableRow",
-    "create_table",
-    "enable_expiry",
-    "expired",
-    "find",
-    "find_table",
-    "item_in",
-    "item_of",
-    "query",
-    "remove",
-    "save",
-    "scan",
-    "to_json",
-    "typed_in",
-]
-
 _AT_ONCE = 25
 _PROJECTED = (STATUS.name, RECEIVE_COUNT.name)
 _LARGEST_INTEGER = 2**63 - 1

@@ -28,8 +28,6 @@ from dynamomq.drivers.local.troubles import BESIDE, moved, not_there, translated
 from dynamomq.drivers.local.turns import Turn
 from dynamomq.errors import ClosedError, StoreError, TableNotFoundError, UnavailableError
 
-__all__ = ["APPLICATION_ID", "MEMORY", "MIGRATIONS", "Durability", "Store"]
-
 R = TypeVar("R")
 
 MEMORY: Final = ":memory:"

@@ -31,8 +31,6 @@ from dynamomq.requests import (
 )
 from dynamomq.values import item_size
 
-__all__ = ["Plan", "Try", "transact"]
-
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
 

@@ -7,8 +7,6 @@ from typing import Final
 
 from dynamomq.errors import DynamoMQError, StoreError, TableNotFoundError, UnavailableError
 
-__all__ = ["BESIDE", "moved", "not_there", "translated"]
-
 BESIDE: Final = ("-wal", "-shm")
 """What SQLite adds to a file's name for the two that belong to it while it is open."""
 

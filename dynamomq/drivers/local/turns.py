@@ -16,8 +16,6 @@ from threading import Lock
 from types import FrameType
 from typing import Final
 
-__all__ = ["Turn"]
-
 _LOOKS_EVERY: Final = 0.05
 _PATIENCE: Final = 0.005
 """After how many seconds one who waits is not overtaken any more. Before that the thread that runs

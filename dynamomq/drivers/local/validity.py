@@ -32,8 +32,6 @@ from dynamomq.expressions import (
 from dynamomq.rules import Specialised
 from dynamomq.values import type_letter
 
-__all__ = ["check_expressions"]
-
 _CACHED = 1024
 _ORDERED: Final = ("S", "N", "B")
 

@@ -21,8 +21,6 @@ from dynamomq.rules import Specialised
 from dynamomq.timestamps import SECOND
 from dynamomq.values import Item, ValueRuleError, item_from_wire
 
-__all__ = ["Ready", "Transaction", "Writer", "checked"]
-
 R = TypeVar("R")
 
 _SWEEP_EVERY: Final = 1 * SECOND
