@@ -31,7 +31,6 @@ from dynamomq.message import Message
 from dynamomq.operations import (
     Outgoing,
     Settings,
-    bury,
     carry_out,
     delete_batch,
     repair_group,
@@ -41,6 +40,7 @@ from dynamomq.operations import (
 )
 from dynamomq.operations.entries import entry_of
 from dynamomq.operations.holding import move_to_dlq
+from dynamomq.operations.operating import bury
 from dynamomq.operations.parts import OwnPart
 from dynamomq.payload import codec_for
 from dynamomq.requests import (

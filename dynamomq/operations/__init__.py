@@ -31,15 +31,6 @@ from dynamomq.operations.following import delete_and_receive
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
 from dynamomq.operations.membership import ConsumerInfo, Load, consumers, members
 from dynamomq.operations.mending import Finding, Flaw
-from dynamomq.operations.operating import (
-    annotate,
-    bury,
-    cancel,
-    purge_one,
-    redrive,
-    reschedule,
-    update,
-)
 from dynamomq.operations.outgoing import SendResult
 from dynamomq.operations.purging import PurgeResult, purge, purgeable
 from dynamomq.operations.reading import QueueStats, Stats, get, list_page, stats
@@ -82,9 +73,6 @@ __all__ = [
     "Traffic",
     "Where",
     "actions_of",
-    "annotate",
-    "bury",
-    "cancel",
     "carry_out",
     "consumers",
     "create_table",
@@ -100,20 +88,16 @@ __all__ = [
     "move_to_dlq",
     "poll",
     "purge",
-    "purge_one",
     "purgeable",
     "receive",
-    "redrive",
     "redrive_all",
     "release",
     "release_batch",
     "repair_group",
-    "reschedule",
     "retry",
     "retry_batch",
     "revise",
     "send",
     "send_batch",
     "stats",
-    "update",
 ]

@@ -297,7 +297,13 @@ def missing(id: str) -> MessageNotFoundError:
     )
 
 
-def _edit(settings: Settings, rule: Rule, id: str, extra: Extra) -> Operation[Message[Any]]:
+def _nothing_else(_seen: Message[Any], _now: int) -> dict[str, Value]:
+    return {}
+
+
+def _edit(
+    settings: Settings, rule: Rule, id: str, extra: Extra = _nothing_else
+) -> Operation[Message[Any]]:
     moment = yield from ask(Tick(tokens=1))
     return (yield from perform(settings, Edit(rule, id, moment.tokens[0], extra)))
 

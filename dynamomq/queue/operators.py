@@ -34,6 +34,7 @@ from dynamomq.operations import (
     RedriveResult,
     RepairResult,
     Stats,
+    operating,
     purgeable,
 )
 from dynamomq.queue.base import QueueBase
@@ -58,7 +59,7 @@ class ForOperators(QueueBase[T]):
             InvalidArgumentError: the reason is neither an exception nor text.
         """
         check_reason("reason", reason)
-        return self.run(operations.bury(self.settings, check_id(id), reason=reason))
+        return self.run(operating.bury(self.settings, check_id(id), reason=reason))
 
     def redrive(self, id: str) -> Message[T]:
         """Bring a message back from the dead-letter queue, due at once (spec: OPERATOR-2).
@@ -69,7 +70,7 @@ class ForOperators(QueueBase[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        return self.run(operations.redrive(self.settings, check_id(id)))
+        return self.run(operating.redrive(self.settings, check_id(id)))
 
     def update(self, id: str, data: T, *, headers: Mapping[str, str] | None = None) -> Message[T]:
         """Change what a message says that nobody holds (spec: OPERATOR-4).
@@ -93,7 +94,7 @@ class ForOperators(QueueBase[T]):
         """
         encoded = self._codec.encode(data)
         return self.run(
-            operations.update(self.settings, check_id(id), encoded, headers=_all_of(headers))
+            operating.update(self.settings, check_id(id), encoded, headers=_all_of(headers))
         )
 
     def annotate(self, id: str, headers: Mapping[str, str]) -> Message[T]:
@@ -118,7 +119,7 @@ class ForOperators(QueueBase[T]):
                 remedy="Pass a dict of str to str; an empty one takes all headers away.",
             )
         return self.run(
-            operations.annotate(self.settings, check_id(id), check_headers(headers) or {})
+            operating.annotate(self.settings, check_id(id), check_headers(headers) or {})
         )
 
     def reschedule(
@@ -151,7 +152,7 @@ class ForOperators(QueueBase[T]):
         later = 0 if delay is None else check_duration("delay", delay, at_most=MAX_DELAY)
         moment = None if due_at is None else check_due(due_at)
         return self.run(
-            operations.reschedule(
+            operating.reschedule(
                 self.settings, check_id(id), lambda now: now + later if moment is None else moment
             )
         )
@@ -170,7 +171,7 @@ class ForOperators(QueueBase[T]):
             ConflictError: others kept changing it.
             OutcomeUnknownError: the reply was lost, and the message has moved on since.
         """
-        return self.run(operations.cancel(self.settings, check_id(id)))
+        return self.run(operating.cancel(self.settings, check_id(id)))
 
     def purge(
         self,

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from dynamomq import operations
 from dynamomq.errors import DynamoMQError
 from dynamomq.message import Message
-from dynamomq.operations import Claimer, Load, Outgoing, Settings
+from dynamomq.operations import Claimer, Load, Outgoing, Settings, operating
 from dynamomq.operations.writing import write
 from dynamomq.requests import Operation, Request, Tick, Write, ask
 from dynamomq.reserved import CONSUMER
@@ -190,19 +190,19 @@ def _delete(
 
 
 def _bury(settings: Settings, id: str) -> Operation[Any]:
-    return operations.bury(settings, id, reason=_BURIED)
+    return operating.bury(settings, id, reason=_BURIED)
 
 
 def _update(settings: Settings, id: str, data: str) -> Operation[Any]:
-    return operations.update(settings, id, data)
+    return operating.update(settings, id, data)
 
 
 def _annotate(settings: Settings, id: str) -> Operation[Any]:
-    return operations.annotate(settings, id, {"note": "simulated"})
+    return operating.annotate(settings, id, {"note": "simulated"})
 
 
 def _reschedule(settings: Settings, id: str, delay: int) -> Operation[Any]:
-    return operations.reschedule(settings, id, lambda now: now + delay)
+    return operating.reschedule(settings, id, lambda now: now + delay)
 
 
 def _claim(
@@ -249,7 +249,7 @@ _CALLED_OTHERWISE: Mapping[str, Callable[..., Operation[Any]]] = {
     "update": _update,
     "annotate": _annotate,
     "reschedule": _reschedule,
-    "purge": operations.purge_one,
+    "purge": operating.purge_one,
 }
 """Operations that take more than the message, or are named otherwise than their trigger."""
 

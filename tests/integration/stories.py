@@ -12,6 +12,7 @@ from dynamomq.queue import Queue
 from dynamomq.values import Item
 from tests.integration.scene import Script
 from tests.integration.strangers import legacy, without
+from tests.support.triggers import HOLDERS, OPERATORS, call
 
 ID = "message"
 NEIGHBOUR = "neighbour"
@@ -170,15 +171,21 @@ def undecodable(stage: Stage) -> None:
 
 # --- what we do ------------------------------------------------------------------------------
 
+
+def _act_of(trigger: str) -> Act:
+    """Ask for a step of the machine: as the holder of the message, or as an operator."""
+    if trigger in HOLDERS:
+        return Act(held, lambda stage: call(stage.ours, trigger, stage.held))
+    return Act(sent, lambda stage: call(stage.ours, trigger, ID))
+
+
 ACTS = {
+    **{trigger: _act_of(trigger) for trigger in (*HOLDERS, *OPERATORS)},
     "send": Act(nothing, lambda stage: stage.ours.send(1, id=ID), "PutItem"),
     "receive": Act(sent, lambda stage: stage.ours.receive()),
     "receive-many": Act(two_sent, lambda stage: stage.ours.receive(10), "BatchExecuteStatement"),
-    "extend": Act(held, lambda stage: stage.ours.extend(stage.held, 2 * TIMEOUT)),
     "retry": Act(held, lambda stage: stage.ours.retry(stage.held, error="no luck")),
-    "release": Act(held, lambda stage: stage.ours.release(stage.held)),
     "release-again": Act(held_again, lambda stage: stage.ours.release(stage.held)),
-    "delete": Act(held, lambda stage: stage.ours.delete(stage.held)),
     "move_to_dlq": Act(held, lambda stage: stage.ours.move_to_dlq(stage.held, error="no use")),
     "bury": Act(sent, lambda stage: stage.ours.bury(ID, reason="not wanted")),
     "redrive": Act(dead, lambda stage: stage.ours.redrive(ID)),

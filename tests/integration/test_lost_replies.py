@@ -34,6 +34,7 @@ from tests.integration.stories import ACTS, ID, NEIGHBOUR, Act, Stage, Step, out
 from tests.support.embedded import custom_rule, put
 from tests.support.fixtures import make_client
 from tests.support.proxy import ReplyEater, Swallowing
+from tests.support.triggers import HOLDERS, OPERATORS, destinations, sources
 
 ATTEMPTS = 3  # of the SDK
 EVERY = 5 * ATTEMPTS  # in each of ours
@@ -71,7 +72,7 @@ class Case:
         return f"{self.act}-{self.between.__name__}"
 
 
-CASES = [
+WRITTEN = [
     Case("send", stories.nothing, Done, 1, "STANDARD.READY"),
     Case("send", stories.refused_the_id, Done, 1, "STANDARD.READY"),
     Case("send", stories.received, Done, 2, "STANDARD.PROCESSING"),
@@ -131,6 +132,19 @@ CASES = [
     Case("undecodable", stories.received_from_dlq, Nothing, 4, "DLQ.PROCESSING"),
     Case("undecodable", stories.redriven_and_received, Nothing, 5, "STANDARD.PROCESSING"),
 ]
+
+
+def derived() -> Iterator[Case]:
+    """A case for each trigger of holders and operators that has none: nobody acts in between."""
+    told = {case.act for case in WRITTEN}
+    for before, triggers in (("STANDARD.PROCESSING", HOLDERS), ("STANDARD.READY", OPERATORS)):
+        for trigger in (one for one in triggers if one not in told):
+            (state,) = destinations(trigger, before)
+            writes = 1 if before == "STANDARD.READY" else 2
+            yield Case(trigger, stories.nothing, Done, writes + 1, state)
+
+
+CASES = [*WRITTEN, *derived()]
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +298,12 @@ def state_and_writes(stage: Stage, items: dict[str, Item]) -> tuple[str, object]
     return stage.others.get(ID).state, items[ID]["version"]
 
 
+def is_repeatable(trigger: str) -> bool:
+    """Whether a trigger is legal in a state to which it leads."""
+    states = sources(trigger)
+    return any(destinations(trigger, state) & {*states} for state in states)
+
+
 AGAIN = {
     "send": DuplicateMessageError,
     "receive": Nothing,
@@ -293,8 +313,7 @@ AGAIN = {
     "release": Done,
     "delete": Done,
     "move_to_dlq": Done,
-    "bury": IllegalTransitionError,
-    "redrive": IllegalTransitionError,
+    **{trigger: IllegalTransitionError for trigger in OPERATORS if not is_repeatable(trigger)},
     "exhaust": Nothing,
     "quarantine": Nothing,
 }

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dynamomq import operations
 from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
+from dynamomq.operations import operating
 from dynamomq.queue import Queue
 from dynamomq.rules import Writer
 
@@ -50,7 +50,7 @@ _PROPER: Mapping[str, Any] = {"data": 7, "headers": {"note": "edited"}, "timeout
 
 _OTHERWISE: Mapping[str, Callable[[Queue[Any], Any], Any]] = {
     "reschedule": lambda queue, id: queue.reschedule(id, delay=60),
-    "purge": lambda queue, id: queue.run(operations.purge_one(queue.settings, id)),
+    "purge": lambda queue, id: queue.run(operating.purge_one(queue.settings, id)),
 }
 """Calls that can't be made from the signature of the method that is named like the trigger."""
 
