@@ -114,7 +114,8 @@ ARGUMENTS: Final[dict[str, str]] = {
     "send, promote, advance, retry: the one that it gets in the same transaction",
     "previous_id": "S: the predecessor in the group's list, as planned; left out for a head",
     "seen_next_id": "S: the successor whose place another one takes; left out where there is none",
-    "seen_previous_id": "S: the predecessor whose place another one takes",
+    "seen_previous_id": "S: the predecessor whose place another one takes. promote, advance: the "
+    "head that leaves",
     "sequence": "N: higher than that of every message that was in the group when this one joined. "
     "open, append: that of the last one that joins; left out where none does",
     "tail_id": "S: the group's last message, as planned",

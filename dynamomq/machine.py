@@ -287,6 +287,9 @@ _LINKS_AS_PLANNED = all_of(
 )
 """A link is replaced only where it is the one that the plan takes it for, or there is none yet."""
 
+_IS_NEXT = PREVIOUS_ID.eq(Arg("seen_previous_id"))
+"""Who takes the head's place follows it: nobody between them is passed over."""
+
 _IN_STANDARD = _is_of(Arg("partition"), QueueType.STANDARD)
 _IN_DLQ = _is_of(Arg("partition"), QueueType.DLQ)
 _IS_HEAD = Not(Given("previous_id")) & _IN_STANDARD
@@ -307,7 +310,9 @@ _MAY_BURY_WAITING = _MAY_WITHDRAW_WAITING & _IN_DLQ
 _MAY_REDRIVE_FIRST = all_of([_IS_HEAD, _AS_SEEN, _SAME_GROUP])
 _MAY_REDRIVE_BEHIND = all_of([_JOINS_LIST, _AS_SEEN, _SAME_GROUP, GROUP_ID.has_type("S")])
 _MAY_RESCHEDULE = _AS_SEEN & Arg("due").ge(Arg("now"))
-_MAY_ADVANCE = all_of([VERSION.eq(Arg("seen_version")), _DUE_NOW, _MAY_CLAIM, _IN_STANDARD])
+_MAY_ADVANCE = all_of(
+    [VERSION.eq(Arg("seen_version")), _IS_NEXT, _DUE_NOW, _MAY_CLAIM, _IN_STANDARD]
+)
 """Exactly as it was read, so that what is claimed is known without reading it again."""
 
 _AS_READ = all_of([VERSION.eq(Arg("seen_version")), Same(TOKEN, "seen_token"), _SAME_GROUP])
@@ -317,7 +322,7 @@ _OF_GROUP = _AS_READ & GROUP_ID.has_type("S")
 _MAY_LEAD = _OF_GROUP & _IS_HEAD
 _MAY_FOLLOW = _OF_GROUP & Given("previous_id")
 
-_MAY_PROMOTE = _IN_STANDARD & _LAST
+_MAY_PROMOTE = all_of([_IN_STANDARD, _IS_NEXT, _LAST])
 _MAY_UNLINK = NEXT_ID.eq(Arg("seen_next_id"))
 
 # --- effects ---------------------------------------------------------------------------------

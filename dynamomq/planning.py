@@ -336,7 +336,7 @@ class _Life:
         behind: dict[str, Value] = {**self._data, "group": _GROUP, "previous_id": "x" * 36}
         waiting = _after(None, MESSAGE.rule("send"), behind)
         linked = _after(waiting, MESSAGE.rule("link"), _NEIGHBOUR)
-        head = _after(linked, MESSAGE.rule("promote"))
+        head = _after(linked, MESSAGE.rule("promote"), {"seen_previous_id": "x" * 36})
         held = _after(head, _RECEIVE, _LATER)
         gone = _after(held, _DELETE)
         tail: dict[str, Value] = {"id": f"$group#{_GROUP}", "new_tail_id": "x" * 36}

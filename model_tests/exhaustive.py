@@ -7,13 +7,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_tests.simulator.pairs import PAIRS, WORLDS, Family
+from model_tests.simulator.pairs import PAIRS, Family
 from model_tests.simulator.scopes import SCOPES
 from model_tests.simulator.search import Found, Scope, Way, explore, follow
 from model_tests.simulator.timeline import told
+from model_tests.simulator.torn import BESIDE_REPAIR
 
 PROGRAM = "python -m model_tests.exhaustive"
-ALL: Sequence[Scope | Family] = (*SCOPES, *PAIRS)
+GENERATED: Sequence[Family] = (*PAIRS, *BESIDE_REPAIR)
+ALL: Sequence[Scope | Family] = (*SCOPES, *GENERATED)
+WORLDS = {
+    scope.name: scope
+    for scope in (*SCOPES, *(one for family in GENERATED for one in family.scopes))
+}
+"""Each scope, and each generated world, by its name."""
+
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "proof.md"
 
 
@@ -47,8 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Search what the command line names; 1 if a property does not hold, otherwise 0."""
     given = _parser().parse_args(arguments)
     if given.way:
-        worlds = {scope.name: scope for scope in SCOPES} | WORLDS
-        return max(_go(worlds[name], given.way) for name in given.scopes)
+        return max(_go(WORLDS[name], given.way) for name in given.scopes)
     for scope in ALL:
         if scope.name not in (given.scopes or scope.name):
             continue

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from dynamomq.machine import MESSAGE
+from dynamomq.operations.writing import state_of
 from model_tests.exhaustive import PAGE, report, row
 from model_tests.profiles import chosen
 from model_tests.simulator import fates
@@ -13,6 +14,7 @@ from model_tests.simulator.pairs import (
     PAIRS,
     TELLING,
     Family,
+    Meeting,
     families,
     places,
 )
@@ -57,6 +59,14 @@ def test_every_step_of_the_machine_has_its_worlds() -> None:
     assert {one.step.trigger for one in MEETINGS} - {"advance"} == {
         one.trigger for one in ASKED_FOR
     }
+
+
+@pytest.mark.parametrize("meeting", MEETINGS, ids=lambda one: one.name)
+def test_a_world_begins_where_its_step_does(meeting: Meeting) -> None:
+    """The message is in the step's source, so that it is this step that is taken."""
+    world = meeting.begin(frozenset(), ())
+    found = state_of(world.settings, world.items.get(meeting.id), world.time)
+    assert found == meeting.step.source
 
 
 def test_a_rival_takes_whatever_may_be_taken_before_or_after() -> None:

@@ -168,6 +168,10 @@ _MENDED: Final = (
     ),
 )
 _FOLLOWED: Final = {"next_id": "order-2"}
+_PASSING_OVER = (
+    Case("behind another one than the head", "refused", item={"previous_id": "order-9"}),
+    Case("behind nobody", "refused", item={"previous_id": GONE}),
+)
 _CLOSER: Final[dict[str, Value | Gone]] = {
     "next_id": GONE,
     "previous_id": "order-9",
@@ -253,6 +257,7 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("one with a successor", "written", item=_FOLLOWED),
         Case("into a shard", "written", arguments={"partition": "STANDARD.3"}),
         Case("written to since it was read", "refused", arguments={"seen_version": 99}),
+        *_PASSING_OVER,
         Case("due in a nanosecond", "refused", item={"queue_add_timestamp": at(0, 1)}),
         Case("max_receives used up", "refused", item={"receive_count": 3}),
         Case("a timeout of nothing", "refused", arguments={"due": NOW}),
@@ -347,6 +352,7 @@ CASES: Final[dict[str, tuple[Case, ...]]] = {
         Case("into a shard", "written", arguments={"partition": "STANDARD.3"}),
         Case("into the dead-letter queue", "refused", arguments={"partition": "DLQ"}),
         Case("no message of a group", "refused", item={"message_group_id": GONE}),
+        *_PASSING_OVER,
         Case("already in the queue", "refused", item={"queue_type": "STANDARD"}),
     ),
     "link": (

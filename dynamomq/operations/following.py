@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from dynamomq.attributes import NEXT_ID, QUEUE_TYPE, VERSION
+from dynamomq.attributes import NEXT_ID, VERSION
 from dynamomq.errors import ClockError, PayloadError
 from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.claims import UNLIMITED
-from dynamomq.operations.groups import PLANS, busy_group, leaving
+from dynamomq.operations.groups import PLANS, busy_group, in_place_of, leaving
 from dynamomq.operations.holding import (
     DELETE,
     check_effect,
@@ -116,7 +116,7 @@ def _claim_of_next(
         "due": format_instant(moment.now + timeout),
         "token": token,
         "max_receives": settings.max_receives or UNLIMITED,
-        "partition": head[QUEUE_TYPE.name],
+        **in_place_of(head),
         "seen_version": item.get(VERSION.name, 0),
     }
     request = Write(str(head[NEXT_ID.name]), _ADVANCE, arguments)

@@ -9,7 +9,7 @@ changes nothing, and is planned anew (spec: GROUP-1 to GROUP-6).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from attrs import field, frozen
 
@@ -42,9 +42,11 @@ __all__ = [
     "damage_at_tail",
     "dead_letters_of",
     "group_key",
+    "in_place_of",
     "joining",
     "leaving",
     "links",
+    "odd_attributes",
     "read_group",
     "role_for",
     "sequence_of",
@@ -88,20 +90,38 @@ def tail_of(known: Item | None) -> str | None:
     if known is None:
         return None
     tail = known.get(TAIL_ID.name)
-    if not isinstance(tail, str) or not isinstance(known.get(VERSION.name), int):
+    odd = odd_attributes(known)
+    if odd or not isinstance(tail, str):
         group = str(known[ID.name]).removeprefix(GROUP_PREFIX)
         raise damaged_group(
             group,
-            f"The message group {group!r} can't be joined: {TAIL_ID.name} or {VERSION.name} of its "
-            "item is missing, or of another type.",
+            f"The message group {group!r} can't be joined: {' and '.join(odd)} of its item is "
+            "missing, or of another type.",
         )
     return tail
+
+
+def odd_attributes(known: Item) -> tuple[str, ...]:
+    """Return what is missing of a group's item, or is of another type; ports may leave numbers out.
+
+    What joins is bound to these attributes: it would be refused for ever, as if others came first.
+    """
+    is_odd = {
+        TAIL_ID: not isinstance(known.get(TAIL_ID.name), str),
+        VERSION: not _is_whole(known.get(VERSION.name)),
+        SEQUENCE: SEQUENCE.name in known and sequence_of(known) is None,
+    }
+    return tuple(attribute.name for attribute, wrong in is_odd.items() if wrong)
+
+
+def _is_whole(value: Value) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def sequence_of(item: Item | None) -> int | None:
     """Return when a message joined its group, or the last one did; ``None``: that is not known."""
     sequence = (item or {}).get(SEQUENCE.name)
-    return sequence if isinstance(sequence, int) else None
+    return sequence if _is_whole(sequence) else None
 
 
 def busy_group(group: str) -> ConflictError:
@@ -223,7 +243,12 @@ def _after_head(settings: Settings, now: int, head: Item, group: str, id: str) -
     after = head.get(NEXT_ID.name)
     if after is None:
         return Write(group_key(group), _CLOSE, {"tail_id": id})
-    return _write(settings, now, str(after), _PROMOTE, {"partition": head[QUEUE_TYPE.name]})
+    return _write(settings, now, str(after), _PROMOTE, in_place_of(head))
+
+
+def in_place_of(head: Item) -> dict[str, Value]:
+    """Return what a successor is told of the head whose place it takes."""
+    return {"partition": head[QUEUE_TYPE.name], "seen_previous_id": head[ID.name]}
 
 
 def _moved_tail(group: str, id: str, before: Value) -> Write:
@@ -278,25 +303,26 @@ def joining(
     """
     tail = tail_of(known)
     if head is None:
-        partition: Value = settings.partition(QueueType.STANDARD, group)
+        place: dict[str, Value] = {"partition": settings.partition(QueueType.STANDARD, group)}
         after, last = None, tail
     else:
-        partition, after = head[QUEUE_TYPE.name], head.get(NEXT_ID.name)
+        place, after = in_place_of(head), head.get(NEXT_ID.name)
         last = tail if after is not None else None
     first: dict[str, Value] = {"next_id": ids[0]}
     upkeep = []
     if after is not None:
         own = first if after == last else {}
-        upkeep.append(_write(settings, now, str(after), _PROMOTE, {"partition": partition, **own}))
+        upkeep.append(_write(settings, now, str(after), _PROMOTE, {**place, **own}))
     if last is not None and last not in (after, staying):
         upkeep.append(_write(settings, now, last, _LINK, first))
     before = max(sequence_of(known) or 0, now)
     upkeep.append(_new_tail(group, tail, ids[-1], before + len(ids)))
     places = []
-    for place, previous in enumerate([last, *ids[:-1]]):
-        where: dict[str, Value] = {"group": group, "sequence": before + place + 1}
-        where |= {"partition": partition} if previous is None else {"previous_id": previous}
-        where |= {"next_id": ids[place + 1]} if place + 1 < len(ids) else {}
+    for number, previous in enumerate([last, *ids[:-1]]):
+        where: dict[str, Value] = {"group": group, "sequence": before + number + 1}
+        is_first = previous is None
+        where |= {"partition": place["partition"]} if is_first else {"previous_id": previous}
+        where |= {"next_id": ids[number + 1]} if number + 1 < len(ids) else {}
         places.append(where)
     is_linked = staying is not None and last == staying
     return Joining(tuple(places), tuple(upkeep), first if is_linked else {})

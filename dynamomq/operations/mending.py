@@ -18,13 +18,14 @@ from dynamomq.attributes import (
     NEXT_ID,
     PREVIOUS_ID,
     QUEUE_TYPE,
+    SEQUENCE,
     TAIL_ID,
     TOKEN,
     VERSION,
 )
 from dynamomq.machine import HELD, MESSAGE, QueueType, place_of
 from dynamomq.message import Message
-from dynamomq.operations.groups import group_key, sequence_of
+from dynamomq.operations.groups import group_key, odd_attributes, sequence_of
 from dynamomq.operations.writing import Settings, at
 from dynamomq.requests import Write
 from dynamomq.reserved import GROUP
@@ -46,6 +47,7 @@ class Flaw(StrEnum):
     WRONG_PREVIOUS = "wrong previous"
     NO_GROUP_ITEM = "no group item"
     WRONG_TAIL = "wrong tail"
+    ODD_GROUP_ITEM = "odd group item"
     NO_MEMBERS = "no members"
     LOW_SEQUENCE = "low sequence"
     UNFIT = "unfit"
@@ -242,13 +244,16 @@ def _of_group(
     findings = []
     if found != tail:
         findings.append(Finding(Flaw.WRONG_TAIL, key, _text(found), tail))
-    if (sequence_of(known) or 0) < last and any(sequence_of(by_id[id].item) for id in order):
+    odd = odd_attributes(known)
+    if {VERSION.name, SEQUENCE.name} & {*odd}:
+        findings.append(Finding(Flaw.ODD_GROUP_ITEM, key, right=tail))
+    if SEQUENCE.name not in odd and (sequence_of(known) or 0) < last:
         findings.append(Finding(Flaw.LOW_SEQUENCE, key, right=tail))
     if not findings:
         return [], []
-    version = known.get(VERSION.name)
     new["sequence"] = max(last, sequence_of(known) or 0)
-    new["version"] = version + 1 if isinstance(version, int) else 1
+    version = known.get(VERSION.name)
+    new["version"] = version + 1 if isinstance(version, int) and VERSION.name not in odd else 1
     return findings, [Write(key, _RESET, {**_as_read(known), **new})]
 
 

@@ -252,7 +252,7 @@ GROUPS: tuple[Mutant, ...] = (
         "delete and move_to_dlq do not ask who is next, and promote what is gone.",
         "HEAD",
         *_HOLDERS,
-        Place(groups, "_PROMOTE", rules(any_state=True)),
+        Place(groups, "_PROMOTE", rules(any_state=True, unasked=_SEEN)),
         scope="o",
     ),
     _mutant(
@@ -388,6 +388,20 @@ GROUPS: tuple[Mutant, ...] = (
         "REPEATABLE",
         Place(following, "_claim_of_next", _under_a_new_token),
         scope="advance:WAITING:middle",
+    ),
+    _mutant(
+        "promote-past-others",
+        "Whoever takes the head out of its list lets the next one go first, whomever that follows.",
+        "FIFO",
+        Place(groups, "_PROMOTE", rules(unasked=["seen_previous_id"])),
+        scope="torn:move_to_dlq:STANDARD.PROCESSING:first:a:leads-on-too-far",
+    ),
+    _mutant(
+        "advance-past-others",
+        "delete claims the next message, whomever that follows.",
+        "FIFO",
+        Place(following, "_ADVANCE", rules(unasked=["seen_previous_id"])),
+        scope="torn:advance:WAITING:middle:a:leads-on-too-far",
     ),
     _mutant(
         "advance-unseen",

@@ -15,8 +15,6 @@ from model_tests.replay import Run, report_of
 from model_tests.simulator import runs, search, simulation
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.oracle import ViolationError
-from model_tests.simulator.pairs import WORLDS as PAIRED
-from model_tests.simulator.scopes import SCOPES
 from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.trace import TRACE
 from model_tests.simulator.worlds import GROUPED, RANDOM, WORKERS, WORLDS
@@ -145,7 +143,7 @@ def _hunt_in_runs(mutant: Mutant) -> Kill | None:
 
 
 def _hunt_in_scope(mutant: Mutant, name: str) -> Kill | None:
-    scope = ({one.name: one for one in SCOPES} | PAIRED)[name]
+    scope = exhaustive.WORLDS[name]
     found = search.explore(scope)
     if found.violation is None or found.violation.property_id != mutant.breaks:
         return None

@@ -7,7 +7,8 @@ table says is compared with that after each request (HEAD).
 A list that a stranger has torn has no order until it is whole again, with all members in it: in
 that of their numbers, and then of the times at which they were sent; but one that is held comes
 first. From that moment on it is judged like any other. By the end of a repair that succeeds it must
-have come.
+have come. Until then nobody becomes the first but behind the one that leaves, and who repairs the
+list leaves somebody who can be received, if there was one.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ class Lists:
     _followed: dict[str, tuple[object, ...]] = field(factory=dict)  # whom a message has followed
     _joined: list[tuple[int, str, str]] = field(factory=list)  # by the request that is being told
     _claimed: list[tuple[str, str, str]] = field(factory=list)
+    _promoted: list[tuple[str, str, object]] = field(factory=list)
+    _left: set[str] = field(factory=set)
+    _demoted: set[str] = field(factory=set)  # groups of which a head was made one that waits
     _touched: set[str] = field(factory=set)
 
     def copy(self) -> Lists:
@@ -138,6 +142,7 @@ class Lists:
         if after is None and new is not None and ("next_id" in new or "previous_id" in new):
             fail("HEAD", f"{call} left the message its links, though it is in no list")
         if before == after or (old is None and after is None):
+            self._moved_up(call, old, new)
             return
         if before is not None:
             if after is not None:
@@ -145,9 +150,17 @@ class Lists:
             id = str((old or {})["id"])
             kept = tuple(one for one in self._members[before] if one != id)
             self._members[before] = kept
+            self._left.add(id)
         elif after is not None and new is not None:
             number = call.name[1]
             self._joined.append((number, after, str(new["id"])))
+
+    def _moved_up(self, call: Caller, old: Item | None, new: Item | None) -> None:
+        """A message that waited may be the head now; who mends a list makes it that by itself."""
+        if old is None or new is None or call.plan.operation == "repair_group":
+            return
+        if group_of(new) is not None and queue_of(new) and not queue_of(old):
+            self._promoted.append((str(call), str(new["id"]), old.get("previous_id")))
 
     def kept(self, call: Caller, old: Item, new: Item) -> None:
         """A message was written only because its neighbours have changed."""
@@ -159,6 +172,8 @@ class Lists:
         if names - _UPKEEP:
             changed = ", ".join(sorted(names - _UPKEEP))
             fail("HEAD", f"{call} changed {changed} of {new['id']}, whose neighbours changed")
+        if queue_of(old) and not queue_of(new):
+            self._demoted.add(str(group_of(old)))
         if "queue_type" in names and (queue_of(old), queue_of(new)) != ("", "STANDARD"):
             fail("HEAD", f"{call} moved {new['id']} to {queue_of(new) or 'no queue'}")
 
@@ -184,6 +199,12 @@ class Lists:
             first = self._members[group][0]
             if first != id and group not in self._torn:
                 fail("FIFO", f"{call} delivered {id} while {first}, which came first, is there")
+        for call, id, previous in self._promoted:
+            if previous not in self._left:
+                fail("FIFO", f"{call} let {id} go first, which follows {previous}, that stays")
+        for group in sorted(self._demoted):
+            if not any(queue_of(items[id]) for id in self._members.get(group, ())):
+                fail("HEAD", f"nobody is left who can be received of group {group}")
         for group in sorted(self._touched):
             if group in self._torn:
                 self._mend(group, items)
@@ -192,6 +213,7 @@ class Lists:
             if not self._members.get(group):
                 self._members.pop(group, None)
         self._joined, self._claimed, self._touched = [], [], set()
+        self._promoted, self._left, self._demoted = [], set(), set()
 
 
 def _place(item: Item) -> tuple[object, ...]:

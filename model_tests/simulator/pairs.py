@@ -159,7 +159,7 @@ class Meeting:
     def _preparations(self) -> Iterator[_Making]:
         """What the subject does before: receive the message, where the step is its holder's."""
         state = self.step.source.partition(".")[2]
-        if self.step.trigger == "exhaust":
+        if self.step.trigger == "exhaust" and state == "READY":
             yield from (_receive(STANDARD), partial(_with_it, "retry"))
         if state in ("PROCESSING", "EXPIRED") or self.step.trigger in ("advance", "quarantine"):
             yield _receive(_queue(self.step.source), len(self.ids) if self.place == BATCH else 1)
@@ -310,6 +310,3 @@ def _scopes(meeting: Meeting, kinds: frozenset[Fate]) -> Iterator[Scope]:
 
 PAIRS = families()
 """The scopes of each trigger."""
-
-WORLDS = {scope.name: scope for family in PAIRS for scope in family.scopes}
-"""All their scopes, by name."""

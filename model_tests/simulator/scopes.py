@@ -423,7 +423,7 @@ class Repairer:
 
 
 @frozen
-class _Vandal:
+class Vandal:
     """Somebody who tears the group's list once."""
 
     id: str
@@ -439,13 +439,13 @@ def _torn(id: str, how: str, **roles: Role) -> Simulation:
     rules = Rules(faults=1, kinds=frozenset({fates.REPLY_LOST, fates.LATE, fates.CONFLICT}))
     sent, buried = ("a", "b"), ("c",)
     simulation = world({}, rules, sent=(*sent, *buried), group=GROUP, buried=buried, lag=Lag.NONE)
-    run_out(simulation, Actor("vandal", _Vandal(id, how)))
+    run_out(simulation, Actor("vandal", Vandal(id, how)))
     meet(simulation, *(Actor(*one) for one in roles.items()))
-    simulation.ending = _when_it_is_repaired
+    simulation.ending = when_it_is_repaired
     return simulation
 
 
-def _when_it_is_repaired(simulation: Simulation) -> None:
+def when_it_is_repaired(simulation: Simulation) -> None:
     """End in peace, once deliveries are over, and the list has been repaired without a fault."""
     simulation.time += LEAP
     simulation.ending = None

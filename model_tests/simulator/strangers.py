@@ -51,19 +51,27 @@ def adopt(settings: Settings, id: str, *, was_sent: bool = True) -> Operation[No
     yield from _rewritten(settings, id, lambda item: {**_without(item, *tokens), **labels})
 
 
-TEARS: dict[str, Callable[[Item], Item | None]] = {
-    "is gone": lambda _: None,
-    "leads nowhere": lambda item: {**item, NEXT_ID.name: "nobody"},
-    "can't be received": lambda item: _without(item, QUEUE_TYPE),
-    "is a second head": lambda item: {**item, QUEUE_TYPE.name: QueueType.STANDARD.value},
+TEARS: dict[str, Callable[[Item, Item], Item | None]] = {
+    "is gone": lambda _, __: None,
+    "leads nowhere": lambda item, _: {**item, NEXT_ID.name: "nobody"},
+    "leads on too far": lambda item, behind: {
+        **_without(item, NEXT_ID),
+        **({NEXT_ID.name: behind[NEXT_ID.name]} if NEXT_ID.name in behind else {}),
+    },
+    "can't be received": lambda item, _: _without(item, QUEUE_TYPE),
+    "is a second head": lambda item, _: {**item, QUEUE_TYPE.name: QueueType.STANDARD.value},
 }
-"""What may be wrong with an item of a group's list: the group's own, or a member's."""
+"""What may be wrong with an item of a group's list: the group's own, or a member's.
+
+It is made of what is stored of that, and of the one behind it.
+"""
 
 
 def tear(_settings: Settings, id: str, how: str) -> Operation[None]:
     """Change an item of a group's list, as if by hand."""
     item = yield from ask(Get(id))
-    new = None if item is None else TEARS[how](item)
+    behind = yield from ask(Get(str((item or {}).get(NEXT_ID.name))))
+    new = None if item is None else TEARS[how](item, behind or {})
     effects = [Set(Attr(name), Arg(name)) for name in new or {}]
     yield from ask(Write(id, custom_rule("delete" if new is None else "put", effects), new or {}))
 

@@ -1,6 +1,7 @@
 """Lists that somebody has damaged by hand: that is told from a race, and blocks nobody else."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -292,6 +293,27 @@ def test_a_transaction_that_only_deletes_is_told(queue: Queue[Any], table: Table
     assert table.items() == before
 
 
+@pytest.mark.parametrize(
+    "sequence", ["seven", Decimal("1.5"), True], ids=["text", "fraction", "truth"]
+)
+@pytest.mark.parametrize("join", JOIN.values(), ids=JOIN)
+def test_a_group_item_whose_number_is_none(
+    queue: Queue[Any], table: Table, join: Callable[[Queue[Any]], object], sequence: object
+) -> None:
+    """GROUP-6: it is told as damage, not as a race; who repairs the list gives it a number."""
+    queue.send(1, id="first", group="g")
+    queue.send(2, id="dead", group="g")
+    queue.bury("dead")
+    table.change("$group#g", sequence=sequence)
+    before = table.items()
+    with pytest.raises(DamagedGroupError, match=r"'g'.*sequence"):
+        join(queue)
+    assert {id for id, item in table.items().items() if before.get(id) != item} <= {"first"}
+    queue.repair_group("g")
+    queue.send(4, id="fourth", group="g")
+    assert queue.get("first").next_id == "fourth"
+
+
 @pytest.mark.parametrize("lost", ["tail_id", "version"])
 @pytest.mark.parametrize(
     "join",
@@ -308,7 +330,7 @@ def test_a_group_item_that_does_not_say_what_is_last(
     item = table.item("$group#g")
     table.remove("$group#g")
     table.put({name: value for name, value in item.items() if name != lost})
-    with pytest.raises(DamagedGroupError, match=r"'g'.*tail_id"):
+    with pytest.raises(DamagedGroupError, match=rf"'g'.*{lost}"):
         join(queue)
     assert table.items().keys() == {"$group#g", "first", "dead"}
 
@@ -328,6 +350,22 @@ LEAVE: dict[str, Callable[[Queue[Any]], object]] = {
     "transaction": _deleted_in_a_transaction,
     "transaction that sends": _deleted,
 }
+
+
+@pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)
+def test_a_head_whose_link_passes_over_others(
+    queue: Queue[Any], table: Table, leave: Callable[[Queue[Any]], object]
+) -> None:
+    """GROUP-6: it is told, and nobody between is left behind."""
+    for id in ("first", "second", "last"):
+        queue.send(id, id=id, group="g")
+    table.change("first", next_id="last")
+    with pytest.raises(DamagedGroupError, match=r"'g'.*'last'"):
+        leave(queue)
+    assert queue.get("first").next_id == "last"
+    assert [queue.get(id).state for id in ("second", "last")] == ["WAITING"] * 2
+    queue.repair_group("g")
+    assert queue.get("first").next_id == "second"
 
 
 @pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)

@@ -119,12 +119,27 @@ DAMAGE: dict[str, tuple[Damage, str, set[Flaw]]] = {
     "the group's item is odd": (
         lambda _, table: strip(table, ITEM, "tail_id", "sequence", version="two"),
         "abcd",
-        {Flaw.WRONG_TAIL, Flaw.LOW_SEQUENCE},
+        {Flaw.WRONG_TAIL, Flaw.ODD_GROUP_ITEM, Flaw.LOW_SEQUENCE},
     ),
     "the group's item is of an older time": (
         change(ITEM, sequence=1),
         "abcd",
         {Flaw.LOW_SEQUENCE},
+    ),
+    "the group's item has no version": (
+        lambda _, table: strip(table, ITEM, "version"),
+        "abcd",
+        {Flaw.ODD_GROUP_ITEM},
+    ),
+    "the group's item has an odd number": (
+        change(ITEM, sequence="seven"),
+        "abcd",
+        {Flaw.ODD_GROUP_ITEM},
+    ),
+    "members and the group's item have odd numbers": (
+        all_of(*(change(id, sequence="seven") for id in (*"abcd", ITEM))),
+        "abcd",
+        {Flaw.ODD_GROUP_ITEM},
     ),
     "a link to nowhere": (
         change("b", next_id="nobody"),
