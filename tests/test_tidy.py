@@ -218,6 +218,8 @@ def test_the_machine_alone_tells_of_states() -> None:
         "is_dead = str(item.get('queue')).startswith('DLQ')",
         "own = [one for one in states if one.state.startswith(f'{source}.')]",
         "is_damaged = rule is not _QUARANTINE",
+        "if request.rule.trigger != 'extend': pass",
+        "matters = trigger not in ('delete', 'extend')",
     ],
 )
 def test_what_tells_of_states_is_found(line: str, tmp_path: Path) -> None:

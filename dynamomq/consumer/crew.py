@@ -47,8 +47,9 @@ Failures: TypeAlias = Mapping[str, BaseException]
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
 
+_SUCCEEDED = "succeeded"
 _COUNTED_AS = {
-    "delete": "succeeded",
+    "delete": _SUCCEEDED,
     "retry": "retried",
     "release": "released",
     "move_to_dlq": "dead_lettered",
@@ -305,7 +306,7 @@ class Crew(Generic[T]):
     # --- notes -------------------------------------------------------------------------------
 
     def _note_done(self, delivery: Delivery[T]) -> None:
-        self.tally.count("succeeded")
+        self.tally.count(_SUCCEEDED)
         _LOG.debug("Message %s is done.", delivery.id, extra=_about(delivery))
         self.tell("after", delivery)
 
@@ -320,7 +321,7 @@ class Crew(Generic[T]):
                 exc_info=error,
                 extra=_about(delivery),
             )
-        elif trigger == "delete":
+        elif _COUNTED_AS[trigger] == _SUCCEEDED:
             self.tell("after", delivery)
 
     def _leave(self, delivery: Delivery[T]) -> None:

@@ -24,7 +24,7 @@ from dynamomq.errors import (
 )
 from dynamomq.message import Message
 from dynamomq.operations.entries import RawEntry, raw_item
-from dynamomq.operations.groups import PLANS
+from dynamomq.operations.groups import PLANS, group_key
 from dynamomq.operations.holding import refusal, to_plan_from
 from dynamomq.operations.parts import (
     Finishing,
@@ -232,7 +232,7 @@ def _damage(plan: Plan, reply: Cancelled) -> DamagedGroupError | None:
         if group is None or reason is None or isinstance(action, Foreign):
             continue
         write = action.write if isinstance(action, Elsewhere) else action
-        if write.rule.trigger != "open":
+        if write.rule.kind != "put" or write.id != group_key(group):
             refused.setdefault(group, []).append(write.id)
     if reply.in_conflict:
         return None

@@ -46,6 +46,8 @@ def _of_comparison(node: ast.Compare) -> Iterator[str]:
         attributes = {side.attr for side in (left, right) if isinstance(side, ast.Attribute)}
         if isinstance(operator, ast.Eq | ast.NotEq) and attributes & {*_TELLING}:
             yield "compares a state; ask for a fact of it"
+        if _last_name(left) == "trigger" and _is_written_out(right):
+            yield "tells steps apart by their trigger; ask what the step does"
         if isinstance(operator, ast.Is | ast.IsNot) and names & {"rule", "rules"}:
             yield "tells rules apart; ask what the step does"
         if isinstance(operator, ast.In | ast.NotIn) and _is_queue_type(left):
@@ -82,6 +84,15 @@ def _last_name(node: ast.AST | None) -> str | None:
         case ast.Call(func=function):
             return _last_name(function)
     return None
+
+
+def _is_written_out(node: ast.AST) -> bool:
+    match node:
+        case ast.Constant(value=str()):
+            return True
+        case ast.Tuple(elts=members) | ast.List(elts=members) | ast.Set(elts=members):
+            return any(map(_is_written_out, members))
+    return False
 
 
 def _is_queue_type(node: ast.AST) -> bool:
