@@ -355,7 +355,13 @@ class Transact(Request[Committed | Cancelled]):
 
 @frozen
 class DescribeTable(Request[TableDescription | None]):
-    """Describe the driver's table; the reply is ``None`` where there is none."""
+    """Describe the driver's table; the reply is ``None`` where there is none.
+
+    Attributes:
+        expiry: whether to ask by which attribute items expire, too; otherwise that is ``None``.
+    """
+
+    expiry: bool = True
 
 
 @frozen

@@ -314,6 +314,8 @@ def test_each_engine_of_a_client_judges_once(place: Place) -> None:
 
 
 NO_AGREEMENT = reply({})
+UNDESCRIBED = refused("AccessDeniedException")
+"""The replies to what a queue asks at its first use: what is agreed on, and how the table is."""
 
 # --- the time --------------------------------------------------------------------------------
 
@@ -347,7 +349,7 @@ class Clocked:
 @pytest.fixture
 def clocked() -> Iterator[Clocked]:
     """A queue whose clock is right until it is set."""
-    wire = Wire([NO_AGREEMENT])
+    wire = Wire([NO_AGREEMENT, UNDESCRIBED])
     with closing(wire.client):
         yield Clocked(wire)
 
@@ -400,7 +402,7 @@ def test_a_clock_set_during_a_request_claims_nothing(clocked: Clocked, forward: 
 @pytest.fixture
 def queue() -> Iterator[tuple[Queue[Any], Wire]]:
     """A queue whose replies are scripted, and whose pauses take no time."""
-    wire = Wire([NO_AGREEMENT])
+    wire = Wire([NO_AGREEMENT, UNDESCRIBED])
     clock = ManualClock()
     with closing(wire.client):
         engine = DynamoDBEngine(client=wire.client, surroundings=clock.surroundings())
@@ -434,7 +436,8 @@ def test_a_send_that_may_have_been_stored_is_sent_again(
 def test_what_is_agreed_on_is_not_taken_for_nothing(queue: tuple[Queue[Any], Wire]) -> None:
     """A client that goes by no agreement, since the reply was cut, would harm the others."""
     jobs, wire = queue
-    wire.replies[:] = [reply({"Item": ITEM}).cut(3), page(200), NO_AGREEMENT, reply({})]
+    wire.replies[:] = [reply({"Item": ITEM}).cut(3), page(200), NO_AGREEMENT]
+    wire.replies += [UNDESCRIBED, reply({})]
     assert jobs.send({"n": 1}, id="a").id == "a"
     assert not wire.replies
 

@@ -497,7 +497,7 @@ class DynamoDBDriver(Driver):
             table = self._send("DescribeTable", {"TableName": self.table.name})["Table"]
         except TableNotFoundError:
             return None
-        return described(table, self._expiry())
+        return described(table, self._expiry() if request.expiry else None)
 
     def _expiry(self) -> str | None:
         """Return the attribute by which items expire; ``None`` too where we may not know it."""

@@ -38,7 +38,7 @@ from dynamomq.operations.receiving import MAX_RECEIVE, poll, receive
 from dynamomq.operations.redriving import RedriveResult, Where, redrive_all
 from dynamomq.operations.repairing import RepairResult, repair_group
 from dynamomq.operations.sending import MAX_MESSAGE_BYTES, Outgoing, send
-from dynamomq.operations.tables import create_table
+from dynamomq.operations.tables import check_table, create_table
 from dynamomq.operations.traffic import Traffic
 from dynamomq.operations.transactions import actions_of, carry_out
 from dynamomq.operations.writing import ARRIVES_WITHIN, RETRY_HORIZON, SENT_WITHIN, Settings
@@ -74,6 +74,7 @@ __all__ = [
     "Where",
     "actions_of",
     "carry_out",
+    "check_table",
     "consumers",
     "create_table",
     "delete",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dynamomq.errors import TableMismatchError, UnavailableError
+from dynamomq.errors import DynamoMQError, TableMismatchError, UnavailableError
 from dynamomq.operations.writing import persistently
 from dynamomq.requests import CreateTable, DescribeTable, EnableExpiry, Operation, Sleep, ask
 from dynamomq.table import TableDefinition
 
-__all__ = ["create_table"]
+__all__ = ["check_table", "create_table"]
 
 _POLL_SECONDS = 1.0
 _POLLS = 300
@@ -43,3 +43,21 @@ def create_table(definition: TableDefinition) -> Operation[bool]:
         f"Table {definition.name!r} is still not active after {_POLLS * _POLL_SECONDS:.0f} s.",
         remedy="Wait for it, and call create_table() again.",
     )
+
+
+def check_table(definition: TableDefinition) -> Operation[None]:
+    """Do nothing if the table can hold the queue, or that can't be told (spec: AGREE-2).
+
+    It asks once. Who may not describe the table, or gets no answer, goes on.
+
+    Raises:
+        TableMismatchError: it can't.
+    """
+    try:
+        found = yield from ask(DescribeTable(expiry=False))
+    except TableMismatchError:
+        raise
+    except DynamoMQError:
+        return
+    if found is not None and (differences := definition.differences(found)):
+        raise TableMismatchError(definition.name, differences)

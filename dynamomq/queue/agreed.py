@@ -17,6 +17,7 @@ from dynamomq.operations import (
     Look,
     Revision,
     Settings,
+    check_table,
     look,
 )
 from dynamomq.timestamps import SECOND
@@ -54,6 +55,7 @@ class Agreed:
 
         Raises:
             SettingsMismatchError: what the client was told would harm others.
+            TableMismatchError: the table can't hold a queue; that is looked at once, if allowed.
             DynamoMQError: nothing is known yet, and it can't be read.
         """
         known = self._known
@@ -76,6 +78,8 @@ class Agreed:
     def _look(self, known: Agreement | None) -> Look:
         began = self.driver.surroundings.clock()
         seen = self.driver.run(look(self.choices, known))
+        if known is None:
+            self.driver.run(check_table(self.driver.table))
         self._known = _Known(seen, began, began + seen.valid)
         return seen
 

@@ -7,11 +7,13 @@ import pytest
 from attrs import evolve
 
 from dynamomq.drivers.base import Engine
-from dynamomq.errors import TableMismatchError, TableNotFoundError
+from dynamomq.errors import AccessDeniedError, TableMismatchError, TableNotFoundError
 from dynamomq.message import Message
 from dynamomq.queue import Queue
+from dynamomq.requests import DescribeTable, Request
 from dynamomq.table import TableDefinition
 from tests.contract.engines import BEYOND_MOTO, DYNAMODB, EMBEDDED, OpenQueue, Table
+from tests.integration.scene import Between, Fronted
 from tests.support.clock import ManualClock
 
 INDEX = TableDefinition().index
@@ -71,16 +73,55 @@ def test_a_missing_table_is_named(storage: Engine, table_name: str, held: Messag
         assert "create_table()" in str(error.value)
 
 
-@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)
 def test_a_missing_index_is_named(
-    open_queue: OpenQueue, held: Message[Any], clock: ManualClock
+    open_queue: OpenQueue, table: Table, held: Message[Any], clock: ManualClock
 ) -> None:
-    """What reads an index that the table does not have says which; the table is not missing."""
+    """Every call of a queue whose index is not there says which, a send too; nothing is stored."""
+    before = table.items()
     elsewhere = open_queue(index="another-index")
+    for call in CALLS.values():
+        with pytest.raises(TableMismatchError, match="another-index"):
+            call(elsewhere, held)
+    assert clock.naps == []
+    assert table.items() == before
+
+
+class _Undescribed(Between):
+    """Whoever asks may not describe the table."""
+
+    asked = 0
+
+    def store(self, request: Request[Any]) -> Any:
+        if isinstance(request, DescribeTable):
+            type(self).asked += 1
+            raise AccessDeniedError("no dynamodb:DescribeTable")
+        return super().store(request)
+
+
+def test_who_may_not_describe_the_table_goes_on(
+    open_queue: OpenQueue, storage: Engine, table: Table
+) -> None:
+    """It is asked for once, at the first use, and not needed: a missing index is told of later."""
+
+    class Undescribed(_Undescribed):
+        asked = 0
+
+    queue = open_queue(engine=Fronted(storage, lambda inner: Undescribed(inner)))
+    for number in range(3):
+        queue.send(number)
+    assert Undescribed.asked == 1
+    assert len(table.items()) == 3
+
+
+@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)
+def test_who_reads_the_index_is_told_all_the_same(
+    open_queue: OpenQueue, storage: Engine, held: Message[Any]
+) -> None:
+    """What reads an index that the table does not have says which, described or not."""
+    engine = Fronted(storage, _Undescribed)
     for name in READ_THE_INDEX:
         with pytest.raises(TableMismatchError, match="another-index"):
-            CALLS[name](elsewhere, held)
-    assert clock.naps == []
+            CALLS[name](open_queue(engine=engine, index="another-index"), held)
 
 
 def test_create_table_misses_the_index(open_queue: OpenQueue, table_name: str) -> None:
@@ -193,22 +234,22 @@ def test_a_table_of_another_shape_is_refused(
 
 @pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True)  # moto has its own words
 @pytest.mark.parametrize(
-    ("shape", "names", "difference"),
+    ("shape", "difference"),
     [
-        ({"key": [("uid", "S", "HASH")]}, CALLS, "its primary key is uid (S)"),
-        ({"key": [("id", "N", "HASH")]}, CALLS, "its primary key is id (N)"),
-        ({"key": [*KEY, ("version", "N", "RANGE")]}, CALLS, "its primary key is id (S) + version"),
+        ({"key": [("uid", "S", "HASH")]}, "its primary key is uid (S)"),
+        ({"key": [("id", "N", "HASH")]}, "its primary key is id (N)"),
+        ({"key": [*KEY, ("version", "N", "RANGE")]}, "its primary key is id (S) + version"),
+        ({"indexes": {}}, f"it has no index '{INDEX}'"),
         (
             {"indexes": {INDEX: [("kind", "S", "HASH"), INDEX_KEY[1]]}},
-            READ_THE_INDEX,
             f"the key of index '{INDEX}' is kind (S)",
         ),
-        ({"indexes": {INDEX: INDEX_KEY[:1]}}, ["receive one"], f"the key of index '{INDEX}' is"),
+        ({"indexes": {INDEX: INDEX_KEY[:1]}}, f"the key of index '{INDEX}' is"),
         (
             {"indexes": {INDEX: [INDEX_KEY[0], ("queue_add_timestamp", "N", "RANGE")]}},
-            ["send", "receive one"],
             f"the key of index '{INDEX}' is",
         ),
+        ({"projection": {"ProjectionType": "KEYS_ONLY"}}, "does not project"),
     ],
 )
 def test_whoever_uses_a_table_of_another_shape_is_told(
@@ -217,16 +258,15 @@ def test_whoever_uses_a_table_of_another_shape_is_told(
     table_name: str,
     held: Message[Any],
     shape: dict[str, Any],
-    names: list[str],
     difference: str,
 ) -> None:
     """Not DynamoDB's words about keys, but what is wrong with the table; nothing is stored."""
     name = f"{table_name}-2"
     make_table(aws_client, name, **shape)
     queue: Queue[Any] = Queue(name, engine=storage)
-    for call in names:
+    for call in CALLS.values():
         with pytest.raises(TableMismatchError) as error:
-            CALLS[call](queue, evolve(held, table=name))
+            call(queue, evolve(held, table=name))
         assert error.value.table == name
         assert difference in str(error.value)
         assert error.value.remedy

@@ -356,12 +356,12 @@ class LocalDriver(Driver):
             raise TableNotFoundError(self.table.name)
         return table
 
-    def _describe_table(self, _: DescribeTable) -> TableDescription | None:
+    def _describe_table(self, request: DescribeTable) -> TableDescription | None:
         table = self._file.read(lambda one: records.find_table(one, self.table.name))
         if table is None:
             return None
         whole = evolve(self.table, index=table.index_name).description()
-        return whole if table.expires else evolve(whole, expiry=None)
+        return whole if table.expires and request.expiry else evolve(whole, expiry=None)
 
     def _create_table(self, _: CreateTable) -> None:
         check_name("a table", self.table.name)
