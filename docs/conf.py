@@ -25,6 +25,8 @@ nitpick_ignore_regex = [
         r"([\w.]*\.)?(E|S|T|R|QueueBase|Codec|Item|Value|Driver|TableDefinition|Duration|Durability)",
     ),
     ("py:.*", r"([\w.]*\.)?(Backoff|Settings)"),
+    ("py:.*", r"([\w.]*\.)?(Append|BeginsWith|Comparison|Condition|Contains|Effect|Exists)"),
+    ("py:.*", r"([\w.]*\.)?(HasType|IfNotExists|Minus|Not|Operand|Plus|Size|Step)"),
     ("py:.*", r"Client|Session|Meter|Path|Listener|dynamomq\.(drivers|requests|errors\._).*"),
 ]
 

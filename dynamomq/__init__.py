@@ -28,6 +28,7 @@ from dynamomq.consumer import (
 from dynamomq.drivers.base import Engine
 from dynamomq.drivers.dynamodb import DynamoDBEngine
 from dynamomq.drivers.local import LocalEngine
+from dynamomq.effects import Add, Discard, Remove, Set
 from dynamomq.errors import (
     AccessDeniedError,
     CallerError,
@@ -62,6 +63,7 @@ from dynamomq.errors import (
     TransactionUsageError,
     UnavailableError,
 )
+from dynamomq.expressions import Attr
 from dynamomq.machine import QueueType
 from dynamomq.message import Entry, Failure, Message
 from dynamomq.operations import (
@@ -80,6 +82,8 @@ from dynamomq.queue import Queue, Sent, Transaction
 
 __all__ = [
     "AccessDeniedError",
+    "Add",
+    "Attr",
     "Backoff",
     "BatchConsumer",
     "BatchResult",
@@ -95,6 +99,7 @@ __all__ = [
     "DamagedGroupError",
     "DecorrelatedJitter",
     "Delivery",
+    "Discard",
     "Done",
     "DuplicateMessageError",
     "DynamoDBEngine",
@@ -127,12 +132,14 @@ __all__ = [
     "QueueType",
     "RedriveResult",
     "Reject",
+    "Remove",
     "RepairResult",
     "RequestRejectedError",
     "RetryAfter",
     "SendResult",
     "Sent",
     "ServiceError",
+    "Set",
     "Setback",
     "SettingsMismatchError",
     "SetupError",

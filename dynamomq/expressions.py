@@ -5,6 +5,8 @@ prints them as expressions, the local engine evaluates them, the specification e
 are values: two trees built alike are equal, and a tree has no truth value of its own (asking for
 one raises, because ``if attribute.eq(x)`` would always hold).
 
+Users write the conditions and updates of their own rows in the same trees: ``Attr("stock").ge(3)``.
+
 Semantics are DynamoDB's (spec: EXPR-1 to EXPR-4): a comparison with a missing attribute or with
 another type is false, negation is two-valued, and all operands of effects see the item as it was
 before the write. An argument may be left out; then a comparison with it is false, ``Given`` is
@@ -20,9 +22,21 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final, Literal, NoReturn
 
-from attrs import field, frozen
+from attrs import cmp_using, evolve, field, frozen
 
-from dynamomq.values import Item, Value, add_numbers, equal, ordered, type_letter
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.values import (
+    Item,
+    Value,
+    ValueRuleError,
+    add_numbers,
+    check_value,
+    equal,
+    from_wire,
+    ordered,
+    to_wire,
+    type_letter,
+)
 
 __all__ = [
     "FALSE",
@@ -34,28 +48,40 @@ __all__ = [
     "Arg",
     "Arguments",
     "Attr",
+    "BeginsWith",
     "Comparison",
     "Condition",
     "Constant",
+    "Contains",
     "EffectError",
     "Exists",
     "Given",
     "HasType",
     "IfNotExists",
+    "Minus",
     "Missing",
     "Not",
     "Operand",
     "Operator",
     "Plus",
     "Same",
+    "Size",
+    "Step",
     "all_of",
     "any_of",
+    "as_attr",
+    "as_operand",
     "conjuncts",
+    "member",
     "negation",
+    "number_of",
+    "required",
 ]
 
 Arguments = Mapping[str, Value]
 Operator = Literal["=", "<", "<=", ">", ">="]
+Step = str | int
+"""A name in a map, or an index into a list."""
 
 
 class Missing(Enum):
@@ -89,36 +115,107 @@ class Operand(ABC):
     def value(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the value, or ``MISSING`` where there is none."""
 
-    def eq(self, other: Operand) -> Comparison:
+    def eq(self, other: Operand | Value) -> Comparison:
         """Equal, in type and value."""
-        return Comparison("=", self, other)
+        return Comparison("=", self, as_operand(other))
 
-    def lt(self, other: Operand) -> Comparison:
+    def ne(self, other: Operand | Value) -> Condition:
+        """Different in value or type, or missing: whatever ``eq`` is not."""
+        return ~self.eq(other)
+
+    def lt(self, other: Operand | Value) -> Comparison:
         """Less than; false where the types differ or have no order."""
-        return Comparison("<", self, other)
+        return Comparison("<", self, as_operand(other))
 
-    def le(self, other: Operand) -> Comparison:
+    def le(self, other: Operand | Value) -> Comparison:
         """At most."""
-        return Comparison("<=", self, other)
+        return Comparison("<=", self, as_operand(other))
 
-    def gt(self, other: Operand) -> Comparison:
+    def gt(self, other: Operand | Value) -> Comparison:
         """Greater than."""
-        return Comparison(">", self, other)
+        return Comparison(">", self, as_operand(other))
 
-    def ge(self, other: Operand) -> Comparison:
+    def ge(self, other: Operand | Value) -> Comparison:
         """At least."""
-        return Comparison(">=", self, other)
+        return Comparison(">=", self, as_operand(other))
+
+    def between(self, lower: Operand | Value, upper: Operand | Value) -> Condition:
+        """At least ``lower`` and at most ``upper``."""
+        return self.ge(lower) & self.le(upper)
+
+    def is_in(self, choices: Iterable[Operand | Value]) -> Condition:
+        """Equal to one of the choices.
+
+        Raises:
+            InvalidArgumentError: there are none.
+        """
+        equalities = tuple(self.eq(choice) for choice in choices)
+        if not equalities:
+            raise InvalidArgumentError(
+                "choices", (), "nothing is one of none", remedy="Pass at least one value."
+            )
+        return AnyOf(equalities)
+
+    def __add__(self, other: Operand | Value) -> Plus:
+        """The sum of two numbers, to be assigned."""
+        return Plus(self, as_operand(other))
+
+    def __radd__(self, other: Value) -> Plus:
+        """The sum of two numbers, to be assigned."""
+        return Plus(as_operand(other), self)
+
+    def __sub__(self, other: Operand | Value) -> Minus:
+        """The difference of two numbers, to be assigned."""
+        return Minus(self, as_operand(other))
+
+    def __rsub__(self, other: Value) -> Minus:
+        """The difference of two numbers, to be assigned."""
+        return Minus(as_operand(other), self)
+
+
+def as_operand(value: Operand | Value) -> Operand:
+    """Return an operand as it is, and a plain value as one.
+
+    Raises:
+        InvalidArgumentError: DynamoDB has no such value; numbers are ``int`` or ``Decimal``.
+    """
+    if isinstance(value, Operand):
+        return value
+    try:
+        check_value(value)
+        return Constant(from_wire(to_wire(value)))  # a copy
+    except ValueRuleError as error:
+        raise InvalidArgumentError(
+            "value",
+            type(value).__name__,  # not the value, which may be a secret
+            f"it can't be stored: {error}",
+            remedy="Numbers are int or Decimal; see the types of DynamoDB.",
+        ) from error
 
 
 @frozen
 class Attr(Operand):
-    """The value of a top-level attribute of the item."""
+    """An attribute of an item, or a place in it: ``Attr("orders")[2]["price"]``.
+
+    Attributes:
+        name: the attribute's; dots and reserved words in it mean nothing.
+        steps: the way from there, through maps (by name) and lists (by index).
+    """
 
     name: str
+    steps: tuple[Step, ...] = ()
+    __iter__ = None  # else Python would try one index after the other
+
+    def __getitem__(self, step: Step) -> Attr:
+        """Return the place of a map's member or a list's element."""
+        return evolve(self, steps=(*self.steps, step))
 
     def value(self, item: Item, arguments: Arguments) -> Value | Missing:
-        """Return the attribute's value, if the item has it."""
-        return item.get(self.name, MISSING)
+        """Return what is there; ``MISSING`` where the way does not lead anywhere."""
+        found = item.get(self.name, MISSING)
+        for step in self.steps:
+            found = member(found, step)
+        return found
 
     def exists(self) -> Exists:
         """Hold where the item has the attribute."""
@@ -131,6 +228,47 @@ class Attr(Operand):
     def has_type(self, letter: str) -> HasType:
         """Hold where the attribute exists and is of the DynamoDB type (``"S"``, ``"N"``, …)."""
         return HasType(self, letter)
+
+    def begins_with(self, beginning: Operand | Value) -> BeginsWith:
+        """Hold where the attribute is text (or bytes) that begins so."""
+        return BeginsWith(self, as_operand(beginning))
+
+    def contains(self, part: Operand | Value) -> Contains:
+        """Hold where the attribute is text with this in it, or a set or list with this member."""
+        return Contains(self, as_operand(part))
+
+    def size(self) -> Size:
+        """How long it is, to be compared: ``Attr("tags").size().lt(5)``."""
+        return Size(self)
+
+    def if_not_exists(self, otherwise: Operand | Value) -> IfNotExists:
+        """What is there, or something else where that is nothing; to be assigned."""
+        return IfNotExists(self, as_operand(otherwise))
+
+    def append(self, more: Operand | Value) -> Append:
+        """The list with another one behind it, to be assigned."""
+        return Append(self, as_operand(more))
+
+    def prepend(self, more: Operand | Value) -> Append:
+        """The list with another one before it, to be assigned."""
+        return Append(as_operand(more), self)
+
+    def __str__(self) -> str:
+        """Show the path: ``orders[2].price``."""
+        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.steps)
+        return self.name + "".join(steps)
+
+
+def member(whole: Value | Missing, step: Step) -> Value | Missing:
+    """Return the member of a map, or the element of a list, if there is one."""
+    if isinstance(step, str):
+        return whole.get(step, MISSING) if isinstance(whole, dict) else MISSING
+    return whole[step] if isinstance(whole, list) and step < len(whole) else MISSING
+
+
+def as_attr(attribute: str | Attr) -> Attr:
+    """Return an attribute as it is, or by its name."""
+    return Attr(attribute) if isinstance(attribute, str) else attribute
 
 
 @frozen
@@ -146,13 +284,27 @@ class Arg(Operand):
 
 @frozen
 class Constant(Operand):
-    """A fixed value."""
+    """A fixed value; another one is the same if type and value are (``True`` is not 1)."""
 
-    constant: Value = field(hash=False)
+    constant: Value = field(hash=False, eq=cmp_using(eq=equal))
 
     def value(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the value itself."""
         return self.constant
+
+
+@frozen
+class Size(Operand):
+    """How long a text, byte string, set, list or map is; a text is counted in UTF-16 units."""
+
+    attribute: Attr
+
+    def value(self, item: Item, arguments: Arguments) -> Value | Missing:
+        """Return the size; ``MISSING`` where nothing is there that has one."""
+        found = self.attribute.value(item, arguments)
+        if isinstance(found, str):
+            return len(found.encode("utf-16-le")) // 2
+        return len(found) if isinstance(found, bytes | list | dict | set) else MISSING
 
 
 @frozen
@@ -168,13 +320,25 @@ class Plus(Operand):
         Raises:
             EffectError: one of the two is missing or not a number.
         """
-        left = _required(self.left, item, arguments)
-        right = _required(self.right, item, arguments)
-        if isinstance(left, bool) or isinstance(right, bool):
-            raise EffectError("an operand of + is a boolean")
-        if not isinstance(left, int | Decimal) or not isinstance(right, int | Decimal):
-            raise EffectError("an operand of + is not a number")
+        left, right = (number_of(side, item, arguments) for side in (self.left, self.right))
         return add_numbers(left, right)
+
+
+@frozen
+class Minus(Operand):
+    """The difference of two numbers."""
+
+    left: Operand
+    right: Operand
+
+    def value(self, item: Item, arguments: Arguments) -> Value:
+        """Return the difference.
+
+        Raises:
+            EffectError: one of the two is missing or not a number.
+        """
+        left, right = (number_of(side, item, arguments) for side in (self.left, self.right))
+        return add_numbers(left, -right)
 
 
 @frozen
@@ -188,6 +352,10 @@ class IfNotExists(Operand):
         """Return the attribute's value or the other one."""
         present = self.attribute.value(item, arguments)
         return self.otherwise.value(item, arguments) if present is MISSING else present
+
+    def __str__(self) -> str:
+        """Show both; what is missing is no constant."""
+        return f"if_not_exists({self.attribute}, {self.otherwise})"
 
 
 @frozen
@@ -203,22 +371,35 @@ class Append(Operand):
         Raises:
             EffectError: one of the two is missing or not a list.
         """
-        left = _required(self.left, item, arguments)
-        right = _required(self.right, item, arguments)
+        left = required(self.left, item, arguments)
+        right = required(self.right, item, arguments)
         if not isinstance(left, list) or not isinstance(right, list):
             raise EffectError("an operand of list_append is not a list")
         return [*left, *right]
 
 
-def _required(operand: Operand, item: Item, arguments: Arguments) -> Value:
+def required(operand: Operand, item: Item, arguments: Arguments) -> Value:
     """Return an operand's value.
 
     Raises:
         EffectError: it has none.
     """
     found = operand.value(item, arguments)
-    if found is MISSING:
+    if isinstance(found, Missing):
         raise EffectError(f"{operand} has no value")
+    return found
+
+
+def number_of(operand: Operand, item: Item, arguments: Arguments) -> int | Decimal:
+    """Return an operand's value, which must be a number.
+
+    Raises:
+        EffectError: it is missing, or something else.
+    """
+    found = required(operand, item, arguments)
+    if isinstance(found, bool) or not isinstance(found, int | Decimal):
+        shown = operand if isinstance(operand, Attr) else "an operand"  # a value may be a secret
+        raise EffectError(f"{shown} is not a number")
     return found
 
 
@@ -234,9 +415,9 @@ class Condition(ABC):
     def evaluate(self, item: Item, arguments: Arguments) -> bool:
         """Tell whether the condition holds; an absent item is the empty one."""
 
-    @abstractmethod
     def specialise(self, given: frozenset[str]) -> Condition:
         """Fold what is decided by *which* arguments are given (not by their values)."""
+        return self
 
     @property
     def about_item(self) -> bool:
@@ -299,11 +480,7 @@ class Exists(Condition):
 
     def evaluate(self, item: Item, arguments: Arguments) -> bool:
         """Look for the attribute."""
-        return self.attribute.name in item
-
-    def specialise(self, given: frozenset[str]) -> Condition:
-        """Stay as it is."""
-        return self
+        return self.attribute.value(item, arguments) is not MISSING
 
 
 @frozen
@@ -315,12 +492,47 @@ class HasType(Condition):
 
     def evaluate(self, item: Item, arguments: Arguments) -> bool:
         """Compare the type of the stored value."""
-        name = self.attribute.name
-        return name in item and type_letter(item[name]) == self.letter
+        found = self.attribute.value(item, arguments)
+        return found is not MISSING and type_letter(found) == self.letter
 
-    def specialise(self, given: frozenset[str]) -> Condition:
-        """Stay as it is."""
-        return self
+
+@frozen
+class BeginsWith(Condition):
+    """The attribute is text, or bytes, with this beginning."""
+
+    attribute: Attr
+    beginning: Operand
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Compare the beginnings."""
+        whole = self.attribute.value(item, arguments)
+        beginning = self.beginning.value(item, arguments)
+        if isinstance(whole, str) and isinstance(beginning, str):
+            return whole.startswith(beginning)
+        if isinstance(whole, bytes) and isinstance(beginning, bytes):
+            return whole.startswith(beginning)
+        return False
+
+
+@frozen
+class Contains(Condition):
+    """The attribute is text, or bytes, with this in it, or a set or list with this member."""
+
+    attribute: Attr
+    part: Operand
+
+    def evaluate(self, item: Item, arguments: Arguments) -> bool:
+        """Look for the part."""
+        whole, part = self.attribute.value(item, arguments), self.part.value(item, arguments)
+        if isinstance(part, Missing):
+            return False
+        if isinstance(whole, str):
+            return isinstance(part, str) and part in whole
+        if isinstance(whole, bytes):
+            return isinstance(part, bytes) and part in whole
+        if isinstance(whole, list | set):
+            return any(equal(member, part) for member in whole)
+        return False
 
 
 @frozen

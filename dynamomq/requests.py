@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from functools import cached_property
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -25,6 +25,9 @@ from dynamomq.table import TableDescription
 from dynamomq.values import Item
 
 R = TypeVar("R")
+
+Verb: TypeAlias = Literal["Put", "Update", "Delete", "ConditionCheck"]
+"""What DynamoDB calls an action of a transaction."""
 
 MAX_BATCH = 25
 """How many writes one batch may hold (DynamoDB: ``BatchExecuteStatement``)."""
@@ -298,11 +301,23 @@ class Foreign:
     """An action that is the user's own, on whatever table.
 
     Attributes:
-        entry: as ``TransactWriteItems`` takes it, in DynamoDB's low-level form:
-            ``{"Put": {"TableName": "orders", "Item": {"id": {"S": "17"}}}}``.
+        verb: what is done.
+        table: the table's name.
+        attributes: the whole item that is put; else its key.
+        rule: what must hold of the item that is there, and what an update changes; neither has
+            arguments.
+        shows: whether a refusal is to show the item.
     """
 
-    entry: Mapping[str, Any] = field(hash=False)
+    verb: Verb
+    table: str
+    attributes: Item = field(hash=False)
+    rule: Specialised
+    shows: bool = False
+
+    def __str__(self) -> str:
+        """Say what it is."""
+        return f"{self.verb} in table {self.table!r}"
 
 
 Action: TypeAlias = Write | Elsewhere | Foreign

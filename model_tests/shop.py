@@ -19,6 +19,7 @@ from attrs import define, evolve, field, frozen
 
 from dynamomq.drivers.base import Driver, too_late
 from dynamomq.drivers.local import LocalEngine
+from dynamomq.effects import Add, Effect, Set
 from dynamomq.errors import (
     ConflictError,
     DynamoMQError,
@@ -27,11 +28,12 @@ from dynamomq.errors import (
     TransactionConditionError,
     UnavailableError,
 )
+from dynamomq.expressions import Attr
 from dynamomq.message import Message
 from dynamomq.operations import ARRIVES_WITHIN, Outgoing, Settings, carry_out, receive
-from dynamomq.operations.entries import entry_of
 from dynamomq.operations.holding import DELETE, RETRY, entombed, given_back
 from dynamomq.operations.parts import Finishing, OwnPart, Part, Sending
+from dynamomq.operations.rows import own_action
 from dynamomq.payload import codec_for
 from dynamomq.requests import (
     Cancelled,
@@ -58,12 +60,8 @@ ORDERS, RESULTS, DOORS = "orders", "results", "doors"
 TIMEOUT = 10 * SECOND
 SDK_ATTEMPTS = 3
 GROUPS: Final = (None, "g", "h")
-NEW = "attribute_not_exists(id)"
-OPEN: Final[dict[str, Any]] = {
-    "condition": "#open = :true",
-    "names": {"#open": "open"},
-    "values": {":true": True},
-}
+NEW = Attr("id").absent()
+OPEN = Attr("open").eq(True)
 
 CERTAIN: Final = (
     "DuplicateMessageError",
@@ -325,8 +323,8 @@ class Shop:
     def _taking(self, order: int) -> Call:
         id = f"m{order}"
         outgoing = Outgoing({"order": order}, id, group=GROUPS[order % len(GROUPS)])
-        row = entry_of("Put", ORDERS, {"id": f"o{order}"}, condition=NEW)
-        door = entry_of("ConditionCheck", DOORS, {"id": "door"}, **OPEN)
+        row = own_action("Put", ORDERS, {"id": f"o{order}"}, condition=NEW)
+        door = own_action("ConditionCheck", DOORS, {"id": "door"}, condition=OPEN)
         send = Sending(self._settings, outgoing, id, self._token())
         return Call(f"take order {order}", (OwnPart(row), OwnPart(door), send))
 
@@ -336,18 +334,19 @@ class Shop:
         if way == "forget":
             return None
         rules, extra = DELETE, entombed(self._settings)
-        row, update = message.id, "ADD times :one"
+        row = message.id
+        update: list[Effect] = [Add("times", 1)]
         parts: list[Part] = []
         if way == "retry":
             rules, extra, row = RETRY, given_back(message, 0, "again"), f"retried {message.id}"
         elif way == "pass on" and message.id.startswith("m"):
-            update += " SET passed = :one"
+            update.append(Set("passed", 1))
             id = f"f{message.id}"
             outgoing = Outgoing(message.data, id, group=message.group)
             parts.append(Sending(self._settings, outgoing, id, self._token()))
-        entry = entry_of("Update", RESULTS, {"id": row}, update=update, values={":one": 1})
+        result = own_action("Update", RESULTS, {"id": row}, update=update)
         parts += [
-            OwnPart(entry),
+            OwnPart(result),
             Finishing(self._settings, message, rules, extra, self._token()),
         ]
         self.chance.shuffle(parts)

@@ -17,7 +17,7 @@ from botocore import exceptions as sdk
 from dynamomq.attributes import GROUP_ID, ID, NEXT_ID, TAIL_ID
 from dynamomq.drivers.base import Driver, Surroundings
 from dynamomq.drivers.dynamodb import DynamoDBEngine
-from dynamomq.effects import Set
+from dynamomq.effects import Add, Set
 from dynamomq.errors import (
     ConflictError,
     DamagedGroupError,
@@ -38,10 +38,10 @@ from dynamomq.operations import (
     send,
     send_batch,
 )
-from dynamomq.operations.entries import entry_of
 from dynamomq.operations.holding import move_to_dlq
 from dynamomq.operations.operating import bury
 from dynamomq.operations.parts import OwnPart
+from dynamomq.operations.rows import own_action
 from dynamomq.payload import codec_for
 from dynamomq.requests import (
     Cancelled,
@@ -63,7 +63,7 @@ from tests.support.scripted import TABLE
 NAME = Attr("name")
 SETTINGS = Settings(TABLE.name, codec_for(None), 30 * SECOND, None, 300 * SECOND)
 UPDATE = Write("a", custom_rule("update", [Set(NAME, Arg("n"))], ID.exists()), {"n": 1})
-COUNT = OwnPart(entry_of("Update", "rows", {"id": "r"}, update="ADD n :one", values={":one": 1}))
+COUNT = OwnPart(own_action("Update", "rows", {"id": "r"}, update=Add("n", 1)))
 WRITES: dict[str, Request[Any]] = {
     "single": UPDATE,
     "batch": WriteBatch((UPDATE, Write("b", UPDATE.rule, {"n": 1}))),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamomq.effects import Remove, Set, apply_effects
+from dynamomq.effects import Add, Discard, Effect, Remove, Set, apply_effects
 from dynamomq.expressions import (
     FALSE,
     TRUE,
@@ -238,6 +238,125 @@ def test_what_cannot_be_computed_is_refused(effect: Set, item: Item) -> None:
     with pytest.raises(ValueError, match=r"no value|not a|boolean|digits"):
         apply_effects([effect], item, {})
     assert issubclass(EffectError, ValueError)
+
+
+# --- what users' rows have besides -----------------------------------------------------------
+
+N, S, L, M, Q, GONE = (Attr(name) for name in ("n", "s", "l", "m", "q", "gone"))
+ROW: Item = {
+    "n": 5,
+    "s": "abc",
+    "l": [1, "a", [9], {"deep": True}],
+    "m": {"a": 1, "k": {"x": "y"}},
+    "q": {"a", "b"},
+    "m.a": None,
+}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        N.eq(5),
+        N.ne(GONE),
+        GONE.ne(Attr("gone too")),
+        N.between(M["a"], 5),
+        N.is_in([M["a"], 5]),
+        L[2][0].exists() & L[9].absent() & L["a"].absent() & N["x"].absent(),
+        M["a"].has_type("N"),
+        S.begins_with("ab") & S.contains("bc") & ~S.contains(5),
+        L.contains([9]) & Q.contains("a") & ~Q.contains("c") & ~L.contains(True),
+        S.size().lt(5) & Q.size().eq(M.size()) & ~N.size().ge(0),
+        Attr("s").eq("abc") | GONE.exists(),
+        L[3]["deep"].ne(5),
+        Attr("m.a").has_type("NULL"),
+        N.ne(True) & ~N.eq(True),
+    ],
+)
+def test_conditions_on_rows(condition: Condition) -> None:
+    """EXPR-1: functions and places in documents mean what DynamoDB's documentation says.
+
+    That DynamoDB Local agrees is checked by ``tests/integration/test_expression_language.py``.
+    """
+    assert condition.evaluate(ROW, {})
+
+
+def test_true_is_not_one() -> None:
+    """EXPR-1: conditions on equal numbers are one; those on values of other types are not."""
+    assert all_of([N.eq(1), N.eq(Decimal("1.0"))]) == N.eq(1)
+    assert not all_of([N.eq(1), N.eq(True)]).evaluate({"n": 1}, {})
+    assert any_of([N.eq(1), N.eq(True)]).evaluate({"n": True}, {})
+
+
+def test_an_attribute_is_not_to_be_iterated() -> None:
+    """Else Python would ask for one index after the other, without an end."""
+    with pytest.raises(TypeError, match="not iterable"):
+        list(L)  # type: ignore[call-overload]  # the error is the point
+
+
+@pytest.mark.parametrize(
+    ("effects", "changes"),
+    [
+        ([Set("n", N + 5), Set("o1", "ab")], {"n": 10, "o1": "ab"}),
+        ([Set("n", 5 - N)], {"n": 0}),
+        ([Set("n", 1 + N)], {"n": 6}),
+        ([Set("c", Attr("c").if_not_exists(5) - M["a"])], {"c": 4}),
+        ([Set("l", L[2].prepend([1]))], {"l": [1, 9]}),
+        ([Set("l", L[2].append(["x"]))], {"l": [9, "x"]}),
+        ([Set(L[9], 5), Set(L[7], "ab")], {"l": [1, "a", [9], {"deep": True}, "ab", 5]}),
+        ([Set(L[0], L[1]), Set(L[1], L[0])], {"l": ["a", 1, [9], {"deep": True}]}),
+        ([Remove(L[0]), Remove(L[2]), Set(L[1], 5)], {"l": [5, {"deep": True}]}),
+        ([Set(L[9], 5), Remove(L[4])], {"l": [1, "a", [9], {"deep": True}, 5]}),
+        ([Set(M["k"]["z"], M["k"])], {"m": {"a": 1, "k": {"x": "y", "z": {"x": "y"}}}}),
+        (
+            [Remove(M["k"]), Remove(L[2][0]), Remove("gone")],
+            {"m": {"a": 1}, "l": [1, "a", [], {"deep": True}]},
+        ),
+        (
+            [Add("n", 5), Add("fresh", {"a"}), Add(M["a"], 5), Add("q", {"c"})],
+            {
+                "n": 10,
+                "fresh": {"a"},
+                "m": {"a": 6, "k": {"x": "y"}},
+                "q": {"a", "b", "c"},
+            },
+        ),
+        ([Discard("q", {"a", "z"}), Discard("gone", {"a"})], {"q": {"b"}}),
+    ],
+)
+def test_updates_of_rows(effects: list[Effect], changes: Item) -> None:
+    """EXPR-4: all see the item as it was before, which is left alone, also deep inside."""
+    before = repr(ROW)
+    after = apply_effects(effects, ROW, {})
+    assert {name: value for name, value in after.items() if ROW.get(name) != value} == changes
+    assert repr(ROW) == before
+
+
+def test_a_set_without_members_is_gone() -> None:
+    """EXPR-4: DynamoDB stores no empty set."""
+    assert "q" not in apply_effects([Discard("q", {"a", "b"})], ROW, {})
+
+
+@pytest.mark.parametrize(
+    ("effect", "complaint"),
+    [
+        (Set("n", GONE), "gone has no value"),
+        (Set("n", GONE.if_not_exists(M["gone"])), "if_not_exists(gone, m.gone) has no value"),
+        (Set("n", S - 5), "s is not a number"),
+        (Set(GONE["a"], 5), "the item has no place for gone.a"),
+        (Set(L[7]["a"], 5), "the item has no place for l[7].a"),
+        (Remove(M[0]), "the item has no place for m[0]"),
+        (Discard(GONE["a"], {"a"}), "the item has no place for gone.a"),
+        (Add("s", 5), "s is not a number"),
+        (Add("n", {"a"}), "n is not a set of the same type"),
+        (Add("q", {1}), "q is not a set of the same type"),
+        (Discard("n", {"a"}), "n is not a set of the same type"),
+    ],
+)
+def test_rows_that_an_update_does_not_fit(effect: Effect, complaint: str) -> None:
+    """EXPR-4: what the item lacks or mistypes is named by its path, without values."""
+    with pytest.raises(EffectError) as caught:
+        apply_effects([effect], ROW, {})
+    assert str(caught.value) == complaint
 
 
 # --- as JSON ---------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from dynamomq.errors import (
     StaleReceiptError,
     TransactionConditionError,
 )
+from dynamomq.expressions import Attr
 from dynamomq.message import Message
 from dynamomq.queue import Queue, Sent, Transaction
 from dynamomq.requests import Cancelled, Request, Transact
@@ -33,7 +34,7 @@ from tests.support.clock import ManualClock
 from tests.support.lists import orders
 
 TIMEOUT = 30
-NEW = "attribute_not_exists(id)"
+NEW = Attr("id").absent()
 
 
 class Lossy(Between):
@@ -271,7 +272,7 @@ def test_a_condition_that_holds_too_late(scene: Scene) -> None:
 
     def fill(queue: Queue[Any]) -> None:
         with queue.transaction() as tx:
-            tx.check_row("rows", {"id": "row"}, "attribute_exists(id)")
+            tx.check_row("rows", {"id": "row"}, Attr("id").exists())
             tx.send("payload", id="s")
 
     scene.lossy.inner = held_up = HeldUp(scene.lossy.inner)

@@ -24,6 +24,7 @@ LAYERS = (
     "effects",
     "attributes",
     "rules",
+    "validity",
     "machine",
     "reserved",
     "checks",

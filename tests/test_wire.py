@@ -18,7 +18,7 @@ import pytest
 
 from dynamomq.attributes import ARGUMENTS
 from dynamomq.drivers import wire
-from dynamomq.effects import Effect, Remove, Set
+from dynamomq.effects import Add, Discard, Effect, Remove, Set
 from dynamomq.expressions import (
     FALSE,
     TRUE,
@@ -410,3 +410,44 @@ def test_texts_are_made_once() -> None:
 
 if __name__ == "__main__":
     GOLDEN.write_text(all_shown(), encoding="utf-8")
+
+
+# --- users' own actions ----------------------------------------------------------------------
+
+
+def test_users_expressions() -> None:
+    """EXPR-5: names are aliased, also within paths, and nothing of a value is in the text."""
+    stock, tags, deep = Attr("stock"), Attr("tags"), Attr("a.b")[2]["status"]
+    condition = (
+        (stock.between(1, 9) | deep.absent())
+        & tags.contains("secret")
+        & ~tags.size().is_in([1, Attr("n")])
+        & Attr("name").begins_with("secret")
+        & deep.has_type("S")
+    )
+    effects = (
+        Set("stock", stock - 3),
+        Set(deep, Attr("log").prepend(["secret"])),
+        Remove(tags[0]),
+        Add("n", 1),
+        Discard("names", {"secret"}),
+    )
+    texts = wire.own_expressions(rule_of(condition, *effects))
+    assert texts.condition == (
+        "((#stock >= :v AND #stock <= :v_2) OR attribute_not_exists(#a_b[2].#status))"
+        " AND contains(#tags, :v_3) AND NOT (size(#tags) = :v OR size(#tags) = #n)"
+        " AND begins_with(#name, :v_3) AND attribute_type(#a_b[2].#status, :v_4)"
+    )
+    assert texts.update == (
+        "SET #stock = #stock - :v_5, #a_b[2].#status = list_append(:v_6, #log) REMOVE #tags[0]"
+        " ADD #n :v DELETE #names :v_7"
+    )
+    assert texts.names["#a_b"] == "a.b"
+    assert texts.values({})[":v_7"] == {"SS": ["secret"]}
+
+
+def test_users_values_are_not_kept() -> None:
+    """Each action's expressions are made anew: there are as many as values, and they hold them."""
+    rule = rule_of(TRUE, Set("a", "secret"))
+    assert wire.own_expressions(rule).condition == ""
+    assert wire.own_expressions(rule) is not wire.own_expressions(rule)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from dynamomq.errors import RequestRejectedError
 from dynamomq.requests import MAX_TRANSACTION, Action, Elsewhere, Foreign, Write
+from dynamomq.values import type_letter
 
 _INVALID = "ValidationException"
 
@@ -51,37 +51,36 @@ def check_actions(actions: Sequence[Action], table: str) -> None:
             )
 
 
-def check_fit(place: int, entry: Mapping[str, Mapping[str, Any]], key: Mapping[str, str]) -> None:
+def check_fit(place: int, action: Foreign, key: Mapping[str, str]) -> None:
     """Refuse a user's own action that does not have the key of its table.
 
     Args:
         place: where in the transaction it is, counted from 0.
-        entry: the action, in low-level form.
+        action: the action.
         key: the attributes of the table's key, each with the letter of its type.
 
     Raises:
         RequestRejectedError: naming the action, the table, its key, and what is wrong.
     """
-    ((verb, parameters),) = entry.items()
-    argument = "Item" if verb == "Put" else "Key"
-    attributes: Mapping[str, Mapping[str, Any]] = parameters[argument]
+    attributes = action.attributes
     wrong = [f"{name} is missing" for name in key if name not in attributes]
     for name, letter in key.items():
-        ((given, value),) = attributes.get(name, {letter: None}).items()
-        if given != letter:
+        if name not in attributes:
+            continue
+        if (given := type_letter(attributes[name])) != letter:
             wrong.append(f"{name} is of type {given}")
-        elif value in ("", b""):
+        elif attributes[name] in ("", b""):
             wrong.append(f"{name} is empty")
-    if argument == "Key":
+    if action.verb != "Put":
         wrong += [f"{name} is not part of it" for name in attributes if name not in key]
     if wrong:
+        what = "an item with" if action.verb == "Put" else "just"
         shown = " + ".join(f"{name} ({letter})" for name, letter in key.items())
         raise RequestRejectedError(
-            f"Action {place + 1} of the transaction, {verb} in table {parameters['TableName']!r}, "
+            f"Action {place + 1} of the transaction, {action}, "
             f"does not fit the table's key, which is {shown}: {', '.join(wrong)}.",
             code=_INVALID,
-            remedy=f"Pass {'an item with' if verb == 'Put' else 'just'} the key's attributes, of "
-            "these types.",
+            remedy=f"Pass {what} the key's attributes, of these types.",
         )
 
 
@@ -104,12 +103,8 @@ def tables_of(actions: Sequence[Action], table: str) -> tuple[str, ...]:
 
 def foreign_tables(actions: Sequence[Action]) -> frozenset[str]:
     """Return those tables of a transaction in which it has users' own actions."""
-    foreign = [action for action in actions if isinstance(action, Foreign)]
-    return frozenset(tables_of(foreign, ""))
+    return frozenset(action.table for action in actions if isinstance(action, Foreign))
 
 
 def _table_of(action: Action, table: str) -> str:
-    if isinstance(action, Foreign):
-        (parameters,) = action.entry.values()
-        return str(parameters["TableName"])
-    return action.table if isinstance(action, Elsewhere) else table
+    return table if isinstance(action, Write) else action.table

@@ -466,11 +466,10 @@ class DynamoDBDriver(Driver):
         keys: dict[str, Mapping[str, str] | None] = {}
         for place, action in enumerate(request.actions):
             if isinstance(action, Foreign):
-                (table,) = foreign_tables([action])
-                if table not in keys:
-                    keys[table] = self._beside(table)._key()
-                if (key := keys[table]) is not None:
-                    check_fit(place, action.entry, key)
+                if action.table not in keys:
+                    keys[action.table] = self._beside(action.table)._key()
+                if (key := keys[action.table]) is not None:
+                    check_fit(place, action, key)
 
     def _key(self) -> Mapping[str, str] | None:
         """Return the table's key, if we may know it."""

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 from dynamomq.drivers.connection import REFUSED, Answer
 from dynamomq.drivers.failures import is_passing, stem
-from dynamomq.drivers.inputs import write_input
-from dynamomq.requests import Action, Cancelled, Elsewhere, Foreign, Refused, Transact
+from dynamomq.drivers.inputs import action_input
+from dynamomq.requests import Action, Cancelled, Foreign, Refused, Transact
 from dynamomq.values import item_from_wire
 
 
 def transact_input(request: Transact, table: str) -> dict[str, Any]:
     """Return the parameters of a transaction; ``table`` is that of the writes which name none."""
     return {
-        "TransactItems": [_entry(action, table) for action in request.actions],
+        "TransactItems": [action_input(action, table) for action in request.actions],
         "ClientRequestToken": request.token,
     }
-
-
-def _entry(action: Action, table: str) -> Mapping[str, Any]:
-    if isinstance(action, Foreign):
-        return deepcopy(action.entry)  # what hooks of the SDK do to it stays with this request
-    if isinstance(action, Elsewhere):
-        table, action = action.table, action.write
-    verb, parameters = write_input(action, table)
-    return {verb: parameters}
 
 
 def cancelled(request: Transact, answer: Answer, *, repeated: bool) -> Cancelled:

@@ -22,23 +22,28 @@ from typing import Any, Final, Literal, TypeAlias
 from attrs import frozen
 
 from dynamomq.attributes import ID
-from dynamomq.effects import Set
+from dynamomq.effects import Add, Discard, Set
 from dynamomq.expressions import (
+    TRUE,
     AllOf,
     AnyOf,
     Append,
     Arg,
     Arguments,
     Attr,
+    BeginsWith,
     Comparison,
     Condition,
     Constant,
+    Contains,
     Exists,
     HasType,
     IfNotExists,
+    Minus,
     Not,
     Operand,
     Plus,
+    Size,
 )
 from dynamomq.rules import Specialised
 from dynamomq.values import Value, to_wire, type_letter
@@ -119,7 +124,23 @@ def expressions(rule: Specialised) -> Expressions:
         ValueError: the rule has no condition, or one that DynamoDB can't say.
     """
     language = _ExpressionLanguage()
-    condition = language.condition(rule.condition)
+    return _texts(rule, language, language.condition(rule.condition))
+
+
+def own_expressions(rule: Specialised) -> Expressions:
+    """Return the expressions of a user's own action, whose condition is empty if it always holds.
+
+    They are not kept: they are as many as there are values, and hold them.
+
+    Raises:
+        ValueError: the rule has a condition or an effect that DynamoDB can't say.
+    """
+    language = _OwnLanguage()
+    condition = "" if rule.condition == TRUE else language.condition(rule.condition)
+    return _texts(rule, language, condition)
+
+
+def _texts(rule: Specialised, language: _ExpressionLanguage, condition: str) -> Expressions:
     update = _changes(rule, language) if rule.kind == "update" else ""
     names = {placeholder: name for name, placeholder in language.names.items()}
     return Expressions(condition, update, names, language.sources)
@@ -158,14 +179,19 @@ def statement(rule: Specialised, table: str) -> Statement | None:
 
 
 def _changes(rule: Specialised, language: _Language) -> str:
-    """Write all assignments, then all removals."""
-    clauses: dict[str, list[str]] = {"SET": [], "REMOVE": []}
+    """Write all assignments, then all removals, and what else there is."""
+    clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": [], "DELETE": []}
     for effect in rule.effects:
         target = language.attribute(effect.attribute)
-        if isinstance(effect, Set):
-            clauses["SET"].append(f"{target}{language.assigns}{language.operand(effect.operand)}")
-        else:
-            clauses["REMOVE"].append(target)
+        match effect:
+            case Set(_, operand):
+                clauses["SET"].append(f"{target}{language.assigns}{language.operand(operand)}")
+            case Add(_, operand):
+                clauses["ADD"].append(f"{target} {language.operand(operand)}")
+            case Discard(_, operand):
+                clauses["DELETE"].append(f"{target} {language.operand(operand)}")
+            case _:
+                clauses["REMOVE"].append(target)
     return " ".join(
         f"{verb} {language.separator.format(verb).join(changes)}"
         for verb, changes in clauses.items()
@@ -185,7 +211,9 @@ def _allows_absent_item(rule: Specialised) -> bool:
 
 
 def _documented(rule: Specialised) -> bool:
-    """Tell whether PartiQL's documentation knows all functions that the effects need."""
+    """Tell whether PartiQL's documentation knows all that the effects need."""
+    if any(isinstance(effect, Add | Discard) for effect in rule.effects):
+        return False
     operands = [effect.operand for effect in rule.effects if isinstance(effect, Set)]
     for operand in operands:
         if isinstance(operand, IfNotExists):
@@ -207,8 +235,15 @@ class _Language(ABC):
     separator: str
 
     @abstractmethod
+    def name(self, name: str) -> str:
+        """Write the name of an attribute, or of a map's member."""
+
     def attribute(self, attribute: Attr) -> str:
-        """Write an attribute's name."""
+        """Write an attribute, or the path to a place in it."""
+        return self.name(attribute.name) + "".join(
+            f"[{step}]" if isinstance(step, int) else f".{self.name(step)}"
+            for step in attribute.steps
+        )
 
     @abstractmethod
     def argument(self, argument: Arg) -> str:
@@ -237,6 +272,10 @@ class _Language(ABC):
                 return self.constant(operand.constant)
             case Plus(left, right):
                 return f"{self.operand(left)} + {self.operand(right)}"
+            case Minus(left, right):
+                return f"{self.operand(left)} - {self.operand(right)}"
+            case Size(attribute):
+                return f"size({self.attribute(attribute)})"
             case IfNotExists(attribute, otherwise):
                 return f"if_not_exists({self.attribute(attribute)}, {self.operand(otherwise)})"
             case Append(left, right):
@@ -267,6 +306,10 @@ class _Language(ABC):
                 return self.exists(attribute, wanted=True)
             case HasType():
                 return self.has_type(condition)
+            case BeginsWith(attribute, beginning):
+                return f"begins_with({self.attribute(attribute)}, {self.operand(beginning)})"
+            case Contains(attribute, part):
+                return f"contains({self.attribute(attribute)}, {self.operand(part)})"
             case Comparison(operator, left, right):
                 return f"{self.operand(left)} {operator} {self.operand(right)}"
         # What is always true or false, and what the arguments alone decide, is folded away before.
@@ -286,8 +329,7 @@ class _ExpressionLanguage(_Language):
         self.names: dict[str, str] = {}
         self.sources: dict[str, Source] = {}
 
-    def attribute(self, attribute: Attr) -> str:
-        name = attribute.name
+    def name(self, name: str) -> str:
         if name not in self.names:
             self.names[name] = _placeholder("#", name, self.names.values())
         return self.names[name]
@@ -315,6 +357,13 @@ class _ExpressionLanguage(_Language):
         return placeholder
 
 
+class _OwnLanguage(_ExpressionLanguage):
+    """As users' values are nobody else's business, they give placeholders no names."""
+
+    def constant(self, value: Value) -> str:
+        return self._value("v", to_wire(value))
+
+
 class _PartiQL(_Language):
     """Names are quoted; values are ``?``, in the order of the text."""
 
@@ -324,8 +373,8 @@ class _PartiQL(_Language):
     def __init__(self) -> None:
         self.sources: list[Source] = []
 
-    def attribute(self, attribute: Attr) -> str:
-        return _quoted(attribute.name, '"')
+    def name(self, name: str) -> str:
+        return _quoted(name, '"')
 
     def argument(self, argument: Arg) -> str:
         self.sources.append(argument.name)

@@ -26,7 +26,6 @@ from dynamomq.operations.batching import (
     send_batch,
 )
 from dynamomq.operations.claiming import Claimer
-from dynamomq.operations.entries import RawEntry
 from dynamomq.operations.following import delete_and_receive
 from dynamomq.operations.holding import delete, extend, move_to_dlq, release, retry
 from dynamomq.operations.membership import ConsumerInfo, Load, consumers, members
@@ -63,7 +62,6 @@ __all__ = [
     "Outgoing",
     "PurgeResult",
     "QueueStats",
-    "RawEntry",
     "RedriveResult",
     "RepairResult",
     "Revision",

@@ -17,7 +17,6 @@ from dynamomq.checks import RESERVED_PREFIX
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import place_of
 from dynamomq.message import Message
-from dynamomq.operations.entries import RawEntry, raw_item
 from dynamomq.operations.groups import group_key, joining, leaving, role_for
 from dynamomq.operations.holding import (
     Extra,
@@ -130,7 +129,7 @@ class Finishing:
 class OwnPart:
     """An action of the user's own."""
 
-    entry: RawEntry = field(eq=False)
+    action: Foreign = field(eq=False)
 
 
 Part: TypeAlias = Sending | Finishing | OwnPart
@@ -194,9 +193,8 @@ def _looked_at(home: str, parts: Sequence[Part]) -> dict[int, tuple[str, str]]:
     for place, part in enumerate(parts):
         if not isinstance(part, OwnPart):
             continue
-        table, key, _ = raw_item(part.entry)
-        id = key.get(ID.name, {}).get("S")
-        if table not in queues or id is None:
+        table, id = part.action.table, part.action.attributes.get(ID.name)
+        if table not in queues or not isinstance(id, str):
             continue
         if id.startswith(RESERVED_PREFIX):
             raise _not_to_be_checked(place, id, "it is no message, but DynamoMQ's own")
@@ -260,7 +258,7 @@ def plan_of(home: str, parts: Sequence[Part], view: View, begun: int, now: int) 
         if (table, id) in kept or (place_of(item) and (table, item[GROUP_ID.name]) in changed):
             raise _not_to_be_checked(place, id, "the list of its message group is changed as well")
     actions: list[Action] = [
-        Foreign(part.entry)
+        part.action
         if isinstance(part, OwnPart)
         else _action(home, part.settings.table, planner.writes[place])
         for place, part in enumerate(parts)

@@ -23,7 +23,6 @@ from dynamomq.errors import (
     TransactionConditionError,
 )
 from dynamomq.message import Message
-from dynamomq.operations.entries import RawEntry, raw_item
 from dynamomq.operations.groups import PLANS, group_key
 from dynamomq.operations.holding import refusal, to_plan_from
 from dynamomq.operations.parts import (
@@ -62,7 +61,7 @@ from dynamomq.requests import (
     Write,
     ask,
 )
-from dynamomq.values import Item, item_from_wire, item_size
+from dynamomq.values import Item, item_size
 
 __all__ = ["MAX_TRANSACTION_BYTES", "actions_of", "carry_out"]
 
@@ -199,8 +198,7 @@ def _check_size(plan: Plan) -> None:
 
 def _bytes_of(action: Action) -> int:
     if isinstance(action, Foreign):
-        _, attributes, is_whole = raw_item(action.entry)
-        return item_size(item_from_wire(attributes)) if is_whole else 0
+        return item_size(action.attributes) if action.verb == "Put" else 0
     write = action.write if isinstance(action, Elsewhere) else action
     return item_size(write.whole_item) if write.rule.kind == "put" else 0
 
@@ -290,7 +288,7 @@ class _Judge:
         if (yield from self._is_ours(shown)):
             return True
         failed = tuple(
-            _failed(place, part.entry, refused[place])
+            _failed(place, part.action, refused[place])
             for place, part in enumerate(self.parts)
             if isinstance(part, OwnPart) and place in refused
         )
@@ -384,9 +382,8 @@ class _Judge:
         return refusal(write.rule, part.message, found, repeated=self.doubt.exists)
 
 
-def _failed(place: int, entry: RawEntry, refused: Refused) -> FailedAction:
-    ((operation, parameters),) = entry.items()
-    return FailedAction(place + 1, operation, parameters["TableName"], refused.item)
+def _failed(place: int, action: Foreign, refused: Refused) -> FailedAction:
+    return FailedAction(place + 1, action.verb, action.table, refused.item)
 
 
 def _unknown(why: str) -> OutcomeUnknownError:

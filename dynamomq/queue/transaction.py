@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, overload
@@ -13,15 +13,17 @@ from attrs import define, field
 from dynamomq import operations
 from dynamomq.attributes import ID
 from dynamomq.checks import MAX_DELAY, Duration, check_duration, check_reason
+from dynamomq.effects import Effect
 from dynamomq.errors import InvalidArgumentError, TransactionUsageError
+from dynamomq.expressions import Condition
 from dynamomq.machine import QueueType
 from dynamomq.message import Entry, Message
-from dynamomq.operations import RawEntry, holding
-from dynamomq.operations.entries import checked_entry, entry_of, raw_item
+from dynamomq.operations import holding
 from dynamomq.operations.parts import Finishing, OwnPart, Part, Sending
+from dynamomq.operations.rows import own_action
 from dynamomq.queue.base import QueueBase
-from dynamomq.requests import Tick, ask
-from dynamomq.values import Value, to_wire
+from dynamomq.requests import Foreign, Tick, ask
+from dynamomq.values import Value, equal
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -243,9 +245,7 @@ class Transaction(Generic[T]):
         table: str,
         item: Mapping[str, Value],
         *,
-        condition: str | None = None,
-        names: Mapping[str, str] | None = None,
-        values: Mapping[str, Value] | None = None,
+        condition: Condition | None = None,
         show_item: bool = False,
     ) -> None:
         """Put an item of your own, in place of what is there.
@@ -253,36 +253,22 @@ class Transaction(Generic[T]):
         Args:
             table: the table's name.
             item: the whole item, in plain Python values; numbers are ``int`` or ``Decimal``.
-            condition: a ``ConditionExpression`` on what is there.
-            names: what the ``#names`` in it stand for.
-            values: what the ``:values`` in it stand for, in plain Python values.
+            condition: what must hold of what is there, such as ``Attr("id").absent()``.
             show_item: whether the error is to show what is there, should the condition not hold.
 
         Raises:
             InvalidArgumentError: something can't be part of a request, the table is a queue's, or
                 the transaction has an action on the same item.
         """
-        self._own(
-            entry_of(
-                "Put",
-                table,
-                item,
-                condition=condition,
-                names=names,
-                values=values,
-                show_item=show_item,
-            )
-        )
+        self._own(own_action("Put", table, item, condition=condition, show_item=show_item))
 
     def update_row(
         self,
         table: str,
         key: Mapping[str, Value],
-        update: str,
+        update: Effect | Iterable[Effect],
         *,
-        condition: str | None = None,
-        names: Mapping[str, str] | None = None,
-        values: Mapping[str, Value] | None = None,
+        condition: Condition | None = None,
         show_item: bool = False,
     ) -> None:
         """Change an item of your own; one that is not there is made.
@@ -290,25 +276,17 @@ class Transaction(Generic[T]):
         Args:
             table: the table's name.
             key: the item's key.
-            update: an ``UpdateExpression``, such as ``"SET balance = balance - :amount"``.
-            condition: see :meth:`put_row`, and so are the others.
-            names: see there.
-            values: see there.
+            update: one change or several, such as ``Set("balance", Attr("balance") - 5)``; all
+                see the item as it was before.
+            condition: see :meth:`put_row`.
             show_item: see there.
 
         Raises:
             InvalidArgumentError: see :meth:`put_row`.
         """
         self._own(
-            entry_of(
-                "Update",
-                table,
-                key,
-                update=update,
-                condition=condition,
-                names=names,
-                values=values,
-                show_item=show_item,
+            own_action(
+                "Update", table, key, update=update, condition=condition, show_item=show_item
             )
         )
 
@@ -317,9 +295,7 @@ class Transaction(Generic[T]):
         table: str,
         key: Mapping[str, Value],
         *,
-        condition: str | None = None,
-        names: Mapping[str, str] | None = None,
-        values: Mapping[str, Value] | None = None,
+        condition: Condition | None = None,
         show_item: bool = False,
     ) -> None:
         """Remove an item of your own, if it is there.
@@ -327,34 +303,20 @@ class Transaction(Generic[T]):
         Args:
             table: the table's name.
             key: the item's key.
-            condition: see :meth:`put_row`, and so are the others.
-            names: see there.
-            values: see there.
+            condition: see :meth:`put_row`.
             show_item: see there.
 
         Raises:
             InvalidArgumentError: see :meth:`put_row`.
         """
-        self._own(
-            entry_of(
-                "Delete",
-                table,
-                key,
-                condition=condition,
-                names=names,
-                values=values,
-                show_item=show_item,
-            )
-        )
+        self._own(own_action("Delete", table, key, condition=condition, show_item=show_item))
 
     def check_row(
         self,
         table: str,
         key: Mapping[str, Value],
-        condition: str,
+        condition: Condition,
         *,
-        names: Mapping[str, str] | None = None,
-        values: Mapping[str, Value] | None = None,
         show_item: bool = False,
     ) -> None:
         """Make the transaction depend on an item that it does not change.
@@ -364,36 +326,15 @@ class Transaction(Generic[T]):
         Args:
             table: the table's name.
             key: the item's key.
-            condition: a ``ConditionExpression``, which must hold.
-            names: see :meth:`put_row`, and so are the others.
-            values: see there.
-            show_item: see there.
+            condition: what must hold of it, such as ``Attr("stock").ge(3)``.
+            show_item: see :meth:`put_row`.
 
         Raises:
             InvalidArgumentError: see :meth:`put_row`.
         """
         self._own(
-            entry_of(
-                "ConditionCheck",
-                table,
-                key,
-                condition=condition,
-                names=names,
-                values=values,
-                show_item=show_item,
-            )
+            own_action("ConditionCheck", table, key, condition=condition, show_item=show_item)
         )
-
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Add an action in DynamoDB's low-level form, as an ORM may give it.
-
-        Args:
-            entry: an element of ``TransactItems``: ``{"Put": {"TableName": …, "Item": {…}}}``.
-
-        Raises:
-            InvalidArgumentError: it is none, or the transaction has an action on the same item.
-        """
-        self._own(checked_entry(entry))
 
     # --- collecting --------------------------------------------------------------------------
 
@@ -441,20 +382,25 @@ class Transaction(Generic[T]):
         self._add_message(part, None)
 
     def _add_message(self, part: Sending | Finishing, sent: Sent[Any] | None) -> None:
-        key = {ID.name: to_wire(part.id)}
+        key = {ID.name: part.id}
         self._items.add_queue(part.settings.table)
         self._items.add(part.settings.table, key, is_whole=False, argument="message", shown=part.id)
         self._append(part, sent)
 
-    def _own(self, entry: RawEntry) -> None:
+    def _own(self, action: Foreign) -> None:
         self._check_open()
         self._items.add_queue(self._queue.table)
-        table, attributes, is_whole = raw_item(entry)
-        if "ConditionCheck" not in entry:
-            self._items.check_no_queue(table)
-        names = ", ".join(attributes)  # not the values: an error must not quote a row
-        self._items.add(table, attributes, is_whole=is_whole, argument="item", shown=names)
-        self._append(OwnPart(entry), None)
+        if action.verb != "ConditionCheck":
+            self._items.check_no_queue(action.table)
+        names = ", ".join(action.attributes)  # not the values: an error must not quote a row
+        self._items.add(
+            action.table,
+            action.attributes,
+            is_whole=action.verb == "Put",
+            argument="item",
+            shown=names,
+        )
+        self._append(OwnPart(action), None)
 
     def _append(self, part: Part, sent: Sent[Any] | None) -> None:
         self._parts.append(part)
@@ -506,7 +452,7 @@ class _Items:
         argument: str,
         shown: object,
     ) -> None:
-        """Note an item, by its key or as a whole, typed.
+        """Note an item, by its key or as a whole.
 
         What is not known of a table is its key, as long as whole items are all that is put there:
         then it is left to DynamoDB to find that two of them are the same.
@@ -531,7 +477,7 @@ class _Items:
 
     def _is_same(self, table: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         names = self._keys.get(table)
-        return names is not None and all(one.get(name) == other.get(name) for name in names)
+        return names is not None and all(equal(one.get(name), other.get(name)) for name in names)
 
 
 # --- parts -----------------------------------------------------------------------------------

@@ -13,13 +13,11 @@ from typing import Literal, TypeVar
 
 from dynamomq import operations
 from dynamomq.checks import Duration
-from dynamomq.drivers.inputs import write_input
+from dynamomq.drivers.inputs import RawEntry, action_input
 from dynamomq.message import Entry, Message
-from dynamomq.operations import RawEntry
 from dynamomq.operations.parts import Part
 from dynamomq.queue.base import QueueBase
 from dynamomq.queue.transaction import Transaction, finishing, sending
-from dynamomq.requests import Action, Elsewhere, Foreign
 
 T = TypeVar("T")
 
@@ -111,13 +109,4 @@ class InTransactions(QueueBase[T]):
     def _entries(self, part: Part) -> list[RawEntry]:
         table = self._driver.table.name
         actions = self.run(operations.actions_of(table, [part]))
-        return [_entry(table, action) for action in actions]
-
-
-def _entry(table: str, action: Action) -> RawEntry:
-    if isinstance(action, Foreign):
-        return deepcopy({verb: dict(given) for verb, given in action.entry.items()})
-    if isinstance(action, Elsewhere):
-        table, action = action.table, action.write
-    verb, parameters = write_input(action, table)
-    return {verb: deepcopy(parameters)}
+        return [deepcopy(action_input(action, table)) for action in actions]

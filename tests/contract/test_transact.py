@@ -12,6 +12,7 @@ from dynamomq.drivers.base import Driver, Engine
 from dynamomq.effects import Effect, Set
 from dynamomq.errors import MalformedItemError, RequestRejectedError, TableNotFoundError
 from dynamomq.expressions import Arg, Attr, Comparison, Constant, Plus
+from dynamomq.operations.rows import own_action
 from dynamomq.requests import (
     MAX_TRANSACTION,
     Action,
@@ -19,7 +20,6 @@ from dynamomq.requests import (
     Committed,
     CreateTable,
     Elsewhere,
-    Foreign,
     Refused,
     Transact,
     Write,
@@ -249,19 +249,15 @@ def test_a_repetition_with_tokens(do: Do, table: Table) -> None:
 # --- the user's own actions ------------------------------------------------------------------
 
 
-def test_actions_in_the_low_level_form(do: Do, table: Table, other: Table) -> None:
-    """A user's own entry is carried out as it is; what refuses it is shown if the entry asks."""
-    stored = {"TableName": other.name, "Item": {"id": {"S": "row"}, "n": {"N": "1"}}}
-    assert do(put("a"), Foreign({"Put": stored})) == Committed()
-    assert other.items() == {"row": {"id": "row", "n": 1}}
-    absent = {
-        "TableName": other.name,
-        "Key": {"id": {"S": "row"}},
-        "ConditionExpression": "attribute_not_exists(id)",
-    }
-    shown = {**absent, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    reply = do(put("b"), Foreign({"ConditionCheck": absent}))
+def test_users_own_actions(do: Do, table: Table, other: Table) -> None:
+    """What refuses a user's own action is shown if that asks."""
+    stored: Item = {"id": "row", "n": 1}
+    assert do(put("a"), own_action("Put", other.name, stored)) == Committed()
+    assert other.items() == {"row": stored}
+    key = {"id": "row"}
+    reply = do(put("b"), own_action("ConditionCheck", other.name, key, condition=ID.absent()))
     assert reply == Cancelled((None, Refused(None, shown=False)))
-    reply = do(put("b"), Foreign({"Delete": shown}))
+    shown = own_action("Delete", other.name, key, condition=ID.absent(), show_item=True)
+    reply = do(put("b"), shown)
     assert reply == Cancelled((None, Refused({"id": "row", "n": 1})))
     assert table.items() == {"a": {"id": "a"}}

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from dynamomq.drivers.base import Engine
+from dynamomq.effects import Add, Discard, Remove, Set
 from dynamomq.errors import InvalidArgumentError, PayloadError, RequestRejectedError
+from dynamomq.expressions import FALSE, Arg, Attr, Constant, Plus, any_of
 from dynamomq.message import Message
 from dynamomq.queue import Queue, Transaction
-from dynamomq.requests import Committed, Foreign, Transact
-from dynamomq.table import TableDefinition
+from dynamomq.values import Item, Value
 from tests.contract.engines import BEYOND_MOTO, Table
 from tests.contract.rows import Rows
 from tests.support.clock import ManualClock
@@ -67,16 +68,15 @@ def test_two_actions_on_one_row(queue: Queue[Any], rows: Rows) -> None:
     """TRANSACT-2: an item is known by its key, and a whole one by what its table's key is."""
     key = {"pk": "17"}
     changes: tuple[Fill, ...] = (
-        lambda tx: tx.update_row(rows.name, key, "SET a = :a", values={":a": 1}),
+        lambda tx: tx.update_row(rows.name, key, Set("a", 1)),
         lambda tx: tx.delete_row(rows.name, key),
-        lambda tx: tx.check_row(rows.name, key, "attribute_exists(pk)"),
+        lambda tx: tx.check_row(rows.name, key, Attr("pk").exists()),
         lambda tx: tx.put_row(rows.name, {"pk": "17", "a": 1}),
-        lambda tx: tx.add({"Delete": {"TableName": rows.name, "Key": {"pk": {"S": "17"}}}}),
     )
     for second in changes:
 
         def both(tx: Transaction[Any], second: Fill = second) -> None:
-            tx.update_row(rows.name, key, "SET b = :b", values={":b": 1})
+            tx.update_row(rows.name, key, Set("b", 1))
             second(tx)
 
         assert refused(queue, both).argument == "item"
@@ -172,47 +172,6 @@ def test_bad_messages(queue: Queue[Any], table: Table, held: Message[Any]) -> No
     queue.delete(held)
 
 
-BAD_ENTRIES: tuple[tuple[object, str], ...] = (
-    ("Put", "it is not one action"),
-    ({}, "it is not one action"),
-    ({"Put": {}, "Delete": {}}, "it is not one action"),
-    ({"Get": {}}, "the action is not one of Put, Update, Delete, ConditionCheck"),
-    ({"Put": {"TableName": "rows"}}, "it lacks Item"),
-    ({"Update": {"TableName": "rows", "Key": {"pk": {"S": "1"}}}}, "it lacks UpdateExpression"),
-    ({"Put": {"TableName": "", "Item": {"pk": {"S": "1"}}}}, "it is no text"),
-    ({"Put": {"TableName": "rows", "Item": {}}}, "attributes are wanted"),
-    ({"Put": {"TableName": "rows", "Item": {"pk": "1"}}}, "is not in low-level form"),
-    ({"Put": {"TableName": "rows", "Item": {"pk": {"N": 5}}}}, "is not in low-level form"),
-    ({"Put": {"TableName": "rows", "Item": {"pk": {"N": "five"}}}}, "is not in low-level form"),
-    ({"Put": {"TableName": "rows", "Item": {"pk": {"S": "1", "N": "1"}}}}, "not in low-level form"),
-    ({"Put": {"TableName": "rows", "Item": {"pk": {"SS": []}}}}, "at least one member"),
-    ({"Put": {"TableName": "rows", "Item": {"pk": {"S": "1"}}, "Expected": {}}}, "no such param"),
-    (
-        {
-            "Put": {
-                "TableName": "rows",
-                "Item": {"pk": {"S": "1"}},
-                "ReturnValuesOnConditionCheckFailure": "ALL",
-            }
-        },
-        "neither ALL_OLD nor NONE",
-    ),
-)
-
-
-def test_bad_entries(queue: Queue[Any]) -> None:
-    """TRANSACT-2: what DynamoDB could not read is refused in the block, and named."""
-    for entry, complaint in BAD_ENTRIES:
-        wrong: Any = entry
-
-        def add(tx: Transaction[Any], wrong: Any = wrong) -> None:
-            tx.add(wrong)
-
-        error = refused(queue, add)
-        assert error.argument == "entry"
-        assert complaint in str(error), entry
-
-
 def test_bad_rows(queue: Queue[Any], rows: Rows) -> None:
     """TRANSACT-2: plain values are refused if DynamoDB has no type for them; so are odd names."""
     wrong: Any = object()
@@ -224,27 +183,84 @@ def test_bad_rows(queue: Queue[Any], rows: Rows) -> None:
         ("item", lambda tx: tx.put_row(rows.name, {"pk": "1", "price": 1.5})),
         ("item", lambda tx: tx.put_row(rows.name, {"": "1"})),
         ("key", lambda tx: tx.delete_row(rows.name, {"pk": set()})),
-        ("update", lambda tx: tx.update_row(rows.name, key, " ")),
-        ("condition", lambda tx: tx.check_row(rows.name, key, "")),
-        ("names", lambda tx: tx.check_row(rows.name, key, "#a = #b", names={"#a": wrong})),
-        ("values", lambda tx: tx.check_row(rows.name, key, "a = :a", values={":a": wrong})),
     ):
         assert refused(queue, fill).argument == argument
     assert rows.row("1") is None
 
 
-@pytest.mark.parametrize("engine", BEYOND_MOTO, indirect=True)  # it fails on them itself
-def test_expressions_that_are_none(queue: Queue[Any], table: Table, rows: Rows) -> None:
-    """TRANSACT-2: storage refuses what is no expression, and nothing took effect."""
-    for condition in ("pk = pk AND", "pk = :missing", "frobnicate(pk)", "status = pk"):
+FLOAT: Any = 1.5
+ONE: Any = 1
+N, L = Attr("n"), Attr("l")
+TEXT, DEEP = Constant("x"), Plus(N, Plus(N, N))
+BAD_CONDITIONS: tuple[tuple[Callable[[], Any], str], ...] = (
+    (lambda: "attribute_exists(pk)", "condition='str': it is no condition"),
+    (lambda: N == ONE, "condition='bool': it is no condition"),
+    (lambda: N.gt(FLOAT), "value='float': it can't be stored: DynamoDB has no type for a Python"),
+    (lambda: N.is_in([]), "choices=(): nothing is one of none"),
+    (lambda: N.exists() | N.absent(), "condition='TRUE': it always holds"),
+    (lambda: FALSE, "condition='FALSE': it never holds"),
+    (lambda: N.eq(Arg("x")), "condition='FALSE': it never holds"),
+    (lambda: N.eq(Attr("n")), "condition='=': it compares n with itself"),
+    (lambda: N.lt([SECRET]), "condition='<': a value of type L can't be its operand"),
+    (lambda: ~(L.exists() & N.begins_with(5)), "'begins_with': a value of type N can't be its op"),
+    (lambda: N.begins_with(L.size()), "'begins_with': a size can't be its operand"),
+    (lambda: N.eq(L + 1), "condition='=': + can't be its operand"),
+    (lambda: N.has_type("number"), "'attribute_type': a type is one of S, N, B, BOOL"),
+    (lambda: L[-1].exists(), "'attribute_exists': an index is 0 to 2147483647, not -1"),
+    (lambda: L[FLOAT].exists(), "a step of a path is text or a number, not 1.5"),
+    (lambda: Attr("").exists(), "'attribute_exists': a name is empty"),
+    (lambda: Attr("m", ("a",) * 32).exists(), "a path has more than 32 steps"),
+    (
+        lambda: any_of(N.eq(number) for number in range(200)),
+        "more than 300 operators and functions",
+    ),
+)
+BAD_UPDATES: tuple[tuple[Callable[[], Any], str], ...] = (
+    (lambda: "SET n = 1", "update='str': it is no change"),
+    (lambda: N, "update='Attr': it is no change"),
+    (list, "update='update': it changes nothing"),
+    (lambda: Set("n", FLOAT), "value='float': it can't be stored"),
+    (lambda: [Set("n", 1), Remove("n")], "update='n': it is changed twice, also by that of n"),
+    (lambda: [Remove(N["a"]), Set(N["a"]["b"], 1)], "'n.a': it is changed twice, also by that of"),
+    (lambda: [Remove(L["a"]), Set(L[0], 1)], "update='l.a': l[0] takes a map for a list"),
+    (lambda: Set("n", N + "x"), "update='+': a value of type S can't be its operand"),
+    (lambda: Set("n", DEEP), "update='+': + can't be its operand"),
+    (lambda: Set("n", N.size()), "update='SET': size can't be its operand"),
+    (lambda: Set("l", L.append(L.append([1]))), "'list_append': list_append can't be its operand"),
+    (lambda: Set("l", L.prepend(TEXT)), "update='list_append': a value of type S can't be its op"),
+    (lambda: Add("n", "x"), "update='ADD': a value of type S can't be its operand"),
+    (lambda: Add("n", L), "update='ADD': it takes plain values only"),
+    (lambda: Discard("n", 5), "update='DELETE': a value of type N can't be its operand"),
+)
 
-        def fill(tx: Transaction[Any], condition: str = condition) -> None:
-            tx.send(1)
-            tx.put_row(rows.name, {"pk": "1"}, condition=condition)
 
-        assert isinstance(refused_at_the_end(queue, fill), RequestRejectedError), condition
-    assert table.items() == {}
+def test_bad_expressions(queue: Queue[Any], rows: Rows) -> None:
+    """TRANSACT-2: what DynamoDB would refuse on any item is refused in the block, without values.
+
+    That this is what it refuses is checked by ``tests/integration/test_expression_language.py``.
+    """
+    key = {"pk": "1"}
+    fills: list[tuple[Fill, str]] = [
+        *((lambda tx, m=make: tx.check_row(rows.name, key, m()), s) for make, s in BAD_CONDITIONS),
+        *((lambda tx, m=make: tx.update_row(rows.name, key, m()), s) for make, s in BAD_UPDATES),
+    ]
+    for fill, complaint in fills:
+        error = refused(queue, fill)
+        assert complaint in str(error)
+        assert SECRET not in str(error)
     assert rows.row("1") is None
+
+
+def test_what_is_changed_after_the_call(queue: Queue[Any], rows: Rows) -> None:
+    """A transaction has what its methods were given then."""
+    item: Item = {"pk": "1", "l": [1]}
+    values: list[Value] = [1]
+    with queue.transaction() as tx:
+        tx.put_row(rows.name, item)
+        tx.update_row(rows.name, {"pk": "2"}, Set("l", values))
+        item["l"] = values
+        values.append(2)
+    assert (rows.row("1"), rows.row("2")) == ({"pk": "1", "l": [1]}, {"pk": "2", "l": [1]})
 
 
 MISFITS: dict[str, tuple[Callable[[Transaction[Any], str], object], str]] = {
@@ -253,11 +269,11 @@ MISFITS: dict[str, tuple[Callable[[Transaction[Any], str], object], str]] = {
     "an empty key": (lambda tx, name: tx.put_row(name, {"pk": "", "x": SECRET}), "pk is empty"),
     "another key": (lambda tx, name: tx.delete_row(name, {"id": SECRET}), "id is not part of it"),
     "more than the key": (
-        lambda tx, name: tx.update_row(name, {"pk": "1", "x": SECRET}, "SET a = pk"),
+        lambda tx, name: tx.update_row(name, {"pk": "1", "x": SECRET}, Set("a", Attr("pk"))),
         "x is not part of it",
     ),
     "a check without the key": (
-        lambda tx, name: tx.check_row(name, {"id": SECRET}, "attribute_exists(pk)"),
+        lambda tx, name: tx.check_row(name, {"id": SECRET}, Attr("pk").exists()),
         "pk is missing",
     ),
 }
@@ -289,26 +305,23 @@ def test_a_row_that_does_not_fit_its_tables_key(
 # --- the lower level -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("engine", ["moto", "dynamodb-local"], indirect=True)
 def test_entries_are_the_machines_own_writes(
-    queue: Queue[Any], table: Table, storage: Engine, clock: ManualClock
+    queue: Queue[Any], table: Table, aws_client: Any, clock: ManualClock
 ) -> None:
     """TRANSACT-6: entries in low-level form do what the calls do, in any request."""
-    driver = storage.open(TableDefinition(table.name))
-
-    def carry_out(entries: list[Any], token: str) -> object:
-        return driver.execute(Transact(tuple(map(Foreign, entries)), f"{table.name[-20:]}{token}"))
-
     for number in range(3):
         entries = queue.send_item({"n": number}, id=f"m{number}", group="g", delay=number)
-        assert carry_out(entries, f"s{number}") == Committed()
+        aws_client.transact_write_items(TransactItems=entries)
     assert orders(table.items()) == {"g": ["m0", "m1", "m2"]}
     (head,) = queue.receive()
     assert head.data == {"n": 0}
     clock.advance(1)
-    assert carry_out(queue.delete_item(head), "d") == Committed()
+    aws_client.transact_write_items(TransactItems=queue.delete_item(head))
     assert queue.get("m0").state == "DELETED"
     assert orders(table.items()) == {"g": ["m1", "m2"]}
-    assert carry_out(queue.delete_item(head), "e") != Committed()
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        aws_client.transact_write_items(TransactItems=queue.delete_item(head))
 
 
 def test_entries_of_bad_messages(queue: Queue[Any], held: Message[Any]) -> None:
@@ -337,7 +350,7 @@ def _a_group(queue: Queue[Any]) -> Message[Any]:
 
 
 def _look(tx: Transaction[Any], table: Table, id: str) -> None:
-    tx.check_row(table.name, {"id": id}, "attribute_exists(id)")
+    tx.check_row(table.name, {"id": id}, Attr("id").exists())
 
 
 @pytest.mark.parametrize(
@@ -376,7 +389,7 @@ def test_looking_at_what_is_no_message(queue: Queue[Any], table: Table, id: str)
 
     def fill(tx: Transaction[Any]) -> None:
         tx.send(2, id="n")
-        tx.check_row(table.name, {"id": id}, "attribute_not_exists(nothing)")
+        tx.check_row(table.name, {"id": id}, Attr("nothing").absent())
 
     error = refused_at_the_end(queue, fill)
     assert isinstance(error, InvalidArgumentError)

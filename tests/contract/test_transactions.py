@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dynamomq.drivers.base import Engine
+from dynamomq.effects import Add, Remove, Set
 from dynamomq.errors import (
     DuplicateMessageError,
     DynamoMQError,
@@ -19,6 +20,7 @@ from dynamomq.errors import (
     TransactionConditionError,
     TransactionUsageError,
 )
+from dynamomq.expressions import Attr
 from dynamomq.message import Message
 from dynamomq.queue import Queue, Transaction
 from dynamomq.requests import CreateTable
@@ -31,7 +33,7 @@ from tests.contract.test_races import at_once
 from tests.support.clock import ManualClock
 from tests.support.lists import orders
 
-ABSENT = "attribute_not_exists(pk)"
+ABSENT = Attr("pk").absent()
 NAMES = ("a", "b", "c", "d")
 TRANSACTIONS = 5
 
@@ -115,7 +117,7 @@ def test_several_queues(queue: Queue[Any], other: Queue[Any], rows: Rows) -> Non
     with queue.transaction() as tx:
         tx.delete(message)
         sent = tx.send(message.data, queue=other, id="m")
-        tx.update_row(rows.name, {"pk": "moved"}, "ADD amount :one", values={":one": 1})
+        tx.update_row(rows.name, {"pk": "moved"}, Add("amount", 1))
     assert queue.get("m").state == "DELETED"
     assert sent.message == other.get("m")
     assert rows.row("moved") == {"pk": "moved", "amount": 1}
@@ -133,21 +135,15 @@ def test_every_action_of_ones_own(queue: Queue[Any], rows: Rows) -> None:
         tx.update_row(
             rows.name,
             {"pk": "changed"},
-            "SET #size = #size + :two",
-            condition="#size < :limit",
-            names={"#size": "size"},
-            values={":two": 2, ":limit": 5},
+            Set("size", Attr("size") + 2),
+            condition=Attr("size").lt(5),
         )
-        tx.delete_row(rows.name, {"pk": "gone"}, condition="attribute_exists(pk)")
-        tx.check_row(
-            rows.name, {"pk": "checked"}, "#s = :one", names={"#s": "size"}, values={":one": 1}
-        )
-        tx.add({"Put": {"TableName": rows.name, "Item": {"pk": {"S": "raw"}, "n": {"N": "1"}}}})
+        tx.delete_row(rows.name, {"pk": "gone"}, condition=Attr("pk").exists())
+        tx.check_row(rows.name, {"pk": "checked"}, Attr("size").eq(1))
     assert rows.row("new") == {"pk": "new", "tags": {"a", "b"}, "deep": [{"x": None}, b"\0", True]}
     assert rows.row("changed") == {"pk": "changed", "size": 3}
     assert rows.row("gone") is None
     assert rows.row("checked") == {"pk": "checked", "size": 1}
-    assert rows.row("raw") == {"pk": "raw", "n": 1}
 
 
 def test_rows_are_not_written_among_messages(queue: Queue[Any], table: Table) -> None:
@@ -158,8 +154,7 @@ def test_rows_are_not_written_among_messages(queue: Queue[Any], table: Table) ->
     writes: tuple[Callable[[Transaction[Any]], None], ...] = (
         lambda tx: tx.put_row(table.name, key),
         lambda tx: tx.delete_row(table.name, key),
-        lambda tx: tx.update_row(table.name, key, "REMOVE next_id"),
-        lambda tx: tx.add({"Delete": {"TableName": table.name, "Key": {"id": {"S": "m"}}}}),
+        lambda tx: tx.update_row(table.name, key, Remove("next_id")),
     )
     for write in writes:
         with queue.transaction() as tx:
@@ -168,7 +163,7 @@ def test_rows_are_not_written_among_messages(queue: Queue[Any], table: Table) ->
             assert refusal.value.argument == "table"
     assert table.items() == before
     with queue.transaction() as tx:
-        tx.check_row(table.name, key, "attribute_exists(id)")
+        tx.check_row(table.name, key, Attr("id").exists())
         tx.send(2, id="n")
     assert queue.get("n").data == 2
 
@@ -295,12 +290,11 @@ def test_a_condition_of_ones_own(queue: Queue[Any], table: Table, rows: Rows) ->
         tx.update_row(
             rows.name,
             {"pk": "17"},
-            "SET balance = balance - :five",
-            condition="balance >= :five",
-            values={":five": 5},
+            Set("balance", Attr("balance") - 5),
+            condition=Attr("balance").ge(5),
             show_item=True,
         )
-        tx.check_row(rows.name, {"pk": "18"}, "attribute_exists(pk)", show_item=True)
+        tx.check_row(rows.name, {"pk": "18"}, Attr("pk").exists(), show_item=True)
 
     with pytest.raises(TransactionConditionError, match="action 2, Update in table") as caught:
         carry_out(queue, fill)
@@ -476,7 +470,7 @@ def test_transactions_that_race(queue: Queue[Any], table: Table, rows: Rows) -> 
         with queue.transaction() as tx:
             for place in (0, 1):
                 tx.send(number, id=f"{name}{number}.{place}", group="g")
-            tx.update_row(rows.name, {"pk": "sum"}, "ADD sent :two", values={":two": 2})
+            tx.update_row(rows.name, {"pk": "sum"}, Add("sent", 2))
 
     def produce(name: str) -> None:
         for number in range(TRANSACTIONS):

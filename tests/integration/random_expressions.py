@@ -1,33 +1,49 @@
 """Random actions of users' own: conditions and updates of every form, mostly valid ones.
 
-Names, values and paths are few, so that expressions meet what items hold; now and then something is
-broken, so that both engines have something to refuse.
+Names, values and paths are few, so that expressions meet what items hold; now and then an operator
+has what it can't have, so that both engines have something to refuse.
 """
 
 import random
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, field
 
-from dynamomq.values import Item, Value, item_to_wire, to_wire
+from dynamomq.effects import Add, Discard, Effect, Remove, Set
+from dynamomq.expressions import (
+    TRUE,
+    Append,
+    Attr,
+    Condition,
+    Constant,
+    HasType,
+    Minus,
+    Operand,
+    Plus,
+    all_of,
+    any_of,
+)
+from dynamomq.requests import Foreign, Verb
+from dynamomq.rules import Kind, Specialised
+from dynamomq.values import Item, Value
 
 KEYS: Final = ("k1", "k2", "k3")
-NAMES: Final = ("n", "s", "b", "t", "z", "l", "m", "q", "w", "status", "size")
-RESERVED: Final = ("status", "size")  # need a #placeholder; size is a function's name, too
+NAMES: Final = ("n", "s", "b", "t", "z", "l", "m", "q", "w", "status", "a.b")
+LIST, MAP = Attr("l"), Attr("m")
 PATHS: Final = (
-    "l[0]",
-    "l[1]",
-    "l[2][0]",
-    "l[9]",
-    "m.a",
-    "m.k.x",
-    "m.zz",
-    "m.k",
-    "m[0]",
-    "n.x",
-    "l.a",
+    LIST[0],
+    LIST[1],
+    LIST[2][0],
+    LIST[9],
+    MAP["a"],
+    MAP["k"]["x"],
+    MAP["zz"],
+    MAP["k"],
+    MAP[0],
+    Attr("n")["x"],
+    LIST["a"],
 )
 VALUES: Final[tuple[Value, ...]] = (
     0,
@@ -60,9 +76,14 @@ VALUES: Final[tuple[Value, ...]] = (
 )
 LISTS: Final[tuple[Value, ...]] = ([], [1, "a", [5]], [3, {"a": 1}, [0, 9], "x"])
 MAPS: Final[tuple[Value, ...]] = ({}, {"a": 1, "k": {"x": "a"}}, {"k": {"x": {"a", "b"}}})
-COMPARISONS: Final = ("=", "<>", "<", "<=", ">", ">=")
+ORDERS: Final = (Operand.lt, Operand.le, Operand.gt, Operand.ge)
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS")
-VERBS: Final = ("Put", "Update", "Delete", "ConditionCheck")
+KINDS: Final[dict[Verb, Kind]] = {
+    "Put": "put",
+    "Update": "update",
+    "Delete": "delete",
+    "ConditionCheck": "delete",
+}
 
 
 @define(eq=False)
@@ -78,36 +99,28 @@ class Expressions:
     chance: random.Random
     table: str
     key: str = "pk"
-    _names: dict[str, str] = field(factory=dict, init=False)
-    _values: dict[str, Value] = field(factory=dict, init=False)
     _is_alone: bool = field(default=True, init=False)
 
-    def actions(self) -> list[dict[str, Any]]:
+    def actions(self) -> list[Foreign]:
         """One to three actions, on items of their own."""
         keys = self.chance.sample(KEYS, k=self.chance.choice((1, 1, 1, 2, 3)))
         self._is_alone = len(keys) == 1
         return [self.action(key) for key in keys]
 
-    def action(self, key: str) -> dict[str, Any]:
-        """An element of ``TransactItems``."""
-        self._names, self._values = {}, {}
-        verb = self.chance.choices(VERBS, weights=(3, 6, 1, 5))[0]
-        parameters: dict[str, Any] = {"TableName": self.table}
+    def action(self, key: str) -> Foreign:
+        """An action on the item of this key."""
+        verb = self.chance.choices(list(KINDS), weights=(3, 6, 1, 5))[0]
+        attributes: Item = {self.key: key}
         if verb == "Put":
-            parameters["Item"] = item_to_wire({**self.item(), self.key: key})
-        else:
-            parameters["Key"] = {self.key: {"S": key}}
-        if verb == "Update":
-            parameters["UpdateExpression"] = self._broken(self.update())
+            attributes = {**self.item(), **attributes}
+        effects = self.update() if verb == "Update" else ()
+        condition: Condition = TRUE
         if verb == "ConditionCheck" or self._happens(0.3):
-            parameters["ConditionExpression"] = self._broken(self.condition(2))
-        if self._names:
-            parameters["ExpressionAttributeNames"] = dict(self._names)
-        if self._values:
-            parameters["ExpressionAttributeValues"] = item_to_wire(self._values)
-        if self._happens(0.5):
-            parameters["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        return {verb: parameters}
+            condition = self.condition(2)
+        if verb == "ConditionCheck" and condition == TRUE:
+            condition = Attr(self.key).exists()
+        rule = Specialised(KINDS[verb], condition, effects, ())
+        return Foreign(verb, self.table, attributes, rule, shows=self._happens(0.5))
 
     def item(self) -> Item:
         """Attributes, most of the type that expressions take them for."""
@@ -129,142 +142,117 @@ class Expressions:
 
     # --- conditions --------------------------------------------------------------------------
 
-    def condition(self, depth: int) -> str:
+    def condition(self, depth: int) -> Condition:
         """A condition; ``depth`` bounds how deep AND, OR and NOT are in each other."""
         kind = self.chance.randrange(10)
         if depth and kind < 4:
-            operator = self.chance.choice((" AND ", " OR ", " and "))
-            parts = [self.condition(depth - 1) for _ in range(self.chance.choice((2, 2, 3)))]
-            text = operator.join(parts)
-            return f"({text})" if self._happens(0.5) else text
+            join = self.chance.choice((all_of, any_of))
+            return join([self.condition(depth - 1) for _ in range(self.chance.choice((2, 2, 3)))])
         if depth and kind == 4:
-            inner = self.condition(depth - 1)
-            return f"NOT ({inner})" if self._happens(0.5) else f"NOT {inner}"
-        return self._choose(
-            self._comparison, self._comparison, self._between, self._in, self._test, self._test
+            return ~self.condition(depth - 1)
+        make: Callable[[], Condition] = self.chance.choice(
+            (self._equality, self._order, self._between, self._in, self._test, self._test)
         )
+        return make()
 
-    def _comparison(self) -> str:
-        operator = self.chance.choice(COMPARISONS)
-        pool = VALUES if operator in ("=", "<>") else self._ordered()
-        return f"{self._operand(pool)} {operator} {self._operand(pool)}"
+    def _equality(self) -> Condition:
+        left, right = self._operand(), self._operand()
+        return left.eq(right) if self._happens(0.5) else left.ne(right)
 
-    def _between(self) -> str:
+    def _order(self) -> Condition:
+        pool = self._ordered()
+        return self.chance.choice(ORDERS)(self._operand(pool), self._operand(pool))
+
+    def _between(self) -> Condition:
         pool = self._ordered()
         middle, lower, upper = (self._operand(pool) for _ in range(3))
-        return f"{middle} BETWEEN {lower} AND {upper}"
+        return middle.between(lower, upper)
 
     def _ordered(self) -> Sequence[Value]:
         """Values of one type that has an order; or, once in a while, any."""
-        if self._happens(0.05):
+        if self._happens(0.15):
             return VALUES
         return self.chance.choice(((1, 5), ("", "a", "abc"), (b"", b"ab")))
 
-    def _in(self) -> str:
-        choices = ", ".join(self._operand() for _ in range(self.chance.randint(1, 3)))
-        return f"{self._operand()} IN ({choices})"
+    def _in(self) -> Condition:
+        return self._operand().is_in(self._operand() for _ in range(self.chance.randint(1, 3)))
 
-    def _test(self) -> str:
-        name = self.chance.choice(
-            (
-                "attribute_exists",
-                "attribute_not_exists",
-                "attribute_type",
-                "begins_with",
-                "contains",
-            )
-        )
-        if name in ("attribute_exists", "attribute_not_exists"):
-            return f"{name}({self._path()})"
-        if name == "attribute_type":
-            letter = self.chance.choice(TYPES) if self._happens(0.95) else "Q"
-            return f"{name}({self._path()}, {self._value(letter)})"
-        pool = ("", "a", "ab") if name == "begins_with" and self._happens(0.9) else VALUES
-        return f"{name}({self._path()}, {self._operand(pool)})"
+    def _test(self) -> Condition:
+        path, kind = self._path(), self.chance.randrange(5)
+        if kind == 0:
+            return path.exists()
+        if kind == 1:
+            return path.absent()
+        if kind == 2:
+            return HasType(path, self.chance.choice(TYPES) if self._happens(0.9) else "Q")
+        if kind == 3:
+            return path.contains(self._operand())
+        return path.begins_with(self._operand(("", "a", "ab") if self._happens(0.8) else VALUES))
 
-    def _operand(self, pool: Sequence[Value] = VALUES) -> str:
+    def _operand(self, pool: Sequence[Value] = VALUES) -> Operand:
         kind = self.chance.randrange(10)
         if kind < 5:
             return self._path()
         if kind < 9:
-            return self._value(self.chance.choice(pool))
-        return f"size({self._path()})"
+            return Constant(self.chance.choice(pool))
+        return self._path().size()
 
     # --- updates -----------------------------------------------------------------------------
 
-    def update(self) -> str:
-        """Clauses in any order, mostly each verb once."""
-        makers: dict[str, Callable[[], str]] = {
-            "SET": lambda: f"{self._path()} = {self._assigned()}",
-            "REMOVE": self._path,
-            "ADD": lambda: f"{self._path()} {self._value(self._addend())}",
-            "DELETE": lambda: f"{self._path()} {self._value(self.chance.choice(VALUES[-4:]))}",
-        }
-        verbs = self.chance.sample(list(makers), k=self.chance.choice((1, 1, 1, 2)))
-        if self._happens(0.02):
-            verbs *= 2
-        return " ".join(
-            f"{verb} {', '.join(makers[verb]() for _ in range(self.chance.choice((1, 1, 2))))}"
-            for verb in verbs
+    def update(self) -> tuple[Effect, ...]:
+        """One change, or several of one or two kinds."""
+        makers: tuple[Callable[[], Effect], ...] = (
+            lambda: Set(self._path(), self._assigned()),
+            lambda: Remove(self._path()),
+            lambda: Add(self._path(), self._addend()),
+            lambda: Discard(self._path(), self.chance.choice(VALUES[-4:])),
         )
+        chosen = self.chance.sample(makers, k=self.chance.choice((1, 1, 1, 2)))
+        return tuple(make() for make in chosen for _ in range(self.chance.choice((1, 1, 2))))
 
     def _addend(self) -> Value:
         pool: Sequence[Value] = (1, -3, Decimal("1.5"), {"a", "b"}, {1, 5})
-        return self.chance.choice(pool if self._happens(0.9) else VALUES)
+        return self.chance.choice(pool if self._happens(0.8) else VALUES)
 
-    def _assigned(self) -> str:
+    def _assigned(self) -> Operand:
         kind = self.chance.randrange(10)
         if kind < 3:
-            return self._value(self.chance.choice(VALUES))
+            return Constant(self.chance.choice(VALUES))
         if kind == 3:
-            return self._path()
+            return self._path() if self._happens(0.8) else self._path().size()
         if kind < 7:
-            number = self._value(self.chance.choice((1, 5, -3, Decimal("1.5"))))
-            left = "n" if self._happens(0.6) else f"if_not_exists({self._path()}, {number})"
-            sides = [left, number]
-            if self._happens(0.3):
-                sides.reverse()
-            return f" {self.chance.choice('+-')} ".join(sides)
+            numbers = (1, 5, -3, Decimal("1.5"))
+            return self._computed(
+                self.chance.choice((Plus, Minus)),
+                Attr("n"),
+                numbers if self._happens(0.9) else VALUES,
+            )
         if kind < 9:
-            added = self._value(self.chance.choice(LISTS))
-            left = "l" if self._happens(0.6) else f"if_not_exists({self._path()}, {added})"
-            return f"list_append({left}, {added})"
-        return f"if_not_exists({self._path()}, {self._value(self.chance.choice(VALUES))})"
+            return self._computed(Append, LIST, LISTS if self._happens(0.9) else VALUES)
+        return self._path().if_not_exists(self.chance.choice(VALUES))
+
+    def _computed(
+        self, operator: Callable[[Operand, Operand], Operand], usual: Attr, pool: Sequence[Value]
+    ) -> Operand:
+        value = Constant(self.chance.choice(pool))
+        left: Operand = usual if self._happens(0.6) else self._path().if_not_exists(value)
+        if self._happens(0.03):
+            left = operator(left, value)
+        sides = [left, value]
+        if self._happens(0.3):
+            sides.reverse()
+        return operator(*sides)
 
     # --- words -------------------------------------------------------------------------------
 
-    def _path(self) -> str:
+    def _path(self) -> Attr:
         if self._happens(0.35):
             return self.chance.choice(PATHS)
-        name = self.chance.choice(NAMES)
         if self._is_alone and self._happens(0.02):
-            name = (
+            return Attr(
                 self.key
-            )  # which can't be changed; of several problems engines tell different ones
-        if name not in RESERVED and self._happens(0.8):
-            return name
-        if name in RESERVED and self._happens(0.03):
-            return name  # and be refused, if it is a reserved word
-        self._names[f"#{name}"] = name
-        return f"#{name}"
-
-    def _value(self, value: Value) -> str:
-        for placeholder, known in self._values.items():
-            if to_wire(known) == to_wire(value):
-                return placeholder
-        placeholder = f":v{len(self._values)}"
-        self._values[placeholder] = value
-        return placeholder
-
-    def _broken(self, text: str) -> str:
-        """The text, once in a while without one of its characters or with one more."""
-        if not self._happens(0.03):
-            return text
-        place = self.chance.randrange(len(text))
-        return text[:place] + self.chance.choice(("", "(", ")", ",", "x", " ")) + text[place + 1 :]
+            )  # can't be changed; of several problems engines tell different ones
+        return Attr(self.chance.choice(NAMES))
 
     def _happens(self, probability: float) -> bool:
         return self.chance.random() < probability
-
-    def _choose(self, *makers: Callable[[], str]) -> str:
-        return self.chance.choice(makers)()

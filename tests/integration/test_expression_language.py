@@ -41,10 +41,10 @@ class Side:
     driver: Driver
     rows: Rows
 
-    def take(self, actions: list[dict[str, Any]], token: str) -> object:
+    def take(self, actions: list[Foreign], token: str) -> object:
         """Carry out a transaction, and return what is comparable about the outcome."""
         try:
-            reply = self.driver.execute(Transact(tuple(map(Foreign, actions)), token))
+            reply = self.driver.execute(Transact(tuple(actions), token))
         except DynamoMQError as error:
             return type(error).__name__
         if isinstance(reply, Committed):

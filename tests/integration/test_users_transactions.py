@@ -10,7 +10,9 @@ from attrs import define
 
 from dynamomq.drivers.base import Driver
 from dynamomq.drivers.dynamodb import DynamoDBEngine
+from dynamomq.effects import Add
 from dynamomq.errors import DuplicateMessageError, UnavailableError
+from dynamomq.expressions import Attr
 from dynamomq.queue import Queue, Sent
 from dynamomq.table import TableDefinition
 from tests.contract.rows import Rows, dynamodb_rows
@@ -23,7 +25,7 @@ from tests.support.proxy import ReplyEater
 ATTEMPTS = 3  # of the SDK
 EVERY = 5 * ATTEMPTS  # in each of ours
 TRANSACTION = "TransactWriteItems"
-NEW = "attribute_not_exists(pk)"
+NEW = Attr("pk").absent()
 
 pytestmark = pytest.mark.engine("dynamodb-local")
 
@@ -83,7 +85,7 @@ def finish_order(stage: Stage) -> None:
     (message,) = stage.others.receive()
     stage.script.advance(1)
     with stage.queue.transaction() as tx:
-        tx.update_row(stage.rows.name, {"pk": "17"}, "ADD times :one", values={":one": 1})
+        tx.update_row(stage.rows.name, {"pk": "17"}, Add("times", 1))
         tx.delete(message)
         tx.send("ship", id="n", group="g")
 
@@ -126,7 +128,7 @@ def own_row(stage: Stage, pk: str) -> dict[str, Any]:
         "Put": {
             "TableName": stage.rows.name,
             "Item": {"pk": {"S": pk}},
-            "ConditionExpression": NEW,
+            "ConditionExpression": "attribute_not_exists(pk)",
         }
     }
 

@@ -10,7 +10,10 @@ from typing import Any, assert_type
 from attrs import frozen
 
 from dynamomq import (
+    Add,
+    Attr,
     BatchResult,
+    Discard,
     DynamoDBEngine,
     DynamoMQError,
     Entry,
@@ -21,9 +24,11 @@ from dynamomq import (
     Queue,
     QueueType,
     RedriveResult,
+    Remove,
     RepairResult,
     SendResult,
     Sent,
+    Set,
     Stats,
     Transaction,
 )
@@ -96,9 +101,13 @@ def transactions(queue: Queue[Order], texts: Queue[str]) -> None:
         tx.send("text")  # type: ignore[call-overload]  # the error is the point: not an Order
         tx.delete(queue.receive()[0])
         tx.retry(texts.receive()[0], delay=timedelta(minutes=5), queue=texts)
-        tx.put_row("rows", {"id": "17", "tags": {"a"}}, condition="attribute_not_exists(id)")
-        tx.update_row("rows", {"id": "18"}, "SET #n = :n", names={"#n": "n"}, values={":n": 1})
-        tx.add({"Delete": {"TableName": "rows", "Key": {"id": {"S": "19"}}}})
+        tx.put_row("rows", {"id": "17", "tags": {"a"}}, condition=Attr("id").absent())
+        tx.update_row("rows", {"id": "18"}, Set("n", Attr("n") + 1))
+        tx.update_row(
+            "rows", {"id": "19"}, [Add("a", 1), Remove(Attr("b")["c"]), Discard("d", {1})]
+        )
+        tx.check_row("rows", {"id": "20"}, Attr("tags").size().lt(5) & ~Attr("n").is_in([1, 2]))
+        tx.check_row("rows", {"id": "20"}, "n = 1")  # type: ignore[arg-type]  # the error is the point
     assert_type(sent.message, Message[Order])
     assert_type(queue.send_item(Order(1)), list[dict[str, dict[str, Any]]])
 

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from dynamomq.attributes import ID
 from dynamomq.drivers.actions import check_actions, inadmissible
-from dynamomq.drivers.local.foreign import OwnAction, read_action
+from dynamomq.drivers.local.foreign import decide, read_action
 from dynamomq.drivers.local.limits import check_key, rejected
 from dynamomq.drivers.local.places import key_text
 from dynamomq.drivers.local.writer import Transaction, checked
@@ -86,9 +86,8 @@ def _tries(transaction: Transaction, request: Transact) -> list[Try]:
     items: Counter[tuple[str, str]] = Counter()
     for place, action in enumerate(request.actions):
         if isinstance(action, Foreign):
-            own = read_action(transaction, place, action)
-            items[own.table, own.key] += 1
-            tries.append(partial(_try_own, transaction, own))
+            items[action.table, read_action(transaction, place, action)] += 1
+            tries.append(partial(_try_own, transaction, action))
             continue
         table = transaction.table
         if isinstance(action, Elsewhere):
@@ -114,8 +113,8 @@ def _try_write(transaction: Transaction, table: str, write: Write) -> Refused | 
     return Plan(size, partial(transaction.carry_out, ready))
 
 
-def _try_own(transaction: Transaction, action: OwnAction) -> Refused | Plan:
-    decided = action.decide(transaction)
+def _try_own(transaction: Transaction, action: Foreign) -> Refused | Plan:
+    decided = decide(transaction, action)
     if isinstance(decided, Refused):
         return decided
     new, carry_out = decided

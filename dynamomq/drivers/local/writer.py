@@ -13,12 +13,12 @@ from dynamomq.drivers.local import records
 from dynamomq.drivers.local.feed import Call, Change, Feed
 from dynamomq.drivers.local.limits import INVALID, check_key, check_size, rejected, typed_changes
 from dynamomq.drivers.local.store import Store
-from dynamomq.drivers.local.validity import check_expressions
 from dynamomq.errors import MalformedItemError, TableNotFoundError
 from dynamomq.expressions import EffectError
 from dynamomq.requests import Refused, Write, WriteReply, Written
 from dynamomq.rules import Specialised
 from dynamomq.timestamps import SECOND
+from dynamomq.validity import InvalidExpressionError, check_arguments
 from dynamomq.values import Item, ValueRuleError, item_from_wire
 
 R = TypeVar("R")
@@ -146,7 +146,10 @@ def checked(write: Write, rule: Specialised) -> _After | None:
     Raises:
         RequestRejectedError: it is.
     """
-    check_expressions(rule, write.arguments)
+    try:
+        check_arguments(rule, write.arguments)
+    except InvalidExpressionError as error:
+        raise rejected(f"{write.rule.trigger} of {write.id!r}: {error}.") from error
     return _after(write, rule, None, {}) if rule.kind == "put" else None
 
 
