@@ -7,20 +7,19 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
+from dynamomq.errors import InvalidArgumentError
 from dynamomq.expressions import (
-    MISSING,
     Arg,
     Arguments,
     Attr,
     EffectError,
-    Missing,
     Operand,
     as_attr,
     as_operand,
-    member,
     number_of,
     required,
 )
+from dynamomq.paths import MISSING, Missing, member
 from dynamomq.values import Item, Value, add_numbers, type_letter
 
 __all__ = ["Add", "Discard", "Effect", "Remove", "Set", "apply_effects"]
@@ -58,7 +57,12 @@ class Set(Effect):
 
     attribute: Attr = field(converter=as_attr)
     operand: Operand = field(converter=as_operand)
-    optional: bool = False
+    optional: bool = field(default=False)
+
+    @optional.validator
+    def _check_optional(self, _: object, value: object) -> None:
+        if not isinstance(value, bool):
+            raise InvalidArgumentError("optional", value, "it is no flag", remedy="Leave it out.")
 
     def outcome(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the operand's value."""

@@ -19,13 +19,14 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from enum import Enum
 from typing import Final, Literal, NoReturn
 
 from attrs import cmp_using, evolve, field, frozen
 
 from dynamomq.errors import InvalidArgumentError
+from dynamomq.paths import MISSING, Missing, Step, check_path, member
 from dynamomq.values import (
+    TYPES,
     Item,
     Value,
     ValueRuleError,
@@ -40,7 +41,6 @@ from dynamomq.values import (
 
 __all__ = [
     "FALSE",
-    "MISSING",
     "TRUE",
     "AllOf",
     "AnyOf",
@@ -59,20 +59,17 @@ __all__ = [
     "HasType",
     "IfNotExists",
     "Minus",
-    "Missing",
     "Not",
     "Operand",
     "Operator",
     "Plus",
     "Same",
     "Size",
-    "Step",
     "all_of",
     "any_of",
     "as_attr",
     "as_operand",
     "conjuncts",
-    "member",
     "negation",
     "number_of",
     "required",
@@ -80,17 +77,8 @@ __all__ = [
 
 Arguments = Mapping[str, Value]
 Operator = Literal["=", "<", "<=", ">", ">="]
-Step = str | int
-"""A name in a map, or an index into a list."""
 
 
-class Missing(Enum):
-    """The type of :data:`MISSING`: what an operand without a value yields."""
-
-    MISSING = "missing"
-
-
-MISSING: Final = Missing.MISSING
 _ORDER: Final[dict[str, Callable[[int, int], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -115,46 +103,51 @@ class Operand(ABC):
     def value(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the value, or ``MISSING`` where there is none."""
 
-    def eq(self, other: Operand | Value) -> Comparison:
+    def eq(self, operand: Operand | Value) -> Comparison:
         """Equal, in type and value."""
-        return Comparison("=", self, as_operand(other))
+        return Comparison("=", self, as_operand(operand))
 
-    def ne(self, other: Operand | Value) -> Condition:
+    def ne(self, operand: Operand | Value) -> Condition:
         """Different in value or type, or missing: whatever ``eq`` is not."""
-        return ~self.eq(other)
+        return ~self.eq(operand)
 
-    def lt(self, other: Operand | Value) -> Comparison:
+    def lt(self, operand: Operand | Value) -> Comparison:
         """Less than; false where the types differ or have no order."""
-        return Comparison("<", self, as_operand(other))
+        return Comparison("<", self, as_operand(operand))
 
-    def le(self, other: Operand | Value) -> Comparison:
+    def le(self, operand: Operand | Value) -> Comparison:
         """At most."""
-        return Comparison("<=", self, as_operand(other))
+        return Comparison("<=", self, as_operand(operand))
 
-    def gt(self, other: Operand | Value) -> Comparison:
+    def gt(self, operand: Operand | Value) -> Comparison:
         """Greater than."""
-        return Comparison(">", self, as_operand(other))
+        return Comparison(">", self, as_operand(operand))
 
-    def ge(self, other: Operand | Value) -> Comparison:
+    def ge(self, operand: Operand | Value) -> Comparison:
         """At least."""
-        return Comparison(">=", self, as_operand(other))
+        return Comparison(">=", self, as_operand(operand))
 
     def between(self, lower: Operand | Value, upper: Operand | Value) -> Condition:
         """At least ``lower`` and at most ``upper``."""
-        return self.ge(lower) & self.le(upper)
+        return self.ge(as_operand(lower, "lower")) & self.le(as_operand(upper, "upper"))
 
     def is_in(self, choices: Iterable[Operand | Value]) -> Condition:
         """Equal to one of the choices.
 
         Raises:
-            InvalidArgumentError: there are none.
+            InvalidArgumentError: there are none, or they are text.
         """
-        equalities = tuple(self.eq(choice) for choice in choices)
+        given: object = choices
+        several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+        equalities = [self.eq(as_operand(one, "choices")) for one in choices] if several else []
         if not equalities:
             raise InvalidArgumentError(
-                "choices", (), "nothing is one of none", remedy="Pass at least one value."
+                "choices",
+                type(given).__name__,
+                "nothing is to be chosen from",
+                remedy="Pass a list with at least one value.",
             )
-        return AnyOf(equalities)
+        return AnyOf(tuple(equalities))
 
     def __add__(self, other: Operand | Value) -> Plus:
         """The sum of two numbers, to be assigned."""
@@ -173,8 +166,8 @@ class Operand(ABC):
         return Minus(as_operand(other), self)
 
 
-def as_operand(value: Operand | Value) -> Operand:
-    """Return an operand as it is, and a plain value as one.
+def as_operand(value: Operand | Value, argument: str = "operand") -> Operand:
+    """Return an operand as it is, and a plain value as one; ``argument`` is for the error.
 
     Raises:
         InvalidArgumentError: DynamoDB has no such value; numbers are ``int`` or ``Decimal``.
@@ -186,7 +179,7 @@ def as_operand(value: Operand | Value) -> Operand:
         return Constant(from_wire(to_wire(value)))  # a copy
     except ValueRuleError as error:
         raise InvalidArgumentError(
-            "value",
+            argument,
             type(value).__name__,  # not the value, which may be a secret
             f"it can't be stored: {error}",
             remedy="Numbers are int or Decimal; see the types of DynamoDB.",
@@ -205,6 +198,14 @@ class Attr(Operand):
     name: str
     steps: tuple[Step, ...] = ()
     __iter__ = None  # else Python would try one index after the other
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no name and no index.
+
+        Raises:
+            InvalidArgumentError: DynamoDB has no such attribute, or no such place.
+        """
+        check_path(self.name, self.steps)
 
     def __getitem__(self, step: Step) -> Attr:
         """Return the place of a map's member or a list's element."""
@@ -226,32 +227,40 @@ class Attr(Operand):
         return Not(Exists(self))
 
     def has_type(self, letter: str) -> HasType:
-        """Hold where the attribute exists and is of the DynamoDB type (``"S"``, ``"N"``, …)."""
+        """Hold where the attribute exists and is of the DynamoDB type (``"S"``, ``"N"``, …).
+
+        Raises:
+            InvalidArgumentError: DynamoDB has no such type.
+        """
+        if letter not in TYPES:
+            raise InvalidArgumentError(
+                "letter", letter, "it is no type", remedy=f"Pass one of {', '.join(TYPES)}."
+            )
         return HasType(self, letter)
 
-    def begins_with(self, beginning: Operand | Value) -> BeginsWith:
+    def begins_with(self, operand: Operand | Value) -> BeginsWith:
         """Hold where the attribute is text (or bytes) that begins so."""
-        return BeginsWith(self, as_operand(beginning))
+        return BeginsWith(self, as_operand(operand))
 
-    def contains(self, part: Operand | Value) -> Contains:
+    def contains(self, operand: Operand | Value) -> Contains:
         """Hold where the attribute is text with this in it, or a set or list with this member."""
-        return Contains(self, as_operand(part))
+        return Contains(self, as_operand(operand))
 
     def size(self) -> Size:
         """How long it is, to be compared: ``Attr("tags").size().lt(5)``."""
         return Size(self)
 
-    def if_not_exists(self, otherwise: Operand | Value) -> IfNotExists:
+    def if_not_exists(self, operand: Operand | Value) -> IfNotExists:
         """What is there, or something else where that is nothing; to be assigned."""
-        return IfNotExists(self, as_operand(otherwise))
+        return IfNotExists(self, as_operand(operand))
 
-    def append(self, more: Operand | Value) -> Append:
+    def append(self, operand: Operand | Value) -> Append:
         """The list with another one behind it, to be assigned."""
-        return Append(self, as_operand(more))
+        return Append(self, as_operand(operand))
 
-    def prepend(self, more: Operand | Value) -> Append:
+    def prepend(self, operand: Operand | Value) -> Append:
         """The list with another one before it, to be assigned."""
-        return Append(as_operand(more), self)
+        return Append(as_operand(operand), self)
 
     def __str__(self) -> str:
         """Show the path: ``orders[2].price``."""
@@ -259,16 +268,19 @@ class Attr(Operand):
         return self.name + "".join(steps)
 
 
-def member(whole: Value | Missing, step: Step) -> Value | Missing:
-    """Return the member of a map, or the element of a list, if there is one."""
-    if isinstance(step, str):
-        return whole.get(step, MISSING) if isinstance(whole, dict) else MISSING
-    return whole[step] if isinstance(whole, list) and step < len(whole) else MISSING
-
-
 def as_attr(attribute: str | Attr) -> Attr:
-    """Return an attribute as it is, or by its name."""
-    return Attr(attribute) if isinstance(attribute, str) else attribute
+    """Return an attribute as it is, or by its name.
+
+    Raises:
+        InvalidArgumentError: it is neither.
+    """
+    if isinstance(attribute, str) and attribute:
+        return Attr(attribute)
+    if not isinstance(attribute, Attr):
+        raise InvalidArgumentError(
+            "attribute", attribute, "it is no attribute", remedy="Pass its name, or an Attr."
+        )
+    return attribute
 
 
 @frozen

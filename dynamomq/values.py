@@ -22,13 +22,26 @@ from decimal import (
     Subnormal,
     Underflow,
 )
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Value: TypeAlias = (
-    "bool | int | Decimal | str | bytes | list[Value] | dict[str, Value] "
-    "| set[str] | set[int] | set[Decimal] | set[bytes] | None"
+    bool
+    | int
+    | Decimal
+    | str
+    | bytes
+    | list["Value"]
+    | dict[str, "Value"]
+    | set[str]
+    | set[int]
+    | set[Decimal]
+    | set[bytes]
+    | None
 )
 Item: TypeAlias = dict[str, Value]
+
+TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS")
+"""DynamoDB's types."""
 
 MAX_ITEM_BYTES = 400 * 1024
 MAX_KEY_BYTES = 2048
@@ -222,9 +235,9 @@ def check_value(value: Value, *, depth: int = 1) -> None:
         depth: the level of nesting that the value stands on; an attribute's own value is on 1.
 
     Raises:
-        ValueRuleError: an unknown type, a number out of range, an empty or mixed set, text that
-            is not valid Unicode, an empty name in a map, or more than 32 levels (a list or map,
-            even an empty one, opens a level).
+        ValueRuleError: an unknown type, a number out of range, an empty or mixed set, text that is
+            not valid Unicode, a name in a map that is empty or no text, or more than 32 levels (a
+            list or map, even an empty one, opens a level).
     """
     letter = type_letter(value)
     if letter in "LM" and depth >= MAX_NESTING:
@@ -238,13 +251,19 @@ def check_value(value: Value, *, depth: int = 1) -> None:
             check_value(inner, depth=depth + 1)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            if not name:
-                raise ValueRuleError("a name in a map is empty")
-            _utf8(name)
+            _check_name(name)
             check_value(inner, depth=depth + 1)
     elif isinstance(value, set):
         for member in value:
             check_value(member, depth=depth)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise ValueRuleError("a name in a map is not text")
+    if not name:
+        raise ValueRuleError("a name in a map is empty")
+    _utf8(name)
 
 
 def _utf8(text: str) -> bytes:

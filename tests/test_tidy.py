@@ -20,6 +20,7 @@ LAYERS = (
     "errors",
     "timestamps",
     "values",
+    "paths",
     "expressions",
     "effects",
     "attributes",

@@ -19,10 +19,13 @@ from attrs import frozen
 
 import dynamomq
 from dynamomq import (
+    Add,
+    Attr,
     BatchConsumer,
     Constant,
     Consumer,
     DecorrelatedJitter,
+    Discard,
     DynamoDBEngine,
     DynamoMQError,
     FullJitter,
@@ -31,10 +34,13 @@ from dynamomq import (
     PayloadError,
     Queue,
     Reject,
+    Remove,
     RetryAfter,
+    Set,
     Transaction,
 )
 from dynamomq.errors import shorten
+from dynamomq.values import Value
 
 SECRET = "s3cret"
 
@@ -74,13 +80,25 @@ USED: tuple[type, ...] = (
     FullJitter,
     DecorrelatedJitter,
     Constant,
+    Attr,
+    Set,
+    Remove,
+    Add,
+    Discard,
 )
 """What users make, or call methods of. All other public classes are made by the library, or are
 records that are checked when they are used."""
 
-ALIASES = {"Mapping": Mapping, "Sequence": Sequence, "Literal": Literal, "Decimal": Decimal}
+ALIASES = {
+    "Mapping": Mapping,
+    "Sequence": Sequence,
+    "Literal": Literal,
+    "Decimal": Decimal,
+    "Value": Value,
+}
 """Names in annotations that stand in quotes."""
 
+EFFECTS = ("Set", "Remove", "Add", "Discard")
 SEAMS = {
     "Queue.run": "carries out operations, for runtimes and the library itself",
     "Queue.outgoing": "as above",
@@ -91,10 +109,27 @@ SEAMS = {
     "BatchConsumer.run": "as above",
     "Consumer.shorten_grace": "is called by the worker",
     "BatchConsumer.shorten_grace": "as above",
+    "Attr.value": "is for engines",
+    **{
+        f"{name}.{method}": "is for engines"
+        for name in EFFECTS
+        for method in ("outcome", "left_out")
+    },
 }
 """Methods that are not called here."""
 
-PASSED_ON = ("data", "entries", "item", "key", "values", "headers", "payload", "entry")
+PASSED_ON = (
+    "data",
+    "entries",
+    "item",
+    "key",
+    "operand",
+    "lower",
+    "upper",
+    "choices",
+    "headers",
+    "payload",
+)
 """What may hold payloads, rows or credentials, which errors never show."""
 
 
@@ -127,6 +162,7 @@ class World:
             DynamoDBEngine: DynamoDBEngine,
             Consumer: lambda: Consumer(self.queue, anything),
             BatchConsumer: lambda: BatchConsumer(self.queue, anything),
+            Attr: lambda: Attr("a"),
         }
         return made[cls]()
 
@@ -145,14 +181,19 @@ class World:
             "name": "rows",
             "item": {"id": "1"},
             "key": {"id": "1"},
-            "update": "SET a = :a",
-            "condition": "attribute_exists(id)",
-            "entry": {"Delete": {"TableName": "rows", "Key": {"id": {"S": "1"}}}},
+            "update": Set("a", 1),
+            "condition": Attr("id").absent(),
             "handler": anything,
             "queue": self.queue,
             "delay": 1,
             "listener": anything,
             "group": "g",
+            "attribute": "a",
+            "operand": 1,
+            "lower": 1,
+            "upper": 2,
+            "choices": [1],
+            "letter": "S",
         }[name]
 
     def items(self) -> object:
@@ -225,6 +266,8 @@ def allows(hint: Any, value: object) -> bool:
     if hint is None:
         return value is None
     cls = origin or hint
+    if cls is set:
+        return isinstance(value, set | frozenset)  # DynamoDB's sets can't tell
     if cls is float:
         return isinstance(value, int | float)
     return isinstance(value, cls)

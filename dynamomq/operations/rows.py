@@ -45,6 +45,8 @@ def own_action(
     Raises:
         InvalidArgumentError: something can't be part of a request; it is named.
     """
+    check_name("table", table)
+    item = _item("item" if verb == "Put" else "key", attributes)
     effects = _effects(update) if verb == "Update" else ()
     rule = Specialised(_KINDS.get(verb, "delete"), _condition(condition), effects, ())
     if verb == "ConditionCheck" and rule.condition == TRUE:
@@ -54,13 +56,7 @@ def own_action(
     except InvalidExpressionError as error:
         argument = "update" if error.is_update else "condition"
         raise _refused(argument, error.subject, error.reason, _EXPRESSIONS) from error
-    return Foreign(
-        verb,
-        check_name("table", table),
-        _item("item" if verb == "Put" else "key", attributes),
-        rule,
-        check_flag("show_item", show_item),
-    )
+    return Foreign(verb, table, item, rule, check_flag("show_item", show_item))
 
 
 def _item(argument: str, attributes: object) -> Item:

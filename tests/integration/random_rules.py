@@ -13,7 +13,6 @@ from attrs import define, field
 from dynamomq.attributes import DUE, ID, QUEUE_TYPE, RECEIVE_COUNT, STATUS
 from dynamomq.effects import Effect, Remove, Set
 from dynamomq.expressions import (
-    MISSING,
     TRUE,
     AllOf,
     AnyOf,
@@ -33,6 +32,7 @@ from dynamomq.expressions import (
     Plus,
     Same,
 )
+from dynamomq.paths import MISSING
 from dynamomq.requests import Write
 from dynamomq.rules import Kind
 from dynamomq.values import MAX_KEY_BYTES, MAX_SORT_KEY_BYTES, Item, Value, type_letter

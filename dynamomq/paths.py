@@ -1,0 +1,61 @@
+"""Paths into items: from an attribute on through maps, by name, and lists, by index."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from dynamomq.errors import InvalidArgumentError
+from dynamomq.values import Value
+
+Step = str | int
+"""A name in a map, or an index into a list."""
+
+_MAX_STEPS: Final = 32
+_MAX_INDEX: Final = 2**31 - 1
+
+
+class Missing(Enum):
+    """The type of :data:`MISSING`: what an operand without a value yields."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+
+
+def member(whole: Value | Missing, step: Step) -> Value | Missing:
+    """Return the member of a map, or the element of a list, if there is one."""
+    if isinstance(step, str):
+        return whole.get(step, MISSING) if isinstance(whole, dict) else MISSING
+    return whole[step] if isinstance(whole, list) and step < len(whole) else MISSING
+
+
+def check_path(name: object, steps: object) -> None:
+    """Refuse what is no attribute's name, or no way from there.
+
+    Raises:
+        InvalidArgumentError: DynamoDB has no such attribute, or no such place.
+    """
+    if not isinstance(name, str) or not name:
+        raise InvalidArgumentError("name", name, "it is no name", remedy="Pass text.")
+    if not isinstance(steps, tuple) or not all(map(_is_step, steps)):
+        raise InvalidArgumentError(
+            "steps",
+            steps,
+            "it leads nowhere",
+            remedy=f"Use attr[…], with members' names, and indexes from 0 to {_MAX_INDEX:,}.",
+        )
+    if len(steps) >= _MAX_STEPS:
+        raise InvalidArgumentError(
+            "steps",
+            len(steps),
+            f"a path has at most {_MAX_STEPS} steps, the attribute's name among them",
+            remedy="Look at a place that is less deep.",
+        )
+
+
+def _is_step(step: object) -> bool:
+    if isinstance(step, int):
+        return not isinstance(step, bool) and 0 <= step <= _MAX_INDEX
+    return isinstance(step, str) and step != ""
