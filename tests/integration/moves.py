@@ -7,6 +7,7 @@ would succeed and which would be refused. Where the situation offers neither, it
 import random
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 from attrs import define, field
@@ -15,15 +16,19 @@ from dynamomq.attributes import DUE, GROUP_ID, QUEUE_TYPE, RECEIPT, RECEIVE_COUN
 from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.payload import codec_for
+from dynamomq.queue import Queue
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item, Value
 from tests.integration.lockstep import MAX_RECEIVES, VISIBILITY_TIMEOUT, Call, Move, Tally
+from tests.support.triggers import CALLED, HOLDERS, NOT_CALLED, needed, sources
 
 IDS = tuple(f"message-{number}" for number in range(9))
 """All ids in play: few, so that they are used again, and that every page of the index holds all."""
 
-HOLDERS = ("extend", "retry", "release", "delete", "move_to_dlq")
-TRIGGERS = ("send", "receive", "exhaust", "quarantine", *HOLDERS, "bury", "redrive")
+NOT_PLAYED = {"purge": "all messages of a queue at once, so that nothing is left to play with"}
+"""Triggers that are called, but not here: why not."""
+
+TRIGGERS = tuple(one for one in (*CALLED, *NOT_CALLED) if one not in NOT_PLAYED)
 
 _MOST_KEPT = 40
 _PLENTY = 25
@@ -160,9 +165,7 @@ class Player:
             "receive": self._receive,
             "exhaust": self._exhaust,
             "quarantine": self._quarantine,
-            "bury": self._bury,
-            "redrive": self._redrive,
-        }[trigger]
+        }.get(trigger, partial(self._operate, trigger))
         return find(wanted)
 
     def _any(self) -> Move:
@@ -274,25 +277,24 @@ class Player:
             options["error"] = self.chance.choice(("no luck", ValueError("no good")))
         return Call(trigger, (message,), options)
 
-    def _bury(self, wanted: Wanted) -> Move | None:
-        there = self.in_state("STANDARD.READY", "STANDARD.EXPIRED")
+    def _operate(self, trigger: str, wanted: Wanted) -> Move | None:
+        there = self.in_state(*sources(trigger))
         free = [key for key in there if not self._in_group(key)]
-        return self._operate("bury", wanted, free, "STANDARD")
-
-    def _redrive(self, wanted: Wanted) -> Move | None:
-        there = self.in_state("DLQ.READY", "DLQ.EXPIRED")
-        free = [key for key in there if not self._in_group(key)]
-        return self._operate("redrive", wanted, free, "DLQ")
-
-    def _operate(self, trigger: str, wanted: Wanted, free: list[str], queue: str) -> Move | None:
-        others = [key for key in IDS if key not in free]
+        others = [key for key in IDS if key not in there]
         if wanted == "written":
-            return Move(Call(trigger, (self._pick(free),))) if free else None
+            return Move(self._operating(trigger, self._pick(free))) if free else None
         if free and self.chance.random() < 0.5:
             key = self._pick(free)
-            other = Call("receive", (10,), {"source": queue})
-            return Move(Call(trigger, (key,)), self.chance.choice((other, Call(trigger, (key,)))))
-        return Move(Call(trigger, (self._pick(others),))) if others else None
+            receives = Call("receive", (10,), {"source": self.state(key).partition(".")[0]})
+            same = self._operating(trigger, key)
+            other = self.chance.choice((receives, same, same))
+            return Move(self._operating(trigger, key), other)
+        return Move(self._operating(trigger, self._pick(others))) if others else None
+
+    def _operating(self, trigger: str, key: str) -> Call:
+        if trigger == "reschedule":
+            return Call(trigger, (key,), {"delay": self.chance.choice((0, 0, 2, 100))})
+        return Call(trigger, (key,), needed(Queue, trigger))
 
     def _pick(self, options: Iterable[Any]) -> Any:
         return self.chance.choice(list(options))

@@ -34,6 +34,7 @@ from tests.integration.lockstep import exact
 from tests.integration.scene import Between, Fronted, Script, all_items
 from tests.integration.stories import ACTS, Stage, outcome_of
 from tests.support.embedded import put
+from tests.support.triggers import HOLDERS, OPERATORS, sources
 
 ATTEMPTS = 5
 LONGEST_PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds, after each attempt but the last
@@ -251,13 +252,12 @@ def test_executed_and_overtaken(name: str, stage: Stage, trouble: Trouble) -> No
 
 
 NOT_EXECUTED = {
-    "extend": StaleReceiptError,
-    "retry": StaleReceiptError,
-    "release": StaleReceiptError,
-    "delete": StaleReceiptError,
-    "move_to_dlq": StaleReceiptError,
-    "bury": IllegalTransitionError,
-    "redrive": IllegalTransitionError,
+    **dict.fromkeys(HOLDERS, StaleReceiptError),
+    **{
+        trigger: IllegalTransitionError
+        for trigger in OPERATORS
+        if not any(state.endswith(".PROCESSING") for state in sources(trigger))
+    },
 }
 
 
@@ -281,7 +281,7 @@ def test_not_executed_and_overtaken(
     assert versions(driver) == {key: _number(version) + 1 for key, version in before.items()}
 
 
-@pytest.mark.parametrize("name", ["extend", "retry", "release", "delete", "move_to_dlq"])
+@pytest.mark.parametrize("name", HOLDERS)
 def test_not_executed_and_exhausted(
     name: str, stage: Stage, trouble: Trouble, driver: Driver
 ) -> None:

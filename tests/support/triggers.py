@@ -55,17 +55,25 @@ _OTHERWISE: Mapping[str, Callable[[Queue[Any], Any], Any]] = {
 """Calls that can't be made from the signature of the method that is named like the trigger."""
 
 
-def call(queue: Queue[Any], trigger: str, subject: Message[Any] | str) -> Any:
-    """Make a holder's or an operator's call on a message, with whatever else it needs.
+def needed(owner: Any, trigger: str) -> dict[str, Any]:
+    """What a method that is named like a trigger needs beside the message.
+
+    Args:
+        owner: the queue, or its class.
+        trigger: a holder's or an operator's.
 
     Raises:
         LookupError: it is not said here what a parameter without a default is given.
     """
+    parameters = inspect.signature(getattr(owner, trigger)).parameters.values()
+    names = [one.name for one in parameters if one.default is one.empty and one.name != "self"][1:]
+    if lacking := [name for name in names if name not in _PROPER]:
+        raise LookupError(f"say in {__name__} what {trigger} is given as {', '.join(lacking)}")
+    return {name: _PROPER[name] for name in names}
+
+
+def call(queue: Queue[Any], trigger: str, subject: Message[Any] | str) -> Any:
+    """Make a holder's or an operator's call on a message, with whatever else it needs."""
     if trigger in _OTHERWISE:
         return _OTHERWISE[trigger](queue, subject)
-    method = getattr(queue, trigger)
-    _, *others = inspect.signature(method).parameters.values()
-    needed = [one.name for one in others if one.default is one.empty]
-    if lacking := [name for name in needed if name not in _PROPER]:
-        raise LookupError(f"say in {__name__} what {trigger} is given as {', '.join(lacking)}")
-    return method(subject, **{name: _PROPER[name] for name in needed})
+    return getattr(queue, trigger)(subject, **needed(queue, trigger))
