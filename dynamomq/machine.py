@@ -61,23 +61,6 @@ from dynamomq.expressions import (
 from dynamomq.rules import Fact, State, StateMachine, steps
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "DAMAGED",
-    "HELD",
-    "INDEX_VIEWS",
-    "LISTED",
-    "MESSAGE",
-    "NO_MESSAGE",
-    "TOMBSTONES",
-    "QueueType",
-    "Status",
-    "beside",
-    "faults",
-    "place_of",
-    "queue_of",
-    "receipt_of",
-]
-
 
 class QueueType(StrEnum):
     """The two queues of a table: the attribute ``queue_type``."""
@@ -113,8 +96,11 @@ def _is_of(operand: Operand, queue: QueueType) -> Condition:
 
 def queue_of(partition: Value) -> QueueType | None:
     """Return the queue that a partition of the index belongs to; ``None``: to none."""
-    text = partition if isinstance(partition, str) else ""
-    return next((one for one, (first, end) in _PARTITIONS.items() if first <= text < end), None)
+    if isinstance(partition, str):
+        for queue, (first, end) in _PARTITIONS.items():
+            if first <= partition < end:
+                return queue
+    return None
 
 
 def beside(partition: str, queue: QueueType) -> str:
@@ -172,16 +158,20 @@ def place_of(item: Item) -> Literal["head", "behind"] | None:
     return "behind" if _WAITING.evaluate(item, {}) else None
 
 
-_LEFT_BY_LEGACY = _BUSY & PEEKED.ge(DUE)
-
-
 def receipt_of(item: Item) -> str | None:
     """Return the receipt of an item's latest delivery; ``None``: that made none.
 
     A legacy consumer leaves the receipt of the delivery before, and a due time that was over.
     """
-    receipt = item.get(RECEIPT.name)
-    return receipt if isinstance(receipt, str) and not _LEFT_BY_LEGACY.evaluate(item, {}) else None
+    receipt, began, due = item.get(RECEIPT.name), item.get(PEEKED.name), item.get(DUE.name)
+    if (
+        isinstance(began, str)
+        and isinstance(due, str)
+        and began >= due
+        and _BUSY.evaluate(item, {})
+    ):
+        return None
+    return receipt if isinstance(receipt, str) else None
 
 
 INDEX_VIEWS: Final[dict[str, Condition]] = {

@@ -33,21 +33,6 @@ from dynamomq.values import Item
 if TYPE_CHECKING:
     from transitions.extensions.nesting import HierarchicalMachine
 
-__all__ = [
-    "Fact",
-    "Kind",
-    "Role",
-    "Rule",
-    "Specialised",
-    "State",
-    "StateMachine",
-    "Traces",
-    "Transition",
-    "Writer",
-    "executable",
-    "steps",
-]
-
 Kind = Literal["put", "update", "delete"]
 """What a write is to DynamoDB: a whole new item, a change of attributes, or a removal."""
 
