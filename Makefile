@@ -19,11 +19,11 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Show the targets
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(READY) ## Verify every installed file through a queue; ENDPOINT=http://… to use DynamoDB
+demo: $(READY) ## Run the example: verify every installed file through a queue; ENDPOINT=http://… for DynamoDB
 	$(BIN)/python -m docs.examples.installed_files $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
 
 .PHONY: verify
@@ -37,16 +37,16 @@ lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff format --check .
 
 .PHONY: format
-format: $(READY) ## Mend style and formatting where a tool can
+format: $(READY) ## Fix style and formatting where a tool can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 .PHONY: typecheck
-typecheck: $(READY) ## Check types, strictly, the tests' too
+typecheck: $(READY) ## Check types strictly, in the tests too
 	$(BIN)/mypy
 
 .PHONY: generate
-generate: $(READY) ## Write spec/machine.json and all else that derives from the machine
+generate: $(READY) ## Regenerate spec/machine.json and everything else derived from the state machine
 	$(BIN)/python spec/generate.py
 	$(BIN)/python -m tests.test_wire
 
@@ -55,7 +55,7 @@ generated: $(READY) ## Check that `make generate` would change nothing
 	$(BIN)/python spec/generate.py --check
 
 .PHONY: test
-test: $(READY) ## Run the tests: unit, contract, integration; ARGS="-k receive" to choose
+test: $(READY) ## Run the tests: unit, contract, integration; ARGS="-k receive" selects some
 	$(BIN)/python -m pytest $(PARALLEL) tests $(ARGS)
 
 .PHONY: test-unit
@@ -63,7 +63,7 @@ test-unit: $(READY) ## Run the tests that need no DynamoDB Local
 	$(BIN)/python -m pytest -m "not dynamodb" tests $(ARGS)
 
 .PHONY: model
-model: $(READY) ## Run the model checks: simulations, exhaustive search, mutants (same ARGS)
+model: $(READY) ## Run the model checks: simulation, exhaustive search, mutants; ARGS as for test
 	$(BIN)/python -m pytest $(PARALLEL) model_tests $(ARGS)
 
 .PHONY: model-deep
@@ -73,31 +73,31 @@ model-deep: $(READY) ## Run random simulations with fresh seeds for MINUTES=60
 		model_tests/test_schedules.py model_tests/test_rules.py model_tests/test_pairs.py -o faulthandler_timeout=0 $(ARGS)
 
 .PHONY: chaos
-chaos: $(READY) ## Run consumers while processes and network fail (minutes): ARGS="--seed 7 --seconds 600"
+chaos: $(READY) ## Run consumers while processes and the network fail (minutes); ARGS="--seed 7 --seconds 600"
 	$(BIN)/python -m model_tests.chaos $(ARGS)
 
 .PHONY: replay
-replay: $(READY) ## Tell what happens in a simulated run: ARGS="seed 1234", or as a report says
+replay: $(READY) ## Explain a simulated run step by step; ARGS="seed 1234", or what a failure report names
 	$(BIN)/python -m model_tests.replay $(ARGS)
 
 .PHONY: mutants
-mutants: $(READY) ## Show which property finds each must-fail mutant; ARGS=name tells how
+mutants: $(READY) ## Show which property catches each must-fail mutant; ARGS=name shows how
 	$(BIN)/python -m model_tests.mutants $(ARGS)
 
 .PHONY: docs
-docs: $(READY) ## Build the documentation into docs/_build/html, warnings being errors
+docs: $(READY) ## Build the documentation into docs/_build/html; warnings are errors
 	$(BIN)/sphinx-build -q -E -W --keep-going -n -b html docs docs/_build/html
 
 .PHONY: bench
-bench: $(READY) ## Measure costs, times and contention (ENDPOINT as for demo; ARGS="counts reads")
+bench: $(READY) ## Measure costs, times and contention; ENDPOINT as for demo, ARGS="counts reads" selects parts
 	$(BIN)/python -m tests.benchmarks $(if $(ENDPOINT),--endpoint-url $(ENDPOINT)) $(ARGS)
 
 .PHONY: dynamodb-local
-dynamodb-local: $(READY) ## Run a DynamoDB Local until Ctrl-C, say for `make demo ENDPOINT=…`
+dynamodb-local: $(READY) ## Run DynamoDB Local until Ctrl-C, for example for `make demo ENDPOINT=…`
 	@$(BIN)/python -m tests.support.dynamodb_local
 
 .PHONY: constraints
-constraints: ## Renew the pinned versions in constraints.txt
+constraints: ## Update the pinned versions in constraints.txt
 	@$(choose_python); \
 	"$$python" -m venv --clear .verify/constraints; \
 	.verify/constraints/bin/pip install --quiet --quiet --editable '.[dev]'; \
@@ -107,7 +107,7 @@ constraints: ## Renew the pinned versions in constraints.txt
 	rm -r .verify/constraints
 
 .PHONY: clean
-clean: ## Remove what the other targets made, the virtual environment included
+clean: ## Remove everything the other targets made, including the virtual environment
 	rm -rf $(VENV) .verify dynamomq-demo.db* docs/_build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

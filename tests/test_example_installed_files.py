@@ -75,7 +75,7 @@ def test_the_file_stays_and_the_next_run_replaces_it(
     output = capsys.readouterr().out
     assert figure(output, "DLQ") == len(DLQ_RECORDS)
     assert figure(output, "STANDARD") == 0
-    assert "MissingHashError: its RECORD has no hash" in output
+    assert "MissingHashError: RECORD has no hash for this file" in output
 
 
 def test_a_file_of_someone_else_is_not_replaced(
@@ -93,7 +93,7 @@ def test_nothing_to_inspect(file: Path, capsys: pytest.CaptureFixture[str]) -> N
     """Looking into a file that is not there creates none and says what to do."""
     assert main(["--file", str(file), "--inspect"]) == 1
     assert not file.exists()
-    assert "run the demonstration first" in capsys.readouterr().err
+    assert "run `make demo` first" in capsys.readouterr().err
 
 
 @pytest.mark.engine("dynamodb-local")

@@ -34,13 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.inspect:
             return _inspect(options.file)
         if options.endpoint_url:
-            print(f"Queue: a new table at {options.endpoint_url}, deleted in the end")
+            print(f"Queue: a new table at {options.endpoint_url}, deleted at the end")
             with in_dynamodb(options.endpoint_url) as storage:
                 return _run(storage, options.limit)
-        print(f"Queue: {options.file}, on the embedded engine; each write reaches the disk")
+        print(f"Queue: the file {options.file} (embedded engine, every write synced to disk)")
         with in_file(options.file) as storage:
             status = _run(storage, options.limit)
-        print(f"\nThe queue is still there. Look into it with:\n  {_inspection(options.file)}")
+        print(f"\nThe queue is kept. To look into it:\n  {_inspection(options.file)}")
         return status
     except DynamoMQError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -53,10 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m docs.examples.installed_files",
-        description="Send a message for every file of every installed distribution, have "
+        description="Send a message for every file of every installed Python package, let "
         f"{WORKERS} worker threads compare each file with the hash in its RECORD, and check that "
-        f"every record was handled exactly once. {FAILING_PERCENT} % of the messages are made to "
-        "fail on their first delivery and are retried; a record without a hash is dead-lettered.",
+        f"every record was handled exactly once. {FAILING_PERCENT} % of the messages fail on "
+        "purpose on their first delivery and are retried; a record without a hash is "
+        "dead-lettered.",
         epilog="Exit status: 0 if every record was handled exactly once, 1 if not, "
         "130 if stopped with Ctrl-C.",
     )
@@ -75,13 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         help="run on DynamoDB at this endpoint instead, in a table that is deleted afterwards; "
         "boto3's usual credentials, made-up ones where there are none and it is not AWS",
     )
-    parser.add_argument(
-        "--limit", type=int, metavar="N", help="at most so many files (default: all)"
-    )
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N files (default: all)")
     parser.add_argument(
         "--inspect",
         action="store_true",
-        help="run nothing; show what an earlier run has left in the file",
+        help="run nothing; show what an earlier run left in the file",
     )
     return parser
 
@@ -90,7 +89,13 @@ def _run(storage: Storage, limit: int | None) -> int:
     """Do the job on an empty queue, show what it took, and check the outcome."""
     records = installed_files(limit)
     distributions = len({record.distribution for record in records.values()})
-    print(f"Files: {len(records):,}, of {distributions} installed distributions\n")
+    print(f"Files: {len(records):,}, from {distributions} installed packages")
+    print(
+        f"\nEach file becomes a message. {WORKERS} workers compare each file with the hash in its "
+        "package's RECORD.\n"
+        f"{FAILING_PERCENT} % of the messages fail once, on purpose, and are retried. Files "
+        "without a recorded hash\ncan't be verified: their messages go to the dead-letter queue.\n"
+    )
     job = Job(storage.queue, records)
     try:
         timing = _timed(job, len(records))
@@ -102,11 +107,11 @@ def _run(storage: Storage, limit: int | None) -> int:
     entries = job.ledger.entries()
     altered = audit.altered_files(records, entries)
     _print_some(
-        "Files that are not as their RECORD says:", [f"{k}: {v}" for k, v in altered.items()]
+        "Files that differ from what their RECORD says:", [f"{k}: {v}" for k, v in altered.items()]
     )
     faults = audit.faults(records, entries, storage.queue.list(None), altered)
     if faults:
-        _print_some(f"NOT handled exactly once, {len(faults):,} faults:", faults)
+        _print_some(f"NOT handled exactly once; {len(faults):,} faults:", faults)
         return 1
     print("Every record was handled exactly once: the workers' ledger and the table agree.")
     return 0
@@ -130,7 +135,7 @@ def _print_some(title: str, lines: Sequence[str]) -> None:
 
 def _inspect(file: Path) -> int:
     if not file.exists():
-        print(f"error: there is no file {file}; run the demonstration first.", file=sys.stderr)
+        print(f"error: {file} does not exist; run `make demo` first.", file=sys.stderr)
         return 1
     with reopened(file) as queue:
         print(f"{file}\n\n{display.inspection(queue)}")

@@ -91,7 +91,7 @@ def summary(ledger: Ledger, usage: Usage, timing: Timing) -> str:
     done = max(ledger.settled, 1)
     requests = sum(usage.requests.values())
     rows: list[tuple[Cell, ...]] = [
-        ("", "messages", "a message", "a second"),
+        ("", "messages", "per message", "per second"),
         ("sent", ledger.sent, "", _rate(ledger.sent, timing.sending)),
         ("delivered", delivered, _each(delivered / done), _rate(delivered, timing.consuming)),
         *((outcome.value, counts[outcome], "", "") for outcome in Outcome if counts[outcome]),
@@ -124,7 +124,7 @@ def inspection(queue: Queue[FileRecord]) -> str:
     reasons = Counter(f"{m.errors[-1].type}: {m.errors[-1].message}" for m in letters if m.errors)
     if reasons:
         lines += ["", "Dead letters by reason", *_counted(reasons)]
-        lines += ["", f"The latest {min(_SHOWN, len(letters))} of them"]
+        lines += ["", f"The latest {min(_SHOWN, len(letters))}"]
         lines += [f"  {message.id}" for message in letters[-_SHOWN:]]
     return "\n".join(lines)
 

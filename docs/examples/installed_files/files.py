@@ -84,13 +84,13 @@ def verify(record: FileRecord) -> str:
         VerificationError: there is nothing to compare with, or they differ.
     """
     if record.hash is None:
-        raise MissingHashError("its RECORD has no hash")
+        raise MissingHashError("RECORD has no hash for this file")
     algorithm = record.hash.partition("=")[0]
     try:
         with record.location.open("rb") as file:
             digest = hashlib.file_digest(file, algorithm).digest()
     except (OSError, ValueError) as error:  # ValueError: an algorithm that is not known here
-        raise AlteredFileError(f"it can't be read: {error}") from error
+        raise AlteredFileError(f"the file can't be read: {error}") from error
     found = f"{algorithm}={urlsafe_b64encode(digest).rstrip(b'=').decode()}"
     if found != record.hash:
         raise AlteredFileError(f"recorded {record.hash}, found {found}")
