@@ -78,7 +78,8 @@ class Mending:
     Attributes:
         members: the ids of all members, in order.
         findings: what is wrong.
-        writes: what mends it: the group's item first, then the members, the first one first.
+        writes: what mends it, in an order in which the first ones may be all that takes effect: the
+            members from the first one on, then the group's item.
         held: the members that are held, where there are several; then nothing can be mended.
     """
 
@@ -123,7 +124,9 @@ def mending_of(
         for id, before, after in places
         if id in wrong
     ]
-    return Mending(tuple(order), tuple(findings), (*own, *writes))
+    if writes and not _is_head(by_id[order[0]].item):  # in one go with all who can be received
+        writes.sort(key=lambda write: write.id != order[0] and not _is_head(by_id[write.id].item))
+    return Mending(tuple(order), tuple(findings), (*writes, *own))
 
 
 # --- in which order --------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 Members that nothing leads to can only be found by looking through the whole table; what has joined
 since is found by links. Each write is bound to the item as it was read, and all of them make one
 transaction as far as they fit: so whatever happens beside makes it refuse, and it is planned anew.
+A list that takes several is made whole from its head on, and is no worse after each of them.
 """
 
 from __future__ import annotations
@@ -145,15 +146,17 @@ def _held(group: str, ids: Sequence[str]) -> ConflictError:
 
 
 def _as_many_as_fit(writes: Sequence[Write], sizes: dict[str, int]) -> tuple[Write, ...]:
-    """Return the last writes of a plan, as many as one transaction takes.
+    """Return the first writes of a plan, as many as one transaction takes.
 
-    From the end, so that what becomes the first in the list, and the group's item, come last.
+    So the list is whole from its head on, as far as the parts have come, and behind that as it was.
+    Where the first one is not the head yet, it is made that by the first part, and whoever else can
+    be received has to wait from then on: somebody always can, and nobody beside it.
     """
     size = 0
-    for number, write in enumerate(reversed(writes)):
+    for number, write in enumerate(writes):
         size += sizes.get(write.id, 0)
         if number == MAX_TRANSACTION or (number and size > _MOST_BYTES):
-            return tuple(writes[len(writes) - number :])
+            return tuple(writes[:number])
     return tuple(writes)
 
 

@@ -7,7 +7,7 @@ and another one repairs the list: whatever comes between whatever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -29,13 +29,14 @@ from model_tests.simulator.simulation import Simulation
 FIRST_ONE, SECOND_ONE, ITS_OWN = "the first", "the second", "the group's item"
 
 TORN = (
-    (ITS_OWN, "is gone"),
-    (FIRST_ONE, "leads nowhere"),
-    (FIRST_ONE, "leads on too far"),
-    (SECOND_ONE, "is a second head"),
-    (FIRST_ONE, "can't be received"),
+    ((ITS_OWN, "is gone"),),
+    ((FIRST_ONE, "leads nowhere"),),
+    ((FIRST_ONE, "leads on too far"),),
+    ((SECOND_ONE, "is a second head"),),
+    ((FIRST_ONE, "can't be received"),),
+    ((FIRST_ONE, "can't be received"), (SECOND_ONE, "is a second head")),
 )
-"""How a list may be torn: which item, and what is wrong with it then."""
+"""How a list may be torn: which items, and what is wrong with each then."""
 
 
 _UNRECEIVED = ("ABSENT", "WAITING", "STANDARD.READY")
@@ -47,11 +48,12 @@ def _torn_at(meeting: Meeting, which: str) -> str:
     return {FIRST_ONE: listed[0], SECOND_ONE: listed[1]}.get(which, f"$group#{GROUP}")
 
 
-def _begin(meeting: Meeting, id: str, how: str) -> Simulation:
+def _begin(meeting: Meeting, tears: Sequence[tuple[str, str]]) -> Simulation:
     """Make the world in which a step is about to be taken in a torn list, and a repair as well."""
     simulation = meeting.begin(frozenset(), ())
     subject = simulation.actors[SUBJECT]
-    run_out(simulation, Actor("vandal", Vandal(id, how)))
+    for id, how in tears:
+        run_out(simulation, Actor("vandal", Vandal(id, how)))
     simulation.rules = evolve(simulation.rules, faults=0, troubled="")
     meet(simulation, subject, Actor("repairer", Repairer()))
     simulation.ending = when_it_is_repaired
@@ -59,14 +61,15 @@ def _begin(meeting: Meeting, id: str, how: str) -> Simulation:
 
 
 def _worlds(meeting: Meeting) -> Iterator[Scope]:
-    for which, how in TORN:
-        id = _torn_at(meeting, which)
+    for torn in TORN:
+        tears = tuple((_torn_at(meeting, which), how) for which, how in torn)
         delivered = meeting.step.trigger == "advance" or meeting.step.source not in _UNRECEIVED
-        if how == "can't be received" and id == MEMBERS[0] and delivered:
+        if (MEMBERS[0], "can't be received") in tears and delivered:
             continue  # what is being delivered, and in no queue, is no message any more
-        name = f"torn:{meeting.name}:{id}:{how}".replace(" ", "-").replace("'", "")
-        what = f"{meeting.step.trigger} of {meeting.step.source}, {which} {how}"
-        yield Scope(name, what, partial(_begin, meeting, id, how))
+        how = ":".join(f"{id}:{how}" for id, how in tears).replace(" ", "-").replace("'", "")
+        what = ", ".join(f"{which} {how}" for which, how in torn)
+        what = f"{meeting.step.trigger} of {meeting.step.source}, {what}"
+        yield Scope(f"torn:{meeting.name}:{how}", what, partial(_begin, meeting, tears))
 
 
 def _families() -> Iterator[Family]:
