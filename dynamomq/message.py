@@ -254,6 +254,9 @@ class Message(Generic[T]):
     def will_end(self) -> None:
         """Be told that a call of the holder's is about to end the delivery."""
 
+    def goes_on(self) -> None:
+        """Be told that a call of the holder's that was to end the delivery certainly has not."""
+
     def has_ended(self, trigger: str) -> None:
         """Be told that a call of the holder's has ended the delivery.
 

@@ -31,6 +31,10 @@ class Delivery(Message[T]):
         """Note that a call of the holder's is about to end it."""
         self.lease.will_end()
 
+    def goes_on(self) -> None:
+        """Note that such a call has failed, and was certainly not executed."""
+        self.lease.goes_on()
+
     def has_ended(self, trigger: str) -> None:
         """Note that a call of the holder's, the handler's own included, has ended it."""
         self.lease.has_ended(trigger)

@@ -100,6 +100,10 @@ class Lease:
         """Note that a call of the holder's is about to end it: refusals may be due to that."""
         self._is_ending = True
 
+    def goes_on(self) -> None:
+        """Note that such a call has failed without doubt: refusals are not due to it."""
+        self._is_ending = False
+
     def has_ended(self, trigger: str) -> None:
         """Note that a call of the holder's has ended the delivery."""
         self.ended_by = trigger
@@ -172,7 +176,7 @@ class Leases:
         """Note that a message is in other hands, unless we are ending the delivery ourselves."""
         with self._lock:
             lease = self._held.get(key)
-            if lease is None or lease._is_ending or lease.lost.is_set():
+            if lease is None or lease._is_ending or lease.is_settled:
                 return False
             lease.lose(now)
             return True

@@ -244,7 +244,15 @@ def _finish_batch(
 
     keys = {place: id for (id, _), place in first.items() if place not in results}
     is_first = not _may_be_done(results)
-    yield from _in_batches(keys, begin, results, look=True, is_first=is_first, failure=failure)
+    try:
+        yield from _in_batches(keys, begin, results, look=True, is_first=is_first, failure=failure)
+    except DynamoMQError as error:
+        for place in keys:
+            holding.tell_failure(rules, messages[place], error)
+        raise
+    for place in first.values():
+        if (failed := results[place].error) is not None:
+            holding.tell_failure(rules, messages[place], failed)
     return [
         results[place] if place in results else results[first[message.id, message.receipt]]
         for place, message in enumerate(messages)

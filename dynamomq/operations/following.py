@@ -25,6 +25,7 @@ from dynamomq.operations.holding import (
     leaves_list,
     planned_by,
     to_plan_from,
+    told_of,
     write_of,
 )
 from dynamomq.operations.writing import (
@@ -71,9 +72,16 @@ def delete_and_receive(
     if not leaves_list(DELETE, message):
         yield from delete(settings, message)
         return None
+    timeout = visibility_timeout or settings.visibility_timeout
+    return (yield from told_of(DELETE, message, _hand_over(settings, message, timeout)))
+
+
+def _hand_over(
+    settings: Settings, message: Message[T], timeout: int
+) -> Operation[Message[T] | None]:
+    """Delete the head of a group, and receive the next one, if there is one that can be."""
     moment = yield from ask(Tick(tokens=1))
     token = moment.tokens[0]  # one for all plans, so that any of them can be told by it
-    timeout = visibility_timeout or settings.visibility_timeout
     item, doubt = message.item, Doubt()
     for attempt in range(1, PLANS + 1):
         claim = yield from doubt.told(_claim_of_next(settings, item, token, timeout))

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from dynamomq.attributes import LINKS, RECEIPT
 from dynamomq.errors import (
+    DynamoMQError,
     IllegalTransitionError,
     InvalidArgumentError,
     OutcomeUnknownError,
@@ -71,10 +72,13 @@ __all__ = [
     "refusal",
     "release",
     "retry",
+    "tell_failure",
     "to_plan_from",
+    "told_of",
     "write_of",
 ]
 
+R = TypeVar("R")
 T = TypeVar("T")
 Rules: TypeAlias = dict[QueueType, Rule]
 """A trigger's rule for each queue in which there is one."""
@@ -190,13 +194,38 @@ def _errors(message: Message[T], error: BaseException | str | None, now: int) ->
     return {} if error is None else {"errors": message.failures_with(error, now)}
 
 
+def told_of(rules: Rules, message: Message[T], call: Operation[R]) -> Operation[R]:
+    """Carry out a holder's call; where it was to end the delivery and has not, tell the message.
+
+    Raises:
+        DynamoMQError: what it raises.
+    """
+    try:
+        return (yield from call)
+    except DynamoMQError as error:
+        tell_failure(rules, message, error)
+        raise
+
+
+def tell_failure(rules: Rules, message: Message[T], error: DynamoMQError) -> None:
+    """Tell a message that a call was to end its delivery and has not, if that is certain."""
+    if not error.in_doubt and any(rule.ends_delivery for rule in rules.values()):
+        message.goes_on()
+
+
 def _finish(
     settings: Settings, rules: Rules, message: Message[T], extra: Extra
 ) -> Operation[tuple[Write, Written | Refused, int]]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
     check_held(settings, message)
-    if leaves_list(rules, message):
-        return (yield from _finish_head(settings, rules, message, extra))
+    finish = _finish_head if leaves_list(rules, message) else _finish_alone
+    return (yield from told_of(rules, message, finish(settings, rules, message, extra)))
+
+
+def _finish_alone(
+    settings: Settings, rules: Rules, message: Message[T], extra: Extra
+) -> Operation[tuple[Write, Written | Refused, int]]:
+    """The same for a message that is in no list, or stays there."""
     moment = yield from ask(Tick(tokens=1))
     now = message.not_before(moment.now)
     request = in_time(write_of(settings, rules, message, extra, now, moment.tokens[0]), moment)

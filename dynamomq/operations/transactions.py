@@ -24,7 +24,7 @@ from dynamomq.errors import (
 )
 from dynamomq.message import Message
 from dynamomq.operations.groups import PLANS, group_key
-from dynamomq.operations.holding import refusal, to_plan_from
+from dynamomq.operations.holding import refusal, tell_failure, to_plan_from
 from dynamomq.operations.parts import (
     Finishing,
     OwnPart,
@@ -124,6 +124,9 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
             yield from pause(attempt)
         raise doubt.of(_busy())
     except DynamoMQError as error:
+        for part in parts:
+            if isinstance(part, Finishing):
+                tell_failure(part.rules, part.message, error)
         raise advised(error, _IN_DOUBT) from error.__cause__
 
 

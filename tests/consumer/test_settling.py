@@ -2,12 +2,21 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from dynamomq import Delivery, OutcomeUnknownError, Queue, Reject, RetryAfter
-from dynamomq.consumer.leases import Lease, LeaseTerms
+from dynamomq import (
+    Delivery,
+    DynamoMQError,
+    OutcomeUnknownError,
+    Queue,
+    Reject,
+    RetryAfter,
+    UnavailableError,
+)
+from dynamomq.consumer.leases import Lease, Leases, LeaseTerms
 from dynamomq.testing import FaultyEngine
 from tests.consumer.support import (
     TABLE,
@@ -119,6 +128,67 @@ def test_a_handler_that_fails_after_it_has_ended_its_delivery(
     assert queue.get("m0").errors == ()
     (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
     assert "after it had ended the delivery itself, by retry" in record.getMessage()
+
+
+@pytest.mark.parametrize("executed", [None, True, False], ids=["certain", "executed", "not"])
+@pytest.mark.parametrize("way", SETTLED)
+def test_a_call_that_fails_for_certain_ends_nothing(
+    storage: FaultyEngine, way: str, executed: bool | None
+) -> None:
+    """A refused extension tells of a loss again; not while the call may have been executed.
+
+    An extension that fails in between changes nothing of that.
+    """
+    queue = opened(storage)
+    queue.send("work", id="m0", group="g" if way == "delete and receive" else None)
+    queue.send("more", group="g")
+    (message,) = queue.receive()
+    leases = Leases(LeaseTerms(30, 600))
+    delivery = Delivery.of(message, Lease.granted(0, leases.terms))
+    leases.add(delivery, delivery.lease)
+    verb = way.split()[0]
+    trigger = "move_to_dlq" if verb == "move" else verb
+    if executed is None:
+        storage.faults.conflict(trigger, times=1000)
+    else:
+        storage.faults.time_out(trigger, executed=executed)
+    with suppress(DynamoMQError):
+        SETTLED[way][0](queue, delivery)
+    storage.faults.clear()
+    storage.faults.time_out("extend", executed=False)
+    with suppress(DynamoMQError):
+        queue.extend(delivery, 60)
+    assert delivery.lease.ended_by is None
+    assert leases.lose(delivery, 10) is (executed is None)
+
+
+@pytest.mark.parametrize(
+    ("executed", "raises", "counted", "state"),
+    [
+        (False, False, {"succeeded": 1}, "DELETED"),
+        (True, False, {"succeeded": 1}, "DELETED"),
+        (False, True, {"retried": 1}, "STANDARD.READY"),
+        (True, True, {"lost": 1}, "DELETED"),
+    ],
+)
+def test_a_handler_whose_own_delete_fails(
+    storage: FaultyEngine, *, executed: bool, raises: bool, counted: dict[str, int], state: str
+) -> None:
+    """It is settled by what the handler does then: returns, and it is deleted, or raises."""
+    queue = opened(storage)
+
+    def handle(delivery: Delivery[Any]) -> None:
+        consumer.consumer.stop()
+        with storage.faults.time_out("delete", executed=executed), suppress(UnavailableError):
+            queue.delete(delivery)
+        if raises:
+            raise RetryAfter(99, "it could not be deleted")
+
+    with running(queue, handle, concurrency=1) as consumer:
+        queue.send("work", id="m0")
+        summary = consumer.summary()
+    assert counts(summary) == counted
+    assert queue.get("m0").state == state
 
 
 def test_a_delivery_that_has_ended_is_neither_extended_nor_lost(storage: FaultyEngine) -> None:
