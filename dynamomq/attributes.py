@@ -9,44 +9,6 @@ from typing import Final
 
 from dynamomq.expressions import Attr
 
-__all__ = [
-    "ARGUMENTS",
-    "CODEC",
-    "CREATED",
-    "DATA",
-    "DEDUPLICATION_WINDOW",
-    "DUE",
-    "ENCODING",
-    "ERRORS",
-    "EXPIRES_AT",
-    "GROUP_ID",
-    "HEADERS",
-    "HOST",
-    "ID",
-    "IN_FLIGHT",
-    "LINKS",
-    "MAX_RECEIVES",
-    "NEXT_ID",
-    "PEEKED",
-    "PREVIOUS_ID",
-    "PREVIOUS_SHARDS",
-    "PROCESS",
-    "QUEUE_TYPE",
-    "RATE",
-    "RECEIPT",
-    "RECEIVE_COUNT",
-    "SEND_TOKEN",
-    "SEQUENCE",
-    "SHARDS",
-    "SHARDS_SINCE",
-    "STATUS",
-    "TAIL_ID",
-    "TOKEN",
-    "UPDATED",
-    "VERSION",
-    "VISIBILITY_TIMEOUT",
-]
-
 ID = Attr("id")
 DATA = Attr("data")
 STATUS = Attr("status")

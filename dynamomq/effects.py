@@ -22,8 +22,6 @@ from dynamomq.expressions import (
 from dynamomq.paths import MISSING, Missing, member
 from dynamomq.values import Item, Value, add_numbers, type_letter
 
-__all__ = ["Add", "Discard", "Effect", "Remove", "Set", "apply_effects"]
-
 
 class Effect(ABC):
     """What a write does to one attribute, or to a place in it."""

@@ -39,42 +39,6 @@ from dynamomq.values import (
     type_letter,
 )
 
-__all__ = [
-    "FALSE",
-    "TRUE",
-    "AllOf",
-    "AnyOf",
-    "Append",
-    "Arg",
-    "Arguments",
-    "Attr",
-    "BeginsWith",
-    "Comparison",
-    "Condition",
-    "Constant",
-    "Contains",
-    "EffectError",
-    "Exists",
-    "Given",
-    "HasType",
-    "IfNotExists",
-    "Minus",
-    "Not",
-    "Operand",
-    "Operator",
-    "Plus",
-    "Same",
-    "Size",
-    "all_of",
-    "any_of",
-    "as_attr",
-    "as_operand",
-    "conjuncts",
-    "negation",
-    "number_of",
-    "required",
-]
-
 Arguments = Mapping[str, Value]
 Operator = Literal["=", "<", "<=", ">", ">="]
 

@@ -31,8 +31,6 @@ from dynamomq.payload.refusals import MAX_LEVELS, RefusedError, is_type, too_dee
 from dynamomq.payload.shapes import JSON_LIKE, Check, Shape
 from dynamomq.values import Value
 
-__all__ = ["Codec", "codec_for"]
-
 T = TypeVar("T")
 
 

@@ -48,8 +48,6 @@ from dynamomq.payload.shapes import (
 )
 from dynamomq.values import equal, type_letter
 
-__all__ = ["Compiler"]
-
 _ANY_DEPTH = 1_000_000
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from dynamomq.values import Value, to_wire
 
-__all__ = ["fingerprint"]
-
 
 def fingerprint(value: Value) -> str:
     """Return the SHA-256 of an encoded payload: 64 hexadecimal digits.

@@ -20,23 +20,6 @@ from dynamomq.payload.refusals import (
     too_deep,
 )
 
-__all__ = [
-    "Convert",
-    "check_levels",
-    "checked_key",
-    "checked_text",
-    "convert_each",
-    "convert_entries",
-    "read_decimal",
-    "read_float",
-    "read_integer",
-    "read_plain",
-    "store_decimal",
-    "store_float",
-    "store_integer",
-    "store_plain",
-]
-
 Convert: TypeAlias = Callable[[Any], Any]
 _MAX_NAME_BYTES = 65_535
 _INT_LIMIT = 10**38

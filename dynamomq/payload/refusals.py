@@ -7,18 +7,6 @@ from typing import Any
 from dynamomq.errors import PayloadError
 from dynamomq.values import MAX_NESTING, type_letter
 
-__all__ = [
-    "MAX_LEVELS",
-    "RefusedError",
-    "article",
-    "expected",
-    "is_type",
-    "mistyped",
-    "shown",
-    "too_deep",
-    "type_name",
-]
-
 # DynamoDB counts the attribute that holds the payload as a level of its own.
 MAX_LEVELS = MAX_NESTING - 1
 

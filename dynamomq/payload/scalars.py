@@ -34,8 +34,6 @@ from dynamomq.payload.shapes import (
     Shape,
 )
 
-__all__ = ["LEAVES", "flag_shape"]
-
 
 def _leaf_shape(
     cls: type,

@@ -33,19 +33,6 @@ from dynamomq.payload.refusals import (
 )
 from dynamomq.values import type_letter
 
-__all__ = [
-    "JSON_LIKE",
-    "Check",
-    "Shape",
-    "choice_shape",
-    "dict_shape",
-    "keyed_shape",
-    "levels_of",
-    "list_shape",
-    "tuple_shape",
-    "typeddict_required",
-]
-
 Check: TypeAlias = Callable[[Any, Any], None]
 
 
