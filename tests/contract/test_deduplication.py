@@ -6,15 +6,18 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from dynamomq.drivers.base import Engine
 from dynamomq.errors import (
     DuplicateMessageError,
     IllegalTransitionError,
     InvalidArgumentError,
+    OutcomeUnknownError,
     PayloadError,
 )
 from dynamomq.message import Entry
 from dynamomq.payload import codec_for, fingerprint
 from dynamomq.queue import Queue
+from dynamomq.testing import FaultyEngine
 from dynamomq.timestamps import SECOND
 from tests.contract.engines import OpenQueue, Table
 from tests.support.clock import ManualClock
@@ -166,6 +169,24 @@ def test_a_batch_over_tombstones_whose_time_is_over_succeeds(
     for result in late:
         assert result.message == queue.get(result.id)
         assert not {"expires_at", "receipt"} & table.item(result.id).keys()
+
+
+@pytest.mark.parametrize("group", [None, "g"])
+def test_a_refusal_by_a_tombstone_whose_time_ends_meanwhile_tells_nothing(
+    open_queue: OpenQueue, storage: Engine, clock: ManualClock, group: str | None
+) -> None:
+    """WRITE-4: a first attempt may be executed yet, once storage has removed the tombstone."""
+    faulty = FaultyEngine(storage)
+    queue = open_queue(engine=faulty)
+    queue.send(1, id="m")
+    finish(queue, clock)
+    clock.advance(WINDOW, nanoseconds=-1)  # the pause before the next attempt takes more
+    with faulty.faults.fail("send", executed=False), pytest.raises(OutcomeUnknownError) as error:
+        queue.send(2, id="m", group=group)
+    assert error.value.id == "m"
+    assert "'m'" in error.value.remedy
+    clock.advance(1)
+    assert queue.send(2, id="m", group=group).version == 1
 
 
 def test_an_id_is_one_in_the_whole_queue(queue: Queue[Any]) -> None:
