@@ -6,8 +6,6 @@ from attrs import define, field
 
 from dynamomq import Entry, Message, Queue
 
-_AT_ONCE = 250  # what one call may receive
-
 
 def way(batch: int) -> str:
     """Return the words for how many messages go into one call."""
@@ -73,11 +71,3 @@ def fill(queue: Queue[str], count: int, payload: str, *, delay: float = 0) -> No
     for result in queue.send_batch(entries):
         if result.error is not None:
             raise result.error
-
-
-def hold(queue: Queue[str], count: int, payload: str) -> None:
-    """Have so many more messages in flight; the queue has no others that are due."""
-    fill(queue, count, payload)
-    held = 0
-    while held < count:
-        held += len(queue.receive(min(_AT_ONCE, count - held)))

@@ -17,8 +17,9 @@ from dynamomq.bench.endpoint import Endpoint
 from dynamomq.bench.metered import PAYLOAD, Spent, on_dynamodb
 from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
-from dynamomq.bench.traffic import fill, hold
+from dynamomq.bench.traffic import fill
 from tests.benchmarks.goport import GoPort
+from tests.benchmarks.reads import hold
 
 _LIVES = 5
 _KB = "x" * 1_000

@@ -8,9 +8,10 @@ from dynamomq import Queue
 from dynamomq.bench.metered import PAYLOAD, MeteredQueue, Place, Spent
 from dynamomq.bench.progress import tell
 from dynamomq.bench.report import Cell, Table
-from dynamomq.bench.traffic import Traffic, fill, hold
+from dynamomq.bench.traffic import Traffic, fill
 
 _BATCH = 25
+_AT_ONCE = 250  # what one call may receive
 _DELAY = 7 * 86_400  # seconds
 
 
@@ -62,3 +63,11 @@ def _hold(queue: Queue[str], count: int) -> None:
 
 def _delay(queue: Queue[str], count: int) -> None:
     fill(queue, count, PAYLOAD, delay=_DELAY)
+
+
+def hold(queue: Queue[str], count: int, payload: str) -> None:
+    """Have so many more messages in flight; the queue has no others that are due."""
+    fill(queue, count, payload)
+    held = 0
+    while held < count:
+        held += len(queue.receive(min(_AT_ONCE, count - held)))
