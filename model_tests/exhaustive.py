@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model_tests.simulator.pairs import PAIRS, Family
-from model_tests.simulator.scopes import SCOPES
+from model_tests.simulator.scopes import DEEP, SCOPES
 from model_tests.simulator.search import Found, Scope, Way, explore, follow
 from model_tests.simulator.timeline import told
 from model_tests.simulator.torn import BESIDE_REPAIR
@@ -18,7 +18,7 @@ GENERATED: Sequence[Family] = (*PAIRS, *BESIDE_REPAIR)
 ALL: Sequence[Scope | Family] = (*SCOPES, *GENERATED)
 WORLDS = {
     scope.name: scope
-    for scope in (*SCOPES, *(one for family in GENERATED for one in family.scopes))
+    for scope in (*SCOPES, *DEEP, *(one for family in GENERATED for one in family.scopes))
 }
 """Each scope, and each generated world, by its name."""
 

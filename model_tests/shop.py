@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
@@ -21,6 +21,7 @@ from dynamomq.drivers.base import Driver, too_late
 from dynamomq.drivers.local import LocalEngine
 from dynamomq.effects import Add, Effect, Set
 from dynamomq.errors import (
+    AccessDeniedError,
     ConflictError,
     DynamoMQError,
     InternalError,
@@ -80,11 +81,20 @@ _FATES: Final = {
     "timed out": 3,
     "conflict": 4,
     "throttled": 3,
+    "denied": 1,
     "failed, executed": 3,
     "crash": 3,
     "crash, executed": 3,
 }
 
+TELLING: Final = ("reply lost", "held up", "conflict", "denied", "door closes")
+"""What stands for all faults where each may meet each other: what is executed, at once or when all
+is over, without a reply; what ends a plan; what ends a call; and a user's condition that fails."""
+
+WAYS: Final = ("take", "delete", "pass on", "retry")
+"""What a clerk and a worker do in a transaction."""
+
+_FINISHING: Final = ("delete", "delete", "pass on", "retry", "forget")
 
 _WRITING: Final = (Write, WriteBatch, Transact)
 
@@ -177,6 +187,8 @@ class Shop:
     _fresh: int = field(default=0, init=False)
     _is_peaceful: bool = field(default=False, init=False)
     _refused: list[Call] = field(factory=list, init=False)
+    _ways: Sequence[str] = field(default=_FINISHING, init=False)
+    _script: Iterator[str] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         # The network executes what was sent in time, however late it is then: no clock runs there.
@@ -203,6 +215,35 @@ class Shop:
         for _ in range(steps):
             self._step()
         self._come_to_an_end()
+
+    def meet(self, way: str, fates: Sequence[str]) -> None:
+        """Let the attempts of one transaction meet these fates, one after the other.
+
+        What is held up arrives when all has ended.
+
+        Args:
+            way: which transaction, of ``WAYS``.
+            fates: what its first attempts meet; the others are answered.
+
+        Raises:
+            ViolationError: a row and its message do not agree, or what was told is not so.
+        """
+        clerk, worker = self.actors[1], self.actors[-1]  # whose first order is in a group
+        if way != "take":
+            self._is_peaceful = True
+            self._go_on(clerk)
+            self._go_on(worker)
+            self._is_peaceful, self._ways = False, (way,)
+        self._script = iter(fates)
+        self._go_on(clerk if way == "take" else worker)
+        self._come_to_an_end()
+
+    def _go_on(self, actor: Actor) -> None:
+        """Let somebody begin something, and nobody else do anything until that has ended."""
+        self._move(actor)
+        while actor.operation is not None:
+            self._move(actor)
+            self._check()
 
     def _step(self) -> None:
         self._clock.advance(0.001)
@@ -252,6 +293,11 @@ class Shop:
     def _fate(self) -> str:
         if self._is_peaceful:
             return "answered"
+        if self._script is not None:
+            fate = next(self._script, "answered")
+            if fate == "door closes":
+                self._open_door(is_open=False)
+            return "answered" if fate == "door closes" else fate
         (fate,) = self.chance.choices(list(_FATES), list(_FATES.values()))
         self.counts[f"fate: {fate}"] += 1
         return fate
@@ -329,8 +375,7 @@ class Shop:
         return Call(f"take order {order}", (OwnPart(row), OwnPart(door), send))
 
     def _finishing(self, message: Message[Any]) -> Call | None:
-        ways = ("delete", "delete", "pass on", "retry", "forget")
-        way = "delete" if self._is_peaceful else self.chance.choice(ways)
+        way = "delete" if self._is_peaceful else self.chance.choice(self._ways)
         if way == "forget":
             return None
         rules, extra = DELETE, entombed(self._settings)
@@ -466,6 +511,7 @@ _ERRORS: Final[dict[str, type[DynamoMQError]]] = {
     "timed out": UnavailableError,
     "conflict": ConflictError,
     "throttled": ThrottledError,
+    "denied": AccessDeniedError,
     "failed, executed": InternalError,
 }
 

@@ -6,17 +6,19 @@ import pytest
 
 from dynamomq.requests import Get, GetMany, Query, Write, WriteBatch
 from model_tests.exhaustive import PAGE, main, report, row
+from model_tests.profiles import chosen
 from model_tests.simulator import fates
 from model_tests.simulator.index import Lag
-from model_tests.simulator.scopes import SCOPES
+from model_tests.simulator.scopes import DEEP, SCOPES
 from model_tests.simulator.search import Found, Scope, explore
 from tests.support.figures import figures
 
-BY_NAME = {scope.name: scope for scope in SCOPES}
+SEARCHED = SCOPES if chosen().is_repeatable else (*SCOPES, *DEEP)
+BY_NAME = {scope.name: scope for scope in SEARCHED}
 RecordProperty = Callable[[str, object], None]
 
 
-@pytest.mark.parametrize("scope", SCOPES, ids=BY_NAME)
+@pytest.mark.parametrize("scope", SEARCHED, ids=BY_NAME)
 def test_all_properties_hold_in_every_state(scope: Scope, record_property: RecordProperty) -> None:
     """Whatever happens within the scope's bounds, every property holds after every step.
 
@@ -29,6 +31,8 @@ def test_all_properties_hold_in_every_state(scope: Scope, record_property: Recor
     record_property("figures", figures("exhaustive search", {f"scope {scope.name}": counts}))
     record_property("figures", speed(found))
     rewrite = "the page is out of date: python -m model_tests.exhaustive --write"
+    if scope in DEEP:
+        return
     assert row(scope, found) in PAGE.read_text(encoding="utf-8").splitlines(), rewrite
 
 

@@ -468,6 +468,23 @@ def _repairs_a_lost_link() -> Simulation:
     return _torn("a", "leads nowhere", repairer=Repairer(), **roles)
 
 
+_ANY_TWO = Rules(faults=2, kinds=REPEATED | {fates.CONFLICT}, leaps=(LEAP,), leaps_left=1)
+
+
+def _removed_whatever_happens(*most: str, rules: Rules = _ANY_TWO) -> Simulation:
+    simulation = world({}, rules, sent=most or ("a", "b", "c"), group=GROUP, lag=Lag.NONE)
+    run_out(simulation, Actor("holder", Worker(1)))
+    holder = simulation.actors["holder"]
+    holder.role = Worker(2, ("move_to_dlq",))
+    meet(simulation, holder, Actor("operator", Editor(("a",), triggers=("cancel", "purge"))))
+    return simulation
+
+
+def _removed_when_its_delivery_ends() -> Simulation:
+    rules = evolve(_ANY_TWO, kinds=frozenset({fates.LATE, fates.CONFLICT}))
+    return _removed_whatever_happens("a", "b", rules=rules)
+
+
 def _denied_producer() -> Simulation:
     rules = Rules(faults=3, kinds=frozenset({fates.LATE, fates.CONFLICT, fates.DENIED}))
     return world({"producer": Sender(("a",), 2, GROUP)}, rules, lag=Lag.NONE)
@@ -545,10 +562,10 @@ SCOPES = (
     Scope("aa", "consumer hours ahead, operator, 1 message, one repetition", _hours_ahead),
     Scope("ab", "producer, 1 group, 3 late attempts, conflicts or denials", _denied_producer),
     Scope("ac", "holder, stranger who damages 1 message, one repetition", _holder_and_stranger),
-    Scope(
-        "ad",
-        "repairer, producer, consumer, 1 group whose item is gone",
-        _repairs_a_lost_item,
-    ),
+    Scope("ad", "repairer, producer, consumer, 1 group whose item is gone", _repairs_a_lost_item),
     Scope("ae", "repairer, redriver, holder, 1 group with a link to nowhere", _repairs_a_lost_link),
+    Scope("af", "holder, remover, 1 group, a deadline, 2 faults", _removed_when_its_delivery_ends),
 )
+
+DEEP = (Scope("af-deep", "the same, 1 group of 3, more kinds", _removed_whatever_happens),)
+"""Scopes that are too large for the build; ``make model-deep`` searches them."""
