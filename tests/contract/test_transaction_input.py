@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from dynamomq.effects import Add, Discard, Remove, Set
 from dynamomq.errors import InvalidArgumentError, PayloadError, RequestRejectedError
 from dynamomq.expressions import FALSE, Arg, Attr, Constant, Plus, any_of
+from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.queue import Queue, Transaction
 from dynamomq.values import Item, Value
@@ -344,8 +345,11 @@ def _a_group(queue: Queue[Any]) -> Message[Any]:
     for id in LOOKED_AT:
         queue.send(id, id=id, group="g")
     queue.send("h", id="of another", group="h")
-    queue.send("dead", id="dead", group="g")
+    for id in ("gone", "dead", "apart"):
+        queue.send(id, id=id, group="g")
+    queue.cancel("gone")
     queue.bury("dead")
+    queue.bury("apart")
     return next(message for message in queue.receive(2) if message.group == "g")
 
 
@@ -397,10 +401,15 @@ def test_looking_at_what_is_no_message(queue: Queue[Any], table: Table, id: str)
     assert table.items() == before
 
 
-@pytest.mark.parametrize("id", ["of another", "dead"])
+@pytest.mark.parametrize("id", ["of another", "gone", "dead", "apart"])
 def test_looking_at_other_messages(queue: Queue[Any], table: Table, id: str) -> None:
-    """TRANSACT-2: members of other groups, and dead letters, are in no list that changes."""
+    """TRANSACT-2: members of other groups, tombstones and dead letters are in no list that changes.
+
+    Dead letters wherever in their queue another port has put them.
+    """
     head = _a_group(queue)
+    table.change("apart", queue_type="DLQ-apart")
+    assert (queue.get("apart").state, queue.get("apart").queue) == ("DLQ.READY", QueueType.DLQ)
     with queue.transaction() as tx:
         _look(tx, table, id)
         tx.delete(head)

@@ -46,7 +46,16 @@ _POOLS: Final[Mapping[str, tuple[Value, ...]]] = {
     "data": ({"article": "A-7"}, "text", 7, None),
     "status": ("READY", "PROCESSING", "DELETED"),
     "receive_count": (0, 1, 2, 3, 4),
-    "queue_type": ("STANDARD", "DLQ", "FASTER", "STANDARD.3", "DLQ.3", "STANDARD/3"),
+    "queue_type": (
+        "STANDARD",
+        "DLQ",
+        "FASTER",
+        "STANDARD.3",
+        "DLQ.3",
+        "STANDARD-3",
+        "DLQ-3",
+        "STANDARD/3",
+    ),
     "version": (0, 1, 7, Decimal("1.5")),
     "creation_timestamp": (*TIMES, *LEGACY_TIMES),
     "last_updated_timestamp": (*TIMES, *LEGACY_TIMES),
@@ -81,7 +90,16 @@ _ARGUMENT_POOLS: Final[Mapping[str, tuple[Value, ...]]] = {
     "next_id": IDS,
     "previous_id": IDS,
     "tail_id": IDS,
-    "partition": ("STANDARD", "DLQ", "FASTER", "STANDARD.3", "DLQ.3", "STANDARD/3"),
+    "partition": (
+        "STANDARD",
+        "DLQ",
+        "FASTER",
+        "STANDARD.3",
+        "DLQ.3",
+        "STANDARD-3",
+        "DLQ-3",
+        "STANDARD/3",
+    ),
 }
 
 
