@@ -28,12 +28,12 @@ from dynamomq.errors import (
     shorten,
 )
 from dynamomq.expressions import Attr
+from dynamomq.operations.commit import Anew, commit
 from dynamomq.operations.writing import (
     RETRY_HORIZON,
     Doubt,
     Settings,
     in_time,
-    pause,
     persistently,
     write,
 )
@@ -73,7 +73,6 @@ MAX_SHARDS = 1000
 
 _MILLISECOND = 1_000_000  # nanoseconds
 _AGAIN = 10 * SECOND  # after a re-read that failed
-_ATTEMPTS = 5
 
 _AGREE = AGREEMENT.rule("agree")
 _REVISE = AGREEMENT.rule("revise")
@@ -244,9 +243,9 @@ def revise(choices: Choices, revision: Revision, *, at_once: bool = False) -> Op
         SettingsMismatchError: the client itself was told what would harm others then.
         ConflictError: others kept revising it.
     """
-    doubt = Doubt()
-    for attempt in range(1, _ATTEMPTS + 1):
-        agreement = yield from doubt.told(_read(choices.table))
+
+    def attempt(_: None, doubt: Doubt) -> Operation[Agreement | Anew[None]]:
+        agreement = yield from _read(choices.table)
         moment = yield from ask(Tick())
         spread_at = moment.now + (0 if at_once else SPREADS_AFTER)
         revised = _revised(agreement, revision, moment.now, spread_at)
@@ -257,11 +256,15 @@ def revise(choices: Choices, revision: Revision, *, at_once: bool = False) -> Op
         reply = yield from doubt.told(write(request))
         if isinstance(reply, Written):
             return evolve(revised, version=agreement.version + 1)
-        yield from pause(attempt)  # somebody else did, or an earlier attempt of ours: see which
-    conflict = ConflictError(
-        "Others kept revising the queue's settings.", remedy="Call create_table() again."
-    )
-    raise doubt.of(conflict)
+        return Anew(None)  # somebody else did, or an earlier attempt of ours: see which
+
+    def busy(_: None) -> ConflictError:
+        return ConflictError(
+            "Others kept revising the queue's settings.", remedy="Call create_table() again."
+        )
+
+    agreed: Operation[Agreement] = commit(None, attempt, busy)
+    return (yield from agreed)
 
 
 def _revised(agreement: Agreement, revision: Revision, now: int, spread_at: int) -> Agreement:

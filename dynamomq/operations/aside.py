@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamomq.attributes import CREATED, GROUP_ID, ID
+from dynamomq.attributes import CREATED, ID
 from dynamomq.errors import DamagedGroupError, RequestRejectedError
 from dynamomq.machine import DAMAGED, MESSAGE, faults, place_of
 from dynamomq.message import Failure, Message
-from dynamomq.operations.groups import PLANS, busy_group, dead_letters_of, leaving
+from dynamomq.operations.commit import Anew, commit, together
+from dynamomq.operations.groups import busy_group_of, dead_letters_of, leaving
 from dynamomq.operations.holding import planned_by
-from dynamomq.operations.writing import Doubt, Settings, at, in_time, pause, together
+from dynamomq.operations.writing import Doubt, Settings, at, in_time
 from dynamomq.requests import Moment, Operation, Tick, Write, WriteReply, Written, ask
 from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant, parse_instant
@@ -126,8 +127,8 @@ def _out_of_queue(
     Raises:
         ConflictError: others kept changing the group.
     """
-    doubt = Doubt()
-    for attempt in range(1, PLANS + 1):
+
+    def attempt(item: Item, doubt: Doubt) -> Operation[WriteReply | Anew[Item]]:
         request = in_time(planned_by(Write(str(item[ID.name]), rule, arguments), item), begun)
         upkeep = leaving(settings, parse_instant(str(arguments["now"])), item) if keeps_list else ()
         try:
@@ -137,14 +138,12 @@ def _out_of_queue(
                 raise
             # Nobody keeps the links of an item like that: what they name is nobody's successor.
             reply = yield from doubt.told(together(request, ()))
-        if isinstance(reply, Written) or reply.item is None:
+        found = reply.item
+        if isinstance(reply, Written) or found is None or place_of(found) != "head":
             return reply
-        item = reply.item
-        if place_of(item) != "head":
+        again = planned_by(request, found)
+        if not again.specialised.applies_to(found, again.arguments):
             return reply
-        again = planned_by(request, item)
-        if not again.specialised.applies_to(item, again.arguments):
-            return reply
-        if attempt > 1:  # the first refusal of a head only shows that it is one
-            yield from pause(attempt)
-    raise doubt.of(busy_group(str(item[GROUP_ID.name])))
+        return Anew(found, at_once=place_of(item) is None)
+
+    return commit(item, attempt, busy_group_of)

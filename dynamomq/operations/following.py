@@ -15,7 +15,8 @@ from dynamomq.errors import ClockError, PayloadError
 from dynamomq.machine import MESSAGE
 from dynamomq.message import Message
 from dynamomq.operations.claims import UNLIMITED
-from dynamomq.operations.groups import PLANS, busy_group, in_place_of, leaving
+from dynamomq.operations.commit import Anew, commit, together
+from dynamomq.operations.groups import busy_group_of, in_place_of, leaving
 from dynamomq.operations.holding import (
     DELETE,
     check_effect,
@@ -34,9 +35,7 @@ from dynamomq.operations.writing import (
     at,
     in_time,
     message_of,
-    pause,
     persistently,
-    together,
 )
 from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.timestamps import format_instant
@@ -82,9 +81,9 @@ def _hand_over(
     """Delete the head of a group, and receive the next one, if there is one that can be."""
     moment = yield from ask(Tick(tokens=1))
     token = moment.tokens[0]  # one for all plans, so that any of them can be told by it
-    item, doubt = message.item, Doubt()
-    for attempt in range(1, PLANS + 1):
-        claim = yield from doubt.told(_claim_of_next(settings, item, token, timeout))
+
+    def attempt(item: Item, doubt: Doubt) -> Operation[Message[Any] | Anew[Item] | None]:
+        claim = yield from _claim_of_next(settings, item, token, timeout)
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, DELETE, message, entombed(settings), now, moment.tokens[0])
@@ -93,17 +92,16 @@ def _hand_over(
         # The claim is refused by any change of the next one: that is no damage.
         only_it = item if claim is None else None
         reply = yield from doubt.told(together(request, upkeep, leaving=only_it))
-        if isinstance(reply, Written):
-            check_effect(settings, request, message, reply, now)
-            return None if claim is None else claim[1]
         found = to_plan_from(request, message, reply)
-        if found is None:
-            check_effect(settings, request, message, reply, now)
-            return (yield from doubt.told(_claimed_before(settings, item, token)))
-        item = found
-        if attempt > 1:
-            yield from pause(attempt)
-    raise doubt.of(busy_group(str(message.group)))
+        if found is not None:
+            return Anew(found, at_once=item is message.item)
+        check_effect(settings, request, message, reply, now)
+        if isinstance(reply, Written):
+            return None if claim is None else claim[1]
+        return (yield from _claimed_before(settings, item, token))
+
+    followed: Operation[Message[T] | None] = commit(message.item, attempt, busy_group_of)
+    return (yield from followed)
 
 
 def _claim_of_next(

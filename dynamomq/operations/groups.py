@@ -28,6 +28,7 @@ from dynamomq.checks import GROUP_PREFIX
 from dynamomq.errors import ConflictError, DamagedGroupError
 from dynamomq.machine import MESSAGE, QueueType, beside, place_of
 from dynamomq.message import Message
+from dynamomq.operations.commit import PLANS
 from dynamomq.operations.writing import Settings, at, damaged_group, persistently
 from dynamomq.requests import Get, Operation, Refused, Write
 from dynamomq.reserved import GROUP
@@ -35,9 +36,9 @@ from dynamomq.rules import Role, Rule
 from dynamomq.values import Item, Value
 
 __all__ = [
-    "PLANS",
     "Joining",
     "busy_group",
+    "busy_group_of",
     "changes_list",
     "damage_at_tail",
     "dead_letters_of",
@@ -53,12 +54,6 @@ __all__ = [
     "tail_has_left",
     "tail_of",
 ]
-
-PLANS = 20
-"""How often a change of a group's list is planned anew before it is left to the caller.
-
-Of those who change one group at once only one succeeds at a time. They pause at random in between.
-"""
 
 _BEFORE = "previous_id"
 _PROMOTE, _LINK, _UNLINK = (MESSAGE.rule(trigger) for trigger in ("promote", "link", "unlink"))
@@ -131,6 +126,11 @@ def busy_group(group: str) -> ConflictError:
         "before this call could.",
         remedy="Call again.",
     )
+
+
+def busy_group_of(item: Item) -> ConflictError:
+    """Return that error for the group of an item."""
+    return busy_group(str(item.get(GROUP_ID.name)))
 
 
 def damage_at_tail(

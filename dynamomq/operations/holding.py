@@ -21,9 +21,9 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import DAMAGED, MESSAGE, TOMBSTONES, QueueType
 from dynamomq.message import Message
+from dynamomq.operations.commit import Anew, commit, together
 from dynamomq.operations.groups import (
-    PLANS,
-    busy_group,
+    busy_group_of,
     changes_list,
     dead_letters_of,
     leaving,
@@ -39,10 +39,7 @@ from dynamomq.operations.writing import (
     in_time,
     is_gone,
     message_of,
-    pause,
-    together,
     was_overtaken,
-    write,
 )
 from dynamomq.requests import Operation, Refused, Tick, Write, WriteReply, Written, ask
 from dynamomq.rules import Rule
@@ -85,6 +82,9 @@ Rules: TypeAlias = dict[QueueType, Rule]
 
 Extra: TypeAlias = Callable[[int], dict[str, Value]]
 """The arguments of one trigger beyond the common ones, for the time of the write."""
+
+_Finished: TypeAlias = tuple[Write, WriteReply, int]
+"""The write of a holder that took effect, its reply, and its time."""
 
 
 def _by_queue(trigger: str) -> Rules:
@@ -215,49 +215,35 @@ def tell_failure(rules: Rules, message: Message[T], error: DynamoMQError) -> Non
 
 def _finish(
     settings: Settings, rules: Rules, message: Message[T], extra: Extra
-) -> Operation[tuple[Write, Written | Refused, int]]:
+) -> Operation[_Finished]:
     """Write the transition; return if it took effect, now or by an earlier attempt; else raise."""
     check_held(settings, message)
-    finish = _finish_head if leaves_list(rules, message) else _finish_alone
-    return (yield from told_of(rules, message, finish(settings, rules, message, extra)))
+    return (yield from told_of(rules, message, _finished(settings, rules, message, extra)))
 
 
-def _finish_alone(
+def _finished(
     settings: Settings, rules: Rules, message: Message[T], extra: Extra
-) -> Operation[tuple[Write, Written | Refused, int]]:
-    """The same for a message that is in no list, or stays there."""
-    moment = yield from ask(Tick(tokens=1))
-    now = message.not_before(moment.now)
-    request = in_time(write_of(settings, rules, message, extra, now, moment.tokens[0]), moment)
-    reply = yield from write(request)
-    check_effect(settings, request, message, reply, now)
-    return request, reply, now
+) -> Operation[_Finished]:
+    """Do so. Where the message leaves its group's list, that is planned from what was received.
 
-
-def _finish_head(
-    settings: Settings, rules: Rules, message: Message[T], extra: Extra
-) -> Operation[tuple[Write, Written | Refused, int]]:
-    """The same for the head of a group that leaves its list: the next message is promoted.
-
-    Planned from the message as it was received; if others have joined the group since, anew.
+    If others have joined the group since, it is planned anew.
     """
-    item = message.item
-    doubt = Doubt()
-    for attempt in range(1, PLANS + 1):
+    leaves = leaves_list(rules, message)
+
+    def attempt(item: Item, doubt: Doubt) -> Operation[_Finished | Anew[Item]]:
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, rules, message, extra, now, moment.tokens[0])
-        request = in_time(planned_by(request, item), moment)
-        upkeep = leaving(settings, now, item)
+        request = in_time(planned_by(request, item) if leaves else request, moment)
+        upkeep = leaving(settings, now, item) if leaves else ()
         reply = yield from doubt.told(together(request, upkeep, leaving=item))
-        found = None if isinstance(reply, Written) else to_plan_from(request, message, reply)
-        if found is None:
-            check_effect(settings, request, message, reply, now)
-            return request, reply, now
-        item = found
-        if attempt > 1:
-            yield from pause(attempt)
-    raise doubt.of(busy_group(str(message.group)))
+        found = to_plan_from(request, message, reply)
+        if found is not None:
+            return Anew(found, at_once=item is message.item)
+        check_effect(settings, request, message, reply, now)
+        return request, reply, now
+
+    return commit(message.item, attempt, busy_group_of)
 
 
 def leaves_list(rules: Rules, message: Message[T]) -> bool:
@@ -276,10 +262,10 @@ def _unlinked(request: Write) -> Write:
     return evolve(request, arguments=others)
 
 
-def to_plan_from(request: Write, message: Message[T], reply: Refused) -> Item | None:
+def to_plan_from(request: Write, message: Message[T], reply: WriteReply) -> Item | None:
     """Return the item as it is now, where nothing but the plan of the group's list is outdated."""
     item = reply.item
-    if item is None or item.get(RECEIPT.name) != message.receipt:
+    if isinstance(reply, Written) or item is None or item.get(RECEIPT.name) != message.receipt:
         return None
     is_leaving = role_for(request, item) == "leaves"
     again = planned_by(request, item) if is_leaving else _unlinked(request)

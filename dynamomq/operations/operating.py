@@ -30,8 +30,8 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import MESSAGE, NO_MESSAGE, QueueType
 from dynamomq.message import MAX_FAILURES, Message
+from dynamomq.operations.commit import PLANS, Anew, commit, together
 from dynamomq.operations.groups import (
-    PLANS,
     damage_at_tail,
     dead_letters_of,
     joining,
@@ -51,9 +51,7 @@ from dynamomq.operations.writing import (
     in_time,
     message_of,
     onlooker_view,
-    pause,
     persistently,
-    together,
     was_overtaken,
 )
 from dynamomq.requests import Get, Operation, Refused, Tick, Write, Written, ask
@@ -334,25 +332,21 @@ def perform(
         OutcomeUnknownError: the request was repeated, and the message has moved on since.
     """
     trigger, id = edit.rule.trigger, edit.id
-    doubt = Doubt(in_doubt is not None)
-    unplanned: Item | None = None  # as it was seen when its group took it for a member
-    for attempt in range(1, PLANS + 1):
+
+    def attempt(known: _Known, doubt: Doubt) -> Operation[Message[Any] | Anew[_Known]]:
         item = view.pop(id, None) if view else None
         if item is None:
-            item = yield from doubt.told(persistently(Get(id)))
+            item = yield from persistently(Get(id))
         moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
         if edit.is_done(seen):  # an earlier plan was carried out after all
             return onlooker_view(seen)
-        if in_doubt is not None and _has_moved_on(in_doubt, seen):
-            raise _unknown(trigger, id, seen.state)
+        known.check(trigger, seen)
         plan = yield from plan_of(settings, edit, seen, moment.now, doubt)
         if plan is None:
-            if seen.item == unplanned:  # it was there, unchanged, when the group was read
-                raise doubt.of(tail_has_left(str(seen.group), id))
-            unplanned = seen.item
-            yield from pause(attempt)
-            continue
+            if seen.item == known.member:  # it was there, unchanged, when the group was read
+                raise tail_has_left(str(seen.group), id)
+            return Anew(evolve(known, member=seen.item))
         leaves = seen.item if plan.role == "leaves" else None
         request = in_time(plan.request, moment)
         reply = yield from doubt.told(
@@ -364,17 +358,42 @@ def perform(
         found = message_of(settings, reply.item, plan.now)
         if edit.is_done(found):  # the echo of our own success
             return _edited(settings, plan, seen)
-        in_doubt = seen if in_doubt is None and doubt.exists else in_doubt
-        if in_doubt is not None and _has_moved_on(in_doubt, found):
-            raise _unknown(trigger, id, found.state)
-        if attempt > 1:
-            yield from pause(attempt)
-    conflict = ConflictError(
-        f"Message {id!r} was changed by others {PLANS} times in a row, each time before "
-        f"{trigger} could be carried out.",
-        remedy="Try again.",
-    )
-    raise doubt.of(conflict)
+        if doubt.exists and known.in_doubt is None:
+            known = evolve(known, in_doubt=seen)
+        known.check(trigger, found)
+        return Anew(known)
+
+    def busy(_: _Known) -> ConflictError:
+        return ConflictError(
+            f"Message {id!r} was changed by others {PLANS} times in a row, each time before "
+            f"{trigger} could be carried out.",
+            remedy="Try again.",
+        )
+
+    known = _Known(in_doubt)
+    return (yield from commit(known, attempt, busy, doubt=Doubt(in_doubt is not None)))
+
+
+@frozen
+class _Known:
+    """What earlier plans of an edit have shown.
+
+    Attributes:
+        in_doubt: the message as the first plan saw it that may have been executed; ``None``: none.
+        member: the message as it was when its group took it for its last member, though it was not.
+    """
+
+    in_doubt: Message[Any] | None = None
+    member: Item | None = None
+
+    def check(self, trigger: str, found: Message[Any]) -> None:
+        """Give up where an attempt may have been executed, and others have come since.
+
+        Raises:
+            OutcomeUnknownError: they have.
+        """
+        if self.in_doubt is not None and _has_moved_on(self.in_doubt, found):
+            raise _unknown(trigger, self.in_doubt.id, found.state)
 
 
 def _note(view: dict[str, Item], written: Sequence[Write]) -> None:

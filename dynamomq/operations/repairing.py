@@ -18,7 +18,8 @@ from dynamomq.errors import ConflictError
 from dynamomq.machine import DAMAGED, LISTED, place_of
 from dynamomq.message import Message
 from dynamomq.operations.aside import quarantine
-from dynamomq.operations.groups import PLANS, busy_group, group_key
+from dynamomq.operations.commit import PLANS
+from dynamomq.operations.groups import busy_group, group_key
 from dynamomq.operations.mending import Finding, Flaw, Mending, mending_of
 from dynamomq.operations.survey import chunks
 from dynamomq.operations.writing import (

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from dynamomq.attributes import DATA, EXPIRES_AT, GROUP_ID, HEADERS
 from dynamomq.errors import (
+    ConflictError,
     DuplicateMessageError,
     DynamoMQError,
     OutcomeUnknownError,
@@ -20,8 +21,8 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import LISTED, MESSAGE, NO_MESSAGE, TOMBSTONES, QueueType
 from dynamomq.message import Message
+from dynamomq.operations.commit import Anew, commit
 from dynamomq.operations.groups import (
-    PLANS,
     busy_group,
     damage_at_tail,
     joining,
@@ -37,7 +38,6 @@ from dynamomq.operations.writing import (
     in_time,
     message_of,
     onlooker_view,
-    pause,
     persistently,
     transact,
     write,
@@ -89,6 +89,9 @@ _REST = 12 * 1024  # more than all other attributes of a message can have, its i
 _SEND = MESSAGE.rule("send")
 
 E = TypeVar("E", bound=DynamoMQError)
+
+_Drafts: TypeAlias = Mapping[str, Mapping[str, Value]]
+"""What is to be sent, by its id."""
 
 MOST_JOINING = MAX_TRANSACTION - 2
 """How many messages can join a group in one transaction: besides them, the last message before
@@ -207,12 +210,12 @@ def append(
         DamagedGroupError: the group's last message is not there, or not the last.
         ServiceError: the request could not be carried out.
     """
-    done: dict[str, tuple[Write, BatchReply]] = {}
-    left = {str(draft["id"]): draft for draft in drafts}
-    puts: list[Write] = []
-    doubt = Doubt()  # an attempt of an earlier plan may arrive yet
-    for attempt in range(1, PLANS + 1):
-        known = yield from doubt.told(read_group(group))
+    done: dict[str, BatchReply] = {}
+    last: dict[str, Write] = {}
+    left: _Drafts = {str(draft["id"]): draft for draft in drafts}
+
+    def attempt(left: _Drafts, doubt: Doubt) -> Operation[Anew[_Drafts] | None]:
+        known = yield from read_group(group)
         moment = yield from ask(Tick(tokens=1))
         plan = joining(settings, moment.now, group, known, list(left))
         puts = [
@@ -221,16 +224,16 @@ def append(
         ]
         joined = doubt.told(_joined(group, puts, plan.upkeep, known, moment.tokens[0], doubt))
         replies = {id: doubt.of(reply) for id, reply in (yield from joined).items()}
-        done |= {put.id: (put, replies[put.id]) for put in puts if put.id in replies}
+        last.update({put.id: put for put in puts})
+        done.update(replies)
         left = {id: draft for id, draft in left.items() if id not in replies}
-        if not left:
-            break
-        if not replies:  # somebody else has changed the list
-            yield from pause(attempt)
-    else:
-        conflict = doubt.of(busy_group(group))
-        done |= {put.id: (put, Failed(conflict)) for put in puts if put.id in left}
-    return [done[str(draft["id"])] for draft in drafts]
+        return Anew(left, at_once=bool(replies)) if left else None
+
+    try:
+        yield from commit(left, attempt, lambda _: busy_group(group))
+    except ConflictError as conflict:
+        done |= {id: Failed(conflict) for id in left if id not in done}
+    return [(last[id], done[id]) for id in left]
 
 
 def _joined(

@@ -23,7 +23,8 @@ from dynamomq.errors import (
     TransactionConditionError,
 )
 from dynamomq.message import Message
-from dynamomq.operations.groups import PLANS, group_key
+from dynamomq.operations.commit import PLANS, Anew, commit
+from dynamomq.operations.groups import group_key
 from dynamomq.operations.holding import refusal, tell_failure, to_plan_from
 from dynamomq.operations.parts import (
     Finishing,
@@ -31,6 +32,7 @@ from dynamomq.operations.parts import (
     Part,
     Plan,
     Sending,
+    View,
     look_at,
     plan_of,
     read,
@@ -43,7 +45,6 @@ from dynamomq.operations.writing import (
     in_time,
     is_gone,
     message_of,
-    pause,
     transact,
 )
 from dynamomq.requests import (
@@ -72,10 +73,13 @@ _Sign: TypeAlias = DynamoMQError | Literal["ours", "as planned"]
 """What a message tells about a transaction that was refused: it has the transaction's mark; nothing
 stands against its part; or why that part could not be carried out."""
 
+_Sent: TypeAlias = list[Message[Any] | None]
+"""For each part of a transaction the message that it sent."""
+
 _NAME: Final = "transaction"
 
 
-def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] | None]]:
+def carry_out(home: str, parts: Sequence[Part]) -> Operation[_Sent]:
     """Carry out all parts, or none; without parts, do nothing.
 
     Args:
@@ -99,35 +103,49 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[list[Message[Any] |
     if not parts:
         return []
     _check_number(len(parts), 0)
-    doubt, first = Doubt(), None
-    refused: tuple[Plan, DamagedGroupError] | None = None
+
+    def attempt(known: _Known, doubt: Doubt) -> Operation[_Sent | Anew[_Known]]:
+        plan, moment = yield from _planned(home, parts, known.first)
+        if known.view == plan.view and known.damage is not None:  # this was no race
+            raise known.damage
+        first = known.first or moment
+        # Messages let nothing pass a second time. Without any, all plans are the same, and have
+        # the same token, so that storage does not.
+        (token,) = (moment if plan.writes else first).tokens
+        request = in_time(Transact(plan.actions, token), first)
+        reply = yield from doubt.told(_tried(home, parts, plan, request))
+        if isinstance(reply, Committed):
+            _tell_messages(parts)
+            return [_sent(part, plan.writes.get(place)) for place, part in enumerate(parts)]
+        judge = _Judge(home, parts, plan, first.now, doubt)
+        if (yield from judge.took_effect(reply)):
+            _tell_messages(parts)
+            return (yield from judge.messages())
+        return Anew(_Known(first, plan.view, _damage(plan, reply)))
+
     try:
-        for attempt in range(1, PLANS + 1):
-            plan, moment = yield from doubt.told(_planned(home, parts, first))
-            if refused is not None and refused[0].view == plan.view:  # this was no race
-                raise doubt.of(refused[1])
-            first = first or moment
-            # Messages let nothing pass a second time. Without any, all plans are the same, and have
-            # the same token, so that storage does not.
-            (token,) = (moment if plan.writes else first).tokens
-            request = in_time(Transact(plan.actions, token), first)
-            reply = yield from doubt.told(_tried(home, parts, plan, request))
-            if isinstance(reply, Committed):
-                _tell_messages(parts)
-                return [_sent(part, plan.writes.get(place)) for place, part in enumerate(parts)]
-            judge = _Judge(home, parts, plan, first.now, doubt)
-            if (yield from judge.took_effect(reply)):
-                _tell_messages(parts)
-                return (yield from judge.messages())
-            damage = _damage(plan, reply)
-            refused = None if damage is None else (plan, damage)
-            yield from pause(attempt)
-        raise doubt.of(_busy())
+        sent: Operation[_Sent] = commit(_Known(), attempt, lambda _: _busy())
+        return (yield from sent)
     except DynamoMQError as error:
         for part in parts:
             if isinstance(part, Finishing):
                 tell_failure(part.rules, part.message, error)
         raise advised(error, _IN_DOUBT) from error.__cause__
+
+
+@frozen
+class _Known:
+    """What earlier plans of a transaction have left.
+
+    Attributes:
+        first: when the first one was made; ``None``: this is it.
+        view: what the last one was made from.
+        damage: what its refusal tells of a group, if nothing has changed since.
+    """
+
+    first: Moment | None = None
+    view: View | None = None
+    damage: DamagedGroupError | None = None
 
 
 def actions_of(home: str, parts: Sequence[Part]) -> Operation[tuple[Action, ...]]:

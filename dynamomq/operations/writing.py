@@ -9,13 +9,12 @@ success (spec: WRITE-3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from zlib import crc32
 
 from attrs import define, evolve, frozen
 
-from dynamomq.attributes import GROUP_ID, RECEIPT
+from dynamomq.attributes import RECEIPT
 from dynamomq.errors import (
     ConflictError,
     DamagedGroupError,
@@ -32,7 +31,6 @@ from dynamomq.requests import (
     Cancelled,
     Committed,
     Failed,
-    Get,
     Moment,
     Operation,
     Refused,
@@ -43,7 +41,6 @@ from dynamomq.requests import (
     Write,
     WriteBatch,
     WriteReply,
-    Written,
     ask,
 )
 from dynamomq.timestamps import SECOND, format_instant
@@ -67,7 +64,6 @@ __all__ = [
     "pause",
     "persistently",
     "state_of",
-    "together",
     "transact",
     "was_overtaken",
     "write",
@@ -277,68 +273,12 @@ def transact(request: Transact) -> Operation[Committed | Cancelled]:
     return (yield from _repeat(request, in_conflict=nothing_said))
 
 
-def together(
-    main: Write,
-    upkeep: Sequence[Write],
-    *,
-    leaving: Item | None = None,
-    damage: Callable[[Sequence[Refused | None]], DynamoMQError | None] = lambda _reasons: None,
-) -> Operation[WriteReply]:
-    """Carry out a write and what goes with it as one; the reply is that of the first.
-
-    Where only what goes with it stood in the way, the plan is outdated; then the refusal shows the
-    item of the first as it is now.
-
-    Args:
-        main: the write.
-        upkeep: what else must take effect with it.
-        leaving: the item that the plan was made from, if that leaves a group's list.
-        damage: tells, where only the upkeep was refused, from why, what is wrong with the list.
-
-    Raises:
-        DamagedGroupError: the plan is not outdated, and yet can't be carried out.
-    """
-    if not upkeep:
-        return (yield from write(main))
-    doubt = Doubt()
-    moment = yield from ask(Tick(tokens=1))
-    request = Transact((main, *upkeep), moment.tokens[0], main.send_by)
-    reply = yield from doubt.told(transact(request))
-    if isinstance(reply, Committed):
-        return Written(None)
-    refused = reply.reasons[0]
-    if refused is None and not reply.in_conflict and (error := damage(reply.reasons[1:])):
-        raise doubt.of(error)
-    if refused is None or not refused.shown:
-        refused = Refused((yield from doubt.told(persistently(Get(main.id)))))
-        if leaving is not None and refused.item == leaving and not reply.in_conflict:
-            error = _cannot_leave(main, upkeep, reply, str(leaving.get(GROUP_ID.name)))
-            raise doubt.of(error)
-    return evolve(refused, repeated=doubt.exists)
-
-
 def damaged_group(group: str, what: str) -> DamagedGroupError:
     """Return the error for a group whose list is not whole, with what is wrong as a sentence."""
     return DamagedGroupError(
         what,
         code="DamagedGroup",
         remedy=f"Somebody has changed the table by hand. Call queue.repair_group({group!r}).",
-    )
-
-
-def _cannot_leave(
-    main: Write, upkeep: Sequence[Write], reply: Cancelled, group: str
-) -> DamagedGroupError:
-    """Return the error for a message whose neighbours are not what its links say.
-
-    All was judged at one moment, at which the message was as planned: no race looks like that.
-    """
-    refused = [write.id for write, reason in zip(upkeep, reply.reasons[1:], strict=True) if reason]
-    return damaged_group(
-        group,
-        f"Message {main.id!r} can't leave the message group {group!r} ({main.rule.trigger}): the "
-        f"items {', '.join(map(repr, refused))} beside it are missing, not in the group, or not "
-        "linked with it.",
     )
 
 

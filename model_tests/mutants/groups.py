@@ -26,6 +26,7 @@ from dynamomq.expressions import Arg
 from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.operations import (
     aside,
+    commit,
     following,
     grouping,
     groups,
@@ -358,14 +359,14 @@ GROUPS: tuple[Mutant, ...] = (
         "leave-forgets-doubt",
         "Who leaves a group plans anew as if no earlier plan could be carried out yet.",
         "FENCED",
-        Place(holding, "Doubt", replaced_by(_Forgetful)),
+        Place(commit, "Doubt", replaced_by(_Forgetful)),
         scope="move_to_dlq:STANDARD.PROCESSING:first:rival",
     ),
     _mutant(
         "join-forgets-doubt",
         "Who sends to a group plans anew as if no earlier plan could be carried out yet.",
         "DEDUP",
-        Place(sending, "Doubt", replaced_by(_Forgetful)),
+        Place(commit, "Doubt", replaced_by(_Forgetful)),
         scope="ab",
     ),
     _mutant(
