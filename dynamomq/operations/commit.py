@@ -43,7 +43,7 @@ K = TypeVar("K")
 R = TypeVar("R")
 
 PLANS = 20
-"""How often a change is planned before it is left to the caller.
+"""How many plans of a change may be outdated before it is left to the caller.
 
 Of those who change one group at once only one succeeds at a time. They pause at random in between.
 """
@@ -55,7 +55,8 @@ class Anew(Generic[K]):
 
     Attributes:
         known: what the next one is made from.
-        at_once: whether it is made without a pause: nobody need have been quicker.
+        at_once: whether it is made without a pause, and does not count: nobody need have been
+            quicker, and there is less left to learn or to do.
     """
 
     known: K
@@ -85,13 +86,15 @@ def commit(
         DynamoMQError: what an attempt raises, or ``busy``; it tells of all doubt.
     """
     doubt = doubt or Doubt()
-    for number in range(1, PLANS + 1):
+    outdated = 0
+    while outdated < PLANS:
         result = yield from doubt.told(attempt(known, doubt))
         if not isinstance(result, Anew):
             return result
         known = result.known
         if not result.at_once:
-            yield from pause(number)
+            outdated += 1
+            yield from pause(outdated)
     raise doubt.of(busy(known))
 
 

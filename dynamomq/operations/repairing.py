@@ -18,7 +18,7 @@ from dynamomq.errors import ConflictError
 from dynamomq.machine import DAMAGED, LISTED, place_of
 from dynamomq.message import Message
 from dynamomq.operations.aside import quarantine
-from dynamomq.operations.commit import PLANS
+from dynamomq.operations.commit import Anew, commit
 from dynamomq.operations.groups import busy_group, group_key
 from dynamomq.operations.mending import Finding, Flaw, Mending, mending_of
 from dynamomq.operations.survey import chunks
@@ -27,7 +27,6 @@ from dynamomq.operations.writing import (
     Settings,
     in_time,
     message_of,
-    pause,
     persistently,
     transact,
 )
@@ -98,11 +97,9 @@ def repair_group(
         ConflictError: others kept changing the group, or several of its messages are held.
     """
     ids, looked_at = yield from _members(group)
-    result = RepairResult(group, looked_at=looked_at)
-    doubt = Doubt()
-    refused = 0
-    while refused < PLANS:
-        view = yield from doubt.told(_look(settings, group, ids))
+
+    def attempt(result: RepairResult, doubt: Doubt) -> Operation[RepairResult | Anew[RepairResult]]:
+        view = yield from _look(settings, group, ids)
         mending = mending_of(settings, view.now, group, view.members, view.known)
         unfit = tuple(Finding(Flaw.UNFIT, message.id) for message in view.unfit)
         planned = (*(one.id for one in view.unfit), *(write.id for write in mending.writes))
@@ -115,13 +112,11 @@ def repair_group(
         if dry_run or not (planned or mending.held):
             return result
         if mending.held:
-            raise doubt.of(_held(group, mending.held))
-        if (yield from _carried_out(settings, view, mending, doubt)):
-            refused = 0
-        else:
-            refused += 1
-            yield from pause(refused)
-    raise doubt.of(busy_group(group))
+            raise _held(group, mending.held)
+        return Anew(result, at_once=(yield from _carried_out(settings, view, mending, doubt)))
+
+    nothing = RepairResult(group, looked_at=looked_at)
+    return (yield from commit(nothing, attempt, lambda _: busy_group(group)))
 
 
 def _carried_out(
