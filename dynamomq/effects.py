@@ -150,7 +150,7 @@ def apply_effects(effects: Iterable[Effect], item: Item, arguments: Arguments) -
         attribute, value = effect.attribute, effect.outcome(item, arguments)
         if attribute.steps:
             inside.append((attribute, value))
-        elif isinstance(value, Missing):
+        elif value is MISSING:
             after.pop(attribute.name, None)
         else:
             after[attribute.name] = value

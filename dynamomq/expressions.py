@@ -296,8 +296,8 @@ class Plus(Operand):
         Raises:
             EffectError: one of the two is missing or not a number.
         """
-        left, right = (number_of(side, item, arguments) for side in (self.left, self.right))
-        return add_numbers(left, right)
+        left = number_of(self.left, item, arguments)
+        return add_numbers(left, number_of(self.right, item, arguments))
 
 
 @frozen
@@ -313,8 +313,8 @@ class Minus(Operand):
         Raises:
             EffectError: one of the two is missing or not a number.
         """
-        left, right = (number_of(side, item, arguments) for side in (self.left, self.right))
-        return add_numbers(left, -right)
+        left = number_of(self.left, item, arguments)
+        return add_numbers(left, -number_of(self.right, item, arguments))
 
 
 @frozen
@@ -361,7 +361,7 @@ def required(operand: Operand, item: Item, arguments: Arguments) -> Value:
         EffectError: it has none.
     """
     found = operand.value(item, arguments)
-    if isinstance(found, Missing):
+    if found is MISSING:
         raise EffectError(f"{operand} has no value")
     return found
 
@@ -373,10 +373,10 @@ def number_of(operand: Operand, item: Item, arguments: Arguments) -> int | Decim
         EffectError: it is missing, or something else.
     """
     found = required(operand, item, arguments)
-    if isinstance(found, bool) or not isinstance(found, int | Decimal):
-        shown = operand if isinstance(operand, Attr) else "an operand"  # a value may be a secret
-        raise EffectError(f"{shown} is not a number")
-    return found
+    if type(found) is int or type(found) is Decimal:  # a boolean is an int to isinstance
+        return found
+    shown = operand if isinstance(operand, Attr) else "an operand"  # a value may be a secret
+    raise EffectError(f"{shown} is not a number")
 
 
 # --- conditions ------------------------------------------------------------------------------
@@ -414,7 +414,7 @@ class Condition(ABC):
 
     def __bool__(self) -> NoReturn:
         """Refuse: a condition is a description, it has no truth value without an item."""
-        raise TypeError("a condition has no truth value; call evaluate(item, arguments)")
+        raise TypeError("a condition has no truth value; join conditions with &, | and ~")
 
 
 @frozen

@@ -182,9 +182,9 @@ class _Reader:
                 self.condition(part)
                 return
             case Comparison(operator, left, right):
-                wanted = TYPES if operator == "=" else _ORDERED
                 self._compared(operator, left, right)
-                self._of_literals(operator, (left, right), wanted)
+                if operator != "=":
+                    self._of_literals(operator, (left, right), _ORDERED)
             case Exists():
                 pass
             case HasType(_, letter):
