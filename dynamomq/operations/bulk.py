@@ -23,6 +23,7 @@ from dynamomq.errors import (
 )
 from dynamomq.machine import HELD
 from dynamomq.message import Message
+from dynamomq.operations.groups import changes_list
 from dynamomq.operations.operating import Edit, Extra, perform, plan_of
 from dynamomq.operations.survey import chunks
 from dynamomq.operations.writing import (
@@ -48,7 +49,6 @@ from dynamomq.requests import (
 )
 from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND
-from dynamomq.values import Item
 
 __all__ = ["Alone", "MovedOnError", "Tally", "Task", "work_off"]
 
@@ -58,9 +58,8 @@ _MOST_TRIES = 30
 
 _PARTS_OF_A_SECOND = 4  # at a rate, so that what is done is spread over the second
 
-Alone: TypeAlias = Callable[[Message[Any], Edit, dict[str, Item]], Operation[object]]
-"""Carries out an edit of a message, as it was seen, in a request of its own; items that were read
-with it are kept as they are after that (:func:`perform`)."""
+Alone: TypeAlias = Callable[[Message[Any], Edit], Operation[object]]
+"""Carries out an edit of a message, as it was seen, in a request of its own."""
 
 
 class MovedOnError(Exception):
@@ -125,13 +124,13 @@ class Task:
         rule: the trigger's.
         extra: its arguments for a message as it is by now; it raises MovedOnError where that is not
             to be edited.
-        alone: returns how a message is edited that can't be in one request with others; ``None``
-            for one that can.
+        alone: returns how a message is edited that can't be edited as it is; ``None`` for one that
+            can.
     """
 
     rule: Rule
     extra: Extra
-    alone: Callable[[Message[Any]], Alone | None]
+    alone: Callable[[Message[Any]], Alone | None] = lambda _seen: None
 
 
 def work_off(
@@ -226,7 +225,10 @@ def _edit_some(
             alone[id] = seen, perform(settings, edit, doubts[id], view)
             continue
         if own is not None:
-            alone[id] = seen, own(seen, edit, view)
+            alone[id] = seen, own(seen, edit)
+            continue
+        if changes_list(task.rule, seen):
+            alone[id] = seen, perform(settings, edit, view=view)
             continue
         try:
             plan = yield from plan_of(settings, edit, seen, moment.now, Doubt())

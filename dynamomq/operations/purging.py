@@ -13,13 +13,12 @@ from dynamomq.machine import DAMAGED, MESSAGE, QueueType
 from dynamomq.message import Message
 from dynamomq.operations.aside import quarantine
 from dynamomq.operations.bulk import Alone, MovedOnError, Tally, Task, work_off
-from dynamomq.operations.groups import changes_list
 from dynamomq.operations.operating import PURGE, Edit, entombed, perform
 from dynamomq.operations.survey import in_queue, in_table
 from dynamomq.operations.writing import Settings
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import datetime_of
-from dynamomq.values import Item, Value
+from dynamomq.values import Value
 
 __all__ = ["PurgeResult", "purge", "purgeable"]
 
@@ -126,10 +125,7 @@ def _task(settings: Settings, choice: _Choice) -> Task:
             raise MovedOnError
         return tombstone(seen, now)
 
-    def from_list(_: Message[Any], edit: Edit, view: dict[str, Item]) -> Operation[object]:
-        return perform(settings, edit, view=view)
-
-    def unfit(seen: Message[Any], edit: Edit, _: dict[str, Item]) -> Operation[object]:
+    def unfit(seen: Message[Any], edit: Edit) -> Operation[object]:
         """Make it a whole message first; nobody may write in between."""
         token = yield from quarantine(settings, seen)
         if token is None:
@@ -143,10 +139,6 @@ def _task(settings: Settings, choice: _Choice) -> Task:
         return (yield from perform(settings, evolve(edit, extra=unless_changed)))
 
     def alone(seen: Message[Any]) -> Alone | None:
-        if not choice(seen):
-            return None  # it will be passed over
-        if seen.state in DAMAGED:
-            return unfit
-        return from_list if changes_list(PURGE, seen) else None
+        return unfit if seen.state in DAMAGED and choice(seen) else None
 
     return Task(PURGE, extra, alone)

@@ -12,13 +12,13 @@ from attrs import define, field, frozen
 from dynamomq.errors import DynamoMQError, FilterError
 from dynamomq.machine import HELD, QueueType
 from dynamomq.message import Message
-from dynamomq.operations.bulk import Alone, MovedOnError, Tally, Task, work_off
-from dynamomq.operations.groups import changes_list, sequence_of
-from dynamomq.operations.operating import REDRIVE, Edit, perform, redriven
+from dynamomq.operations.bulk import MovedOnError, Tally, Task, work_off
+from dynamomq.operations.groups import sequence_of
+from dynamomq.operations.operating import REDRIVE, redriven
 from dynamomq.operations.survey import Survey, in_queue
 from dynamomq.operations.writing import Settings, onlooker_view
 from dynamomq.requests import Operation
-from dynamomq.values import Item, Value
+from dynamomq.values import Value
 
 __all__ = ["RedriveResult", "Where", "redrive_all"]
 
@@ -83,7 +83,7 @@ def redrive_all(
     found = yield from in_queue(settings, QueueType.DLQ, choice.takes, is_enough=choice.is_enough)
     tally.report(tally)
     if not dry_run:
-        task = _task(settings, found if where else None)
+        task = _task(found if where else None)
         yield from work_off(settings, task, choice.ids(), tally, rate=rate)
     return RedriveResult.of(tally)
 
@@ -166,7 +166,7 @@ def _chosen(where: Where, message: Message[Any]) -> bool:
         raise FilterError(message.id, error) from error
 
 
-def _task(settings: Settings, judged: Survey | None) -> Task:
+def _task(judged: Survey | None) -> Task:
     """Return what is done to each; of messages that were judged, only if they are as they were."""
 
     def extra(seen: Message[Any], now: int) -> dict[str, Value]:
@@ -174,10 +174,4 @@ def _task(settings: Settings, judged: Survey | None) -> Task:
             raise MovedOnError
         return redriven(seen, now)
 
-    def to_list(_: Message[Any], edit: Edit, view: dict[str, Item]) -> Operation[object]:
-        return perform(settings, edit, view=view)
-
-    def alone(seen: Message[Any]) -> Alone | None:
-        return to_list if changes_list(REDRIVE, seen) else None
-
-    return Task(REDRIVE, extra, alone)
+    return Task(REDRIVE, extra)
