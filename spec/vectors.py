@@ -9,6 +9,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from dynamomq.expressions import FALSE
+from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.rules import Rule, Specialised, StateMachine, Transition
 from dynamomq.values import Item
 from spec.cases import Case, cases_of, changed
@@ -50,7 +51,16 @@ class Attempt:
             return None
 
 
-_BY_QUEUE: Final = ("receive", "extend", "retry", "release", "delete")
+def _starts_in_both_queues(trigger: str) -> bool:
+    starts = {one.source.partition(".")[0] for one in MESSAGE.transitions if one.trigger == trigger}
+    return starts == {*QueueType}
+
+
+_BY_QUEUE: Final = frozenset(
+    one.trigger
+    for one in MESSAGE.transitions
+    if one.by in ("receiver", "holder") and _starts_in_both_queues(one.trigger)
+)
 
 
 def rule_of(machine: StateMachine, trigger: str, state: str) -> tuple[str | None, Rule]:
