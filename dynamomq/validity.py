@@ -236,7 +236,7 @@ class _Reader:
             case Plus(left, right) | Minus(left, right) if operator == "SET":
                 self._computed(name, left, right)
                 self._of_literals(name, (left, right), ("N",))
-            case Append(left, right) if operator != name:
+            case Append(left, right) if operator not in ("list_append", "if_not_exists"):
                 self._computed(name, left, right)
                 self._of_literals(name, (left, right), ("L",))
             case IfNotExists(attribute, otherwise):

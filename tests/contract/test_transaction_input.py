@@ -228,6 +228,7 @@ BAD_UPDATES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: Set("n", DEEP), "update='+': + can't be its operand"),
     (lambda: Set("n", N.size()), "update='SET': size can't be its operand"),
     (lambda: Set("l", L.append(L.append([1]))), "'list_append': list_append can't be its operand"),
+    (lambda: Set("l", L.if_not_exists(L.append([1]))), "list_append can't be its operand"),
     (lambda: Set("l", L.prepend(TEXT)), "update='list_append': a value of type S can't be its op"),
     (lambda: Add("n", "x"), "update='ADD': a value of type S can't be its operand"),
     (lambda: Add("n", L), "update='ADD': it takes plain values only"),

@@ -215,6 +215,8 @@ class Expressions:
         return self.chance.choice(pool if self._happens(0.8) else VALUES)
 
     def _assigned(self) -> Operand:
+        if self._happens(0.1):
+            return self._nested(2)
         kind = self.chance.randrange(10)
         if kind < 3:
             return Constant(self.chance.choice(VALUES))
@@ -242,6 +244,14 @@ class Expressions:
         if self._happens(0.3):
             sides.reverse()
         return operator(*sides)
+
+    def _nested(self, depth: int) -> Operand:
+        """Operators in one another, of which most may not be so."""
+        if not depth:
+            return self.chance.choice((Attr("n"), LIST, Constant(1), Constant([1])))
+        left, right = self._nested(depth - 1), self._nested(depth - 1)
+        operator = self.chance.choice((Plus, Minus, Append, None))
+        return operator(left, right) if operator else self._path().if_not_exists(right)
 
     # --- words -------------------------------------------------------------------------------
 
