@@ -34,9 +34,8 @@ def into_table(module: str, block: str) -> str:
 
 
 def into_module(module: str, block: str) -> str:
-    """Put functions at the end, and the name into ``__all__``."""
-    names = re.sub(r"^__all__ = \[\n", f'\\g<0>    "{TRIGGER}",\n', module, flags=re.MULTILINE)
-    return f"{names}\n\n{block}"
+    """Put functions at the end."""
+    return f"{module}\n\n{block}"
 
 
 def into_class(module: str, block: str) -> str:

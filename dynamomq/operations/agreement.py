@@ -43,20 +43,6 @@ from dynamomq.reserved import AGREEMENT, AGREEMENT_ID
 from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "MAX_SHARDS",
-    "REREAD",
-    "SPREADS_AFTER",
-    "Agreement",
-    "Choices",
-    "Look",
-    "Revision",
-    "check_choices",
-    "look",
-    "revise",
-    "settings_of",
-]
-
 REREAD = 60 * SECOND
 """How often a client reads again what is agreed on, in nanoseconds."""
 

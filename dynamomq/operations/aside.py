@@ -20,8 +20,6 @@ from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["put_aside", "quarantine", "took_effect"]
-
 _QUARANTINE = MESSAGE.rule("quarantine")
 
 

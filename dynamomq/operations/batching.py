@@ -41,15 +41,6 @@ from dynamomq.requests import (
     ask,
 )
 
-__all__ = [
-    "BatchResult",
-    "delete_batch",
-    "extend_batch",
-    "release_batch",
-    "retry_batch",
-    "send_batch",
-]
-
 T = TypeVar("T")
 
 

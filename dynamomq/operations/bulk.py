@@ -50,8 +50,6 @@ from dynamomq.requests import (
 from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND
 
-__all__ = ["Alone", "MovedOnError", "Tally", "Task", "work_off"]
-
 _MOST_ERRORS = 100
 _MOST_TRIES = 30
 """How often the same messages are tried while the storage is busy: for about half a minute."""

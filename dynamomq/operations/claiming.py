@@ -29,8 +29,6 @@ from dynamomq.requests import MAX_BATCH, Operation, Query, Tick, ask
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item
 
-__all__ = ["Claimer", "candidates"]
-
 _REST = 10 * SECOND  # how long a candidate that was tried for is left alone
 _SPARE = 1.25  # candidates to read for each one wanted, times the number of consumers
 _FEW = 4  # so that among the candidates of a small claim there is one of ours, most likely

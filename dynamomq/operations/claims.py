@@ -50,8 +50,6 @@ from dynamomq.requests import (
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["UNLIMITED", "Claim", "id_of"]
-
 _RECEIVE = {queue: MESSAGE.rule("receive", queue=queue) for queue in QueueType}
 _EXHAUST = MESSAGE.rule("exhaust")
 

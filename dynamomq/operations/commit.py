@@ -37,8 +37,6 @@ from dynamomq.requests import (
 )
 from dynamomq.values import Item
 
-__all__ = ["PLANS", "Anew", "commit", "together"]
-
 K = TypeVar("K")
 R = TypeVar("R")
 

@@ -17,8 +17,6 @@ from dynamomq.operations.membership import Load, Member, join, leave, members, r
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import SECOND
 
-__all__ = ["RENEWAL", "SETTLING", "Fellows"]
-
 RENEWAL = 10 * SECOND
 """How often a consumer renews its lease and looks who else is there, in nanoseconds."""
 

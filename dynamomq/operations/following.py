@@ -41,8 +41,6 @@ from dynamomq.requests import Get, Operation, Tick, Write, Written, ask
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["delete_and_receive"]
-
 T = TypeVar("T")
 
 _ADVANCE = MESSAGE.rule("advance")

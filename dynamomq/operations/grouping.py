@@ -17,8 +17,6 @@ from dynamomq.operations.writing import Settings
 from dynamomq.requests import Failed, Operation, Tick, ask
 from dynamomq.values import Value, item_size
 
-__all__ = ["overtaking", "send_to_groups"]
-
 _MOST_BYTES = 3_500_000
 """How many bytes of messages go into one transaction: DynamoDB's limit is 4 MB, attributes of the
 list included."""

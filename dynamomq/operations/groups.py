@@ -35,26 +35,6 @@ from dynamomq.reserved import GROUP
 from dynamomq.rules import Role, Rule
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "Joining",
-    "busy_group",
-    "busy_group_of",
-    "changes_list",
-    "damage_at_tail",
-    "dead_letters_of",
-    "group_key",
-    "in_place_of",
-    "joining",
-    "leaving",
-    "links",
-    "odd_attributes",
-    "read_group",
-    "role_for",
-    "sequence_of",
-    "tail_has_left",
-    "tail_of",
-]
-
 _BEFORE = "previous_id"
 _PROMOTE, _LINK, _UNLINK = (MESSAGE.rule(trigger) for trigger in ("promote", "link", "unlink"))
 _OPEN, _APPEND, _CLOSE = (GROUP.rule(trigger) for trigger in ("open", "append", "close"))

@@ -46,35 +46,6 @@ from dynamomq.rules import Rule
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "DELETE",
-    "EXTEND",
-    "MOVE_TO_DLQ",
-    "RELEASE",
-    "RETRY",
-    "Extra",
-    "Rules",
-    "check_effect",
-    "check_held",
-    "dead_lettered",
-    "delete",
-    "due_in",
-    "entombed",
-    "extend",
-    "extended",
-    "given_back",
-    "leaves_list",
-    "move_to_dlq",
-    "planned_by",
-    "refusal",
-    "release",
-    "retry",
-    "tell_failure",
-    "to_plan_from",
-    "told_of",
-    "write_of",
-]
-
 R = TypeVar("R")
 T = TypeVar("T")
 Rules: TypeAlias = dict[QueueType, Rule]

@@ -20,18 +20,6 @@ from dynamomq.reserved import CONSUMER, CONSUMERS
 from dynamomq.timestamps import SECOND, datetime_of, format_instant, parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "LEASE",
-    "ConsumerInfo",
-    "Load",
-    "Member",
-    "consumers",
-    "join",
-    "leave",
-    "members",
-    "renew",
-]
-
 LEASE = 30 * SECOND
 """How long an entry counts after its last renewal, in nanoseconds."""
 

@@ -32,8 +32,6 @@ from dynamomq.reserved import GROUP
 from dynamomq.timestamps import parse_instant
 from dynamomq.values import Item, Value
 
-__all__ = ["Finding", "Flaw", "Mending", "mending_of"]
-
 _MEND, _MEND_LAST = (MESSAGE.rule(trigger) for trigger in ("mend", "mend_last"))
 _OPEN, _RESET, _CLEAR = (GROUP.rule(trigger) for trigger in ("open", "reset", "clear"))
 

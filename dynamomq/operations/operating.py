@@ -59,26 +59,6 @@ from dynamomq.rules import Role, Rule
 from dynamomq.timestamps import format_instant
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "PURGE",
-    "REDRIVE",
-    "Edit",
-    "Extra",
-    "Plan",
-    "annotate",
-    "bury",
-    "cancel",
-    "entombed",
-    "missing",
-    "perform",
-    "plan_of",
-    "purge_one",
-    "redrive",
-    "redriven",
-    "reschedule",
-    "update",
-]
-
 _BURY, _UPDATE, _ANNOTATE, _RESCHEDULE, _CANCEL = (
     MESSAGE.rule(trigger) for trigger in ("bury", "update", "annotate", "reschedule", "cancel")
 )

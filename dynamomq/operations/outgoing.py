@@ -16,8 +16,6 @@ from dynamomq.errors import (
 from dynamomq.message import Message
 from dynamomq.operations.sending import with_remedy
 
-__all__ = ["FATAL", "SendResult", "not_sent"]
-
 T = TypeVar("T")
 
 FATAL = (SetupError, AccessDeniedError, ClosedError)

@@ -38,18 +38,6 @@ from dynamomq.requests import (
 )
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "Finishing",
-    "OwnPart",
-    "Part",
-    "Plan",
-    "Sending",
-    "View",
-    "look_at",
-    "plan_of",
-    "read",
-]
-
 
 @frozen
 class Sending:

@@ -20,8 +20,6 @@ from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import datetime_of
 from dynamomq.values import Value
 
-__all__ = ["PurgeResult", "purge", "purgeable"]
-
 _WAITING = MESSAGE.states_with("waiting")
 
 

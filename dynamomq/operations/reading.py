@@ -14,8 +14,6 @@ from dynamomq.operations.writing import Settings, at, message_of, onlooker_view,
 from dynamomq.requests import Get, GetMany, Operation, Query, Scan, Tick, ask
 from dynamomq.values import Item
 
-__all__ = ["PAGE", "QueueStats", "Stats", "get", "list_page", "stats"]
-
 PAGE = 100
 """How many messages a page of a listing holds (DynamoDB: ``BatchGetItem``)."""
 

@@ -29,8 +29,6 @@ from dynamomq.requests import (
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item
 
-__all__ = ["MAX_RECEIVE", "distinct", "poll", "receive"]
-
 MAX_RECEIVE = 250
 """How many messages one receive may return."""
 

@@ -20,8 +20,6 @@ from dynamomq.operations.writing import Settings, onlooker_view
 from dynamomq.requests import Operation
 from dynamomq.values import Value
 
-__all__ = ["RedriveResult", "Where", "redrive_all"]
-
 Where = Callable[[Message[Any]], object]
 """A filter: tells, by what is true or false, whether a dead letter is to be redriven."""
 

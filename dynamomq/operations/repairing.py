@@ -43,8 +43,6 @@ from dynamomq.requests import (
 )
 from dynamomq.values import MAX_KEY_BYTES, Item, item_size
 
-__all__ = ["RepairResult", "repair_group"]
-
 _ITEMS = 1000
 """How many items of the table are read at once."""
 

@@ -18,8 +18,6 @@ from dynamomq.rules import Kind, Specialised
 from dynamomq.validity import InvalidExpressionError, check_expressions
 from dynamomq.values import Item, Value, ValueRuleError, check_value, from_wire, to_wire
 
-__all__ = ["own_action"]
-
 _KINDS: Final[Mapping[Verb, Kind]] = {"Put": "put", "Update": "update", "Delete": "delete"}
 
 

@@ -61,21 +61,6 @@ from dynamomq.requests import (
 from dynamomq.timestamps import SECOND, datetime_of, format_instant
 from dynamomq.values import MAX_ITEM_BYTES, MAX_KEY_BYTES, Item, Value, item_size
 
-__all__ = [
-    "MAX_MESSAGE_BYTES",
-    "MOST_JOINING",
-    "ROOM_FOR_LIFE",
-    "Outgoing",
-    "advised",
-    "append",
-    "check_size",
-    "draft_of",
-    "judged",
-    "put_of",
-    "send",
-    "with_remedy",
-]
-
 ROOM_FOR_LIFE = 16 * 1024
 """What receipts and the last failures may add to an item during its life, in bytes."""
 

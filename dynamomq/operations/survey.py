@@ -23,8 +23,6 @@ from dynamomq.operations.writing import Settings, message_of, persistently
 from dynamomq.requests import GetMany, Operation, Query, Scan, Tick, ask
 from dynamomq.values import Item
 
-__all__ = ["Survey", "Wanted", "chunks", "in_queue", "in_table"]
-
 T = TypeVar("T")
 
 Survey: TypeAlias = dict[str, int]

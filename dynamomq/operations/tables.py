@@ -7,8 +7,6 @@ from dynamomq.operations.writing import persistently
 from dynamomq.requests import CreateTable, DescribeTable, EnableExpiry, Operation, Sleep, ask
 from dynamomq.table import TableDefinition
 
-__all__ = ["check_table", "create_table"]
-
 _POLL_SECONDS = 1.0
 _POLLS = 300
 

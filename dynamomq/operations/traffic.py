@@ -15,8 +15,6 @@ from attrs import define, field
 from dynamomq.requests import Moment
 from dynamomq.timestamps import SECOND
 
-__all__ = ["ROUND", "Traffic"]
-
 ROUND = 5 * SECOND
 """Within which time every partition is looked at, unless there is enough elsewhere."""
 

@@ -64,8 +64,6 @@ from dynamomq.requests import (
 )
 from dynamomq.values import Item, item_size
 
-__all__ = ["MAX_TRANSACTION_BYTES", "actions_of", "carry_out"]
-
 MAX_TRANSACTION_BYTES: Final = 4 * 1024 * 1024
 """How large the items of one transaction may be together."""
 

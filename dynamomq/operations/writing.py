@@ -46,30 +46,6 @@ from dynamomq.requests import (
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item, Value
 
-__all__ = [
-    "ARRIVES_WITHIN",
-    "CLOCKS_WITHIN",
-    "RETRY_HORIZON",
-    "SENT_WITHIN",
-    "Doubt",
-    "Settings",
-    "at",
-    "damaged_group",
-    "expiry",
-    "illegal",
-    "in_time",
-    "is_gone",
-    "message_of",
-    "onlooker_view",
-    "pause",
-    "persistently",
-    "state_of",
-    "transact",
-    "was_overtaken",
-    "write",
-    "write_batch",
-]
-
 R = TypeVar("R")
 T = TypeVar("T")
 

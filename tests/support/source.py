@@ -37,11 +37,6 @@ class SourceFile:
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @cached_property
-    def is_public(self) -> bool:
-        """Whether users may import it: no part of its name starts with an underscore."""
-        return not any(part.startswith("_") for part in self.module.split("."))
-
-    @cached_property
     def imports(self) -> list[tuple[str, str]]:
         """Each imported dotted name with the name it has here, wherever the import stands."""
         found: list[tuple[str, str]] = []
