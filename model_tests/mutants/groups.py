@@ -164,8 +164,9 @@ def _knows_nothing(*_seen: object) -> Operation[None]:
     yield from ask(Tick())
 
 
-def _unnumbered(*_seen: object) -> None:
-    """Do not look at the number of a group's last message."""
+def _unnumbered(*_seen: object) -> int:
+    """Take no number of a group's last message for one to go on from."""
+    return 0
 
 
 def _certain(together: Callable[..., Operation[WriteReply]]) -> Callable[..., Any]:
@@ -236,9 +237,10 @@ GROUPS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "leave-without-next",
-        "delete and move_to_dlq do not ask who the next one is.",
-        "HEAD",
+        "delete and move_to_dlq do not ask who the next one is, nor does that whom it follows.",
+        "FIFO",
         *_HOLDERS,
+        Place(groups, "_PROMOTE", rules(unasked=["seen_previous_id"])),
         scope="p",
     ),
     _mutant(
