@@ -7,8 +7,8 @@ import pytest
 from attrs import define, field
 
 from dynamomq import Queue, QueueType
-from dynamomq.consumer.claims import Strategy, strategy_of
-from dynamomq.consumer.conductor import Conductor, Pace
+from dynamomq.consumer.fetcher import Strategy, strategy_of
+from dynamomq.consumer.pacing import Pace, Pacing
 from dynamomq.errors import DynamoMQError, ThrottledError
 from dynamomq.operations import Load, Traffic
 from dynamomq.requests import Moment, Query
@@ -178,7 +178,7 @@ def test_a_wait_sees_every_shard_within_a_round() -> None:
 def test_an_idle_consumer_costs_little_more_than_a_request_a_poll(
     ceiling: float, steal_after: int | None, record_property: Callable[[str, object], None]
 ) -> None:
-    """The consumer's own conductor and strategy; its lease is renewed meanwhile."""
+    """The consumer's own pacing and strategy; its lease is renewed meanwhile."""
     spread = Spread()
     idle = Idle(spread, ceiling, steal_after)
     idle.last(2 * ceiling)
@@ -213,7 +213,7 @@ class Idle:
     steal_after: int | None
     polls: int = 0
     strategy: Strategy = field(init=False)
-    conductor: Conductor = field(init=False)
+    pacing: Pacing = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.strategy = strategy_of(
@@ -223,7 +223,7 @@ class Idle:
             self.steal_after,
             round(self.ceiling * SECOND),
         )
-        self.conductor = Conductor(Pace(8, 1, 0.1, self.ceiling, 30))
+        self.pacing = Pacing(Pace(8, 1, 0.1, self.ceiling, 30))
 
     def last(self, seconds: float) -> list[str]:
         """Go on for so long, or until something is claimed; return the ids."""
@@ -234,8 +234,8 @@ class Idle:
             messages = queue.run(self.strategy.claim(8, Load()))
             news_in = self.strategy.looks_again(clock.now) / SECOND
             now = clock.now / SECOND
-            self.conductor.claimed(now, len(messages), 8, queue.surroundings.chance(), news_in)
-            wakes = self.conductor.wakes()
+            self.pacing.claimed(now, len(messages), 8, queue.surroundings.chance(), news_in)
+            wakes = self.pacing.wakes()
             assert wakes is not None
             clock.advance(max(0.001, wakes - now))
             if messages:

@@ -1,7 +1,7 @@
 """The worker runtime: handlers around a queue (see ``runtime.py``).
 
 What it decides is in modules without I/O, which the model tests drive too: when to claim and when
-to end (``conductor.py``), what becomes of a message (``outcomes.py``, ``backoff.py``), how long it
+to end (``pacing.py``), what becomes of a message (``outcomes.py``, ``backoff.py``), how long it
 is ours (``leases.py``). What others do with it is in ``hooks.py``.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from dynamomq.consumer.crew import Failures
+from dynamomq.consumer.worker_pool import Failures
 from dynamomq.errors import InvalidArgumentError, counted, shorten
 from dynamomq.message import Message
 

@@ -17,9 +17,9 @@ from dynamomq.checks import (
     check_source,
 )
 from dynamomq.consumer.backoff import Backoff
-from dynamomq.consumer.conductor import Pace
 from dynamomq.consumer.hooks import Hooks
 from dynamomq.consumer.leases import UNTOLD, LeaseTerms
+from dynamomq.consumer.pacing import Pace
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.machine import QueueType
 from dynamomq.operations import MAX_RECEIVE

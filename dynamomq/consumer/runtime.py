@@ -1,7 +1,7 @@
 """``Consumer``: handlers around a queue, from the first claim to the last acknowledgement.
 
 Four kinds of threads share the work, so that none waits for another's I/O: this one decides
-(:class:`~dynamomq.consumer.conductor.Conductor`), one claims, one extends leases, and the workers
+(:class:`~dynamomq.consumer.pacing.Pacing`), one claims, one extends leases, and the workers
 call handlers and settle what they have done. All tell this one what has happened, through one
 mailbox, into which signal handlers may post too.
 """
@@ -20,26 +20,26 @@ from attrs import evolve, frozen
 
 from dynamomq.checks import Duration, check_flag
 from dynamomq.consumer.backoff import Backoff, FullJitter
-from dynamomq.consumer.claims import (
+from dynamomq.consumer.delivery import Delivery
+from dynamomq.consumer.fetcher import (
     Claimed,
     ClaimFailed,
-    Claims,
+    Fetcher,
     Released,
     Report,
     strategy_of,
     timeout_of,
 )
-from dynamomq.consumer.conductor import Conductor
-from dynamomq.consumer.crew import Crew, Failures, Job
-from dynamomq.consumer.delivery import Delivery
 from dynamomq.consumer.handlers import check_handler, check_result, checked_failures
+from dynamomq.consumer.heartbeat import Heartbeat
 from dynamomq.consumer.hooks import Hooks
-from dynamomq.consumer.keeper import Keeper
 from dynamomq.consumer.leases import Lease, Leases, LeaseTerms
 from dynamomq.consumer.options import Options
 from dynamomq.consumer.outcomes import Judge
+from dynamomq.consumer.pacing import Pacing
 from dynamomq.consumer.signals import obeyed
 from dynamomq.consumer.summary import Reason, Summary
+from dynamomq.consumer.worker_pool import Failures, Job, WorkerPool
 from dynamomq.errors import DynamoMQError, InvalidArgumentError, counted
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
@@ -87,20 +87,20 @@ class _Runtime(Generic[T]):
         self.queue = queue
         self._now = queue.surroundings.monotonic
         self._chance = queue.surroundings.chance
-        self._conductor = Conductor(options.pace)
+        self._pacing = Pacing(options.pace)
         self._timeout = options.timeout
         self._leases = Leases(options.terms)
         self._mailbox: SimpleQueue[_Event] = SimpleQueue()
         judge = Judge(options.source, None, options.backoff)
-        self._crew = Crew(
+        self._pool = WorkerPool(
             queue, handler, judge, self._leases, options.hooks, self._report_end, self._chance
         )
-        self._keeper = Keeper(queue, self._leases, self._note_lost)
+        self._heartbeat = Heartbeat(queue, self._leases, self._note_lost)
         round_time = round(options.pace.ceiling * SECOND)
         strategy = strategy_of(
             queue, options.source, options.timeout, options.steal_after, round_time
         )
-        self._claims = Claims(queue, strategy, self._load, self._mailbox.put)
+        self._fetcher = Fetcher(queue, strategy, self._load, self._mailbox.put)
         self._open: dict[int, Job[T]] = {}
         self._idle_since: float | None = None
         self._shown_at = 0.0
@@ -142,12 +142,12 @@ class _Runtime(Generic[T]):
     @property
     def grace(self) -> float:
         """How long handlers may go on after the order to stop, in seconds."""
-        return self._conductor.pace.grace
+        return self._pacing.pace.grace
 
     def shorten_grace(self, seconds: float) -> None:
         """Give handlers less time than they were to have, before it runs."""
-        pace = self._conductor.pace
-        self._conductor.pace = evolve(pace, grace=min(pace.grace, seconds))
+        pace = self._pacing.pace
+        self._pacing.pace = evolve(pace, grace=min(pace.grace, seconds))
 
     def run(self, *, signals: bool = True) -> Summary:
         """Consume until told to stop, or until an error that waiting does not mend.
@@ -170,10 +170,10 @@ class _Runtime(Generic[T]):
         self._has_run = True
         with obeyed(self.stop, self._give_up, self._now) if signals else nullcontext():
             try:
-                self._crew.start(self._conductor.pace.workers)
-                self._keeper.start()
-                self._claims.start()
-                workers = counted(self._conductor.free, "worker")
+                self._pool.start(self._pacing.pace.workers)
+                self._heartbeat.start()
+                self._fetcher.start()
+                workers = counted(self._pacing.free, "worker")
                 _LOG.info("Consuming %s with %s.", self.queue.table, workers)
                 self._conduct()
             finally:
@@ -189,31 +189,31 @@ class _Runtime(Generic[T]):
         """Decide, wait for news, decide again, until it is over."""
         looked_at = self._now()
         self._hear_the_rest()
-        while not self._conductor.is_over(self._now()):
+        while not self._pacing.is_over(self._now()):
             now = self._now()
-            wanted = self._conductor.wanted(now)
+            wanted = self._pacing.wanted(now)
             if wanted:
-                self._conductor.asked()
+                self._pacing.asked()
                 self._shown_at = now
-                self._claims.claim(wanted)
-            elif self._conductor.is_stopping:
+                self._fetcher.claim(wanted)
+            elif self._pacing.is_stopping:
                 self._release_again(now)
-            elif now >= self._shown_at + _SHOWS_EVERY and not self._conductor.is_claiming:
+            elif now >= self._shown_at + _SHOWS_EVERY and not self._pacing.is_claiming:
                 self._shown_at = now
-                self._claims.claim(0)
+                self._fetcher.claim(0)
             with suppress(Empty):
                 self._hear(self._mailbox.get(timeout=self._patience(self._now())))
             self._hear_the_rest()
             if self._now() >= looked_at + _LOOKS_EVERY:
                 looked_at = self._now()
-                self._crew.replace_the_dead()
+                self._pool.replace_the_dead()
             for delivery in self._leases.expire(self._now()):
                 self._note_lost(delivery)
 
     def _patience(self, now: float) -> float:
         """Return how long to wait for news, in seconds."""
         looks = (
-            self._conductor.wakes(),
+            self._pacing.wakes(),
             self._leases.next_look(),
             self._releases_at,
             now + _LOOKS_EVERY,
@@ -232,32 +232,30 @@ class _Runtime(Generic[T]):
             case ClaimFailed(error):
                 self._hear_of_failure(error)
             case Released(count, left):
-                self._crew.tally.count("released", count)
+                self._pool.tally.count("released", count)
                 self._unreleased, self._releases_at = left, self._now() + _RELEASES_EVERY
                 if self._held_back is not None:
                     self._start_held_back(self._held_back)
-                if not self._unreleased or not self._conductor.is_stopping:
-                    self._conductor.released()
+                if not self._unreleased or not self._pacing.is_stopping:
+                    self._pacing.released()
             case _Ended(job):
                 if self._open.pop(id(job), None) is not None:
-                    self._conductor.finished(self._now())
+                    self._pacing.finished(self._now())
             case _Stop(force):
-                if not self._conductor.is_stopping:
-                    self._claims.leave()  # so that others take over its share at once
-                self._conductor.stop(self._now(), force=force)
-                _LOG.info("Stopping%s.", " at once" if self._conductor.is_forced else "")
+                if not self._pacing.is_stopping:
+                    self._fetcher.leave()  # so that others take over its share at once
+                self._pacing.stop(self._now(), force=force)
+                _LOG.info("Stopping%s.", " at once" if self._pacing.is_forced else "")
 
     def _hear_of_claim(self, claimed: Claimed) -> None:
         now = self._now()
         self._adopt(claimed.settings)
-        outage = self._conductor.outage_since
+        outage = self._pacing.outage_since
         if outage is not None:
             _LOG.warning("The storage can be used again, after %.1f s.", now - outage)
-        apart = () if self._conductor.is_stopping else self._to_be_apart(claimed.messages)
+        apart = () if self._pacing.is_stopping else self._to_be_apart(claimed.messages)
         count = len(claimed.messages) - len(apart)
-        starts = self._conductor.claimed(
-            now, count, claimed.wanted, self._chance(), claimed.news_in
-        )
+        starts = self._pacing.claimed(now, count, claimed.wanted, self._chance(), claimed.news_in)
         if claimed.messages:
             self._idle_since = None
             if apart:
@@ -266,10 +264,10 @@ class _Runtime(Generic[T]):
                 self._start(claimed)
             else:
                 self._unreleased, self._releases_at = claimed.messages, inf
-                self._claims.release(claimed.messages)
+                self._fetcher.release(claimed.messages)
             return
         self._idle_since = self._idle_since or now
-        self._crew.tell("idle", now - self._idle_since)
+        self._pool.tell("idle", now - self._idle_since)
 
     # --- what may have killed a process ------------------------------------------------------
 
@@ -279,7 +277,7 @@ class _Runtime(Generic[T]):
         Of two whose processes died at the last delivery but one, the innocent one would be dead
         with the other.
         """
-        risky = self._crew.judge.is_risky
+        risky = self._pool.judge.is_risky
         at_work = any(risky(one) for job in self._open.values() for one in job.deliveries)
         return [one for one in messages if risky(one)][0 if at_work else 1 :]
 
@@ -290,53 +288,53 @@ class _Runtime(Generic[T]):
         rest = [(message, time) for message, time in pairs if message.id not in ids]
         messages, times = [one for one, _ in rest], [time for _, time in rest]
         self._held_back = evolve(claimed, messages=messages, times=times)
-        self._conductor.asked()  # nothing more is claimed meanwhile
+        self._pacing.asked()  # nothing more is claimed meanwhile
         self._unreleased, self._releases_at = apart, inf
-        self._claims.release(apart)
+        self._fetcher.release(apart)
 
     def _start_held_back(self, claimed: Claimed) -> None:
         self._held_back = None
-        if not self._conductor.is_stopping:
+        if not self._pacing.is_stopping:
             self._unreleased = ()  # what could not be given back is delivered again in its time
             self._start(claimed)
         elif claimed.messages:
             self._unreleased, self._releases_at = (*self._unreleased, *claimed.messages), inf
-            self._claims.release(self._unreleased)
+            self._fetcher.release(self._unreleased)
 
     def _release_again(self, now: float) -> None:
         """Try once more to give back what was claimed too late, if it could not be before."""
         if self._unreleased and now >= self._releases_at:
             self._releases_at = inf
-            self._claims.release(self._unreleased)
+            self._fetcher.release(self._unreleased)
 
     def _adopt(self, settings: Settings) -> None:
         """Go by what the queue's clients have agreed on, which may have changed."""
         timeout = (self._timeout or settings.visibility_timeout) / SECOND
         if timeout != self._leases.terms.timeout:
             self._leases.terms = evolve(self._leases.terms, timeout=timeout)
-        if settings.max_receives != self._crew.judge.max_receives:
-            self._crew.judge = evolve(self._crew.judge, max_receives=settings.max_receives)
+        if settings.max_receives != self._pool.judge.max_receives:
+            self._pool.judge = evolve(self._pool.judge, max_receives=settings.max_receives)
 
     def _start(self, claimed: Claimed) -> None:
         deliveries = [
             Delivery.of(message, Lease.granted(time, self._terms_of(message)))
             for message, time in zip(claimed.messages, claimed.times, strict=True)
         ]
-        size = self._conductor.pace.batch_size
+        size = self._pacing.pace.batch_size
         for start in range(0, len(deliveries), size):
             job = Job(deliveries[start : start + size])
             self._open[id(job)] = job
-            self._conductor.started()
-            self._crew.do(job)
+            self._pacing.started()
+            self._pool.do(job)
 
     def _terms_of(self, message: Message[T]) -> LeaseTerms:
         """Return on which terms a message was claimed: the queue's may be others by now."""
         return evolve(self._leases.terms, timeout=timeout_of(message))
 
     def _hear_of_failure(self, error: BaseException) -> None:
-        if self._conductor.claim_failed(self._now(), error, self._chance()):
+        if self._pacing.claim_failed(self._now(), error, self._chance()):
             _LOG.warning("The storage can't be used; trying again: %s", error)
-        elif self._conductor.fatal is error:
+        elif self._pacing.fatal is error:
             known = isinstance(error, DynamoMQError)  # which says what to do; else show where
             _LOG.error("The consumer ends: %s", error, exc_info=None if known else error)
 
@@ -349,24 +347,24 @@ class _Runtime(Generic[T]):
         if isinstance(delivery, Delivery):
             about = {"message_id": delivery.id, "receive_count": delivery.receive_count}
             _LOG.warning("The lease of message %s is lost.", delivery.id, extra=about)
-            self._crew.tell("lost", delivery)
+            self._pool.tell("lost", delivery)
 
     def _load(self) -> Load:
         """Say how busy the consumer is; asked by the claiming thread."""
-        now, ended = self._now(), self._crew.tally.ended
+        now, ended = self._now(), self._pool.tally.ended
         before, ended_before, rate = self._load_before
         if now - before >= _RATED_OVER:
             rate = (ended - ended_before) / (now - before)
             self._load_before = (now, ended, rate)
         in_flight = sum(len(job.deliveries) for job in list(self._open.values()))
-        return Load(in_flight, rate, full=self._conductor.free <= 0)
+        return Load(in_flight, rate, full=self._pacing.free <= 0)
 
     # --- the end -----------------------------------------------------------------------------
 
     def _end(self) -> None:
-        self._keeper.end()
-        self._crew.dismiss()
-        self._maybe_claimed = self._claims.end(0.0 if self._conductor.is_forced else _FAREWELL)
+        self._heartbeat.end()
+        self._pool.dismiss()
+        self._maybe_claimed = self._fetcher.end(0.0 if self._pacing.is_forced else _FAREWELL)
         for _ in range(self._mailbox.qsize()):
             self._hear_after_the_end(self._mailbox.get())
         if self._held_back is not None:
@@ -378,19 +376,19 @@ class _Runtime(Generic[T]):
             case Claimed(messages):
                 self._unreleased = (*self._unreleased, *messages)
             case Released(count, left):
-                self._crew.tally.count("released", count)
+                self._pool.tally.count("released", count)
                 self._unreleased = left
             case _Ended(job):
                 self._open.pop(id(job), None)
 
     def _summary(self) -> Summary:
-        conductor, tally = self._conductor, self._crew.tally
+        pacing, tally = self._pacing, self._pool.tally
         running = (one for job in self._open.values() for one in job.deliveries)
-        left = (*running, *self._crew.given_up, *self._unreleased)
+        left = (*running, *self._pool.given_up, *self._unreleased)
         abandoned = tuple(dict.fromkeys(message.id for message in left))
         summary = Summary(
             reason=self._reason(bool(abandoned)),
-            error=conductor.fatal,
+            error=pacing.fatal,
             succeeded=tally.succeeded,
             retried=tally.retried,
             dead_lettered=tally.dead_lettered,
@@ -416,11 +414,11 @@ class _Runtime(Generic[T]):
         return summary
 
     def _reason(self, abandoned: bool) -> Reason:
-        if self._conductor.fatal is not None:
+        if self._pacing.fatal is not None:
             return "failed"
-        if not abandoned and not self._maybe_claimed and not self._conductor.is_claiming:
+        if not abandoned and not self._maybe_claimed and not self._pacing.is_claiming:
             return "stopped"
-        return "forced" if self._conductor.is_forced else "grace ended"
+        return "forced" if self._pacing.is_forced else "grace ended"
 
 
 _DEFAULT_BACKOFF = FullJitter()

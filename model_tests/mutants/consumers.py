@@ -8,11 +8,11 @@ from typing import Any
 
 from dynamomq.attributes import UPDATED
 from dynamomq.consumer import Consumer, Delivery, backoff, leases
-from dynamomq.consumer.claims import Claims, Released
-from dynamomq.consumer.conductor import Conductor
-from dynamomq.consumer.crew import Crew
-from dynamomq.consumer.keeper import Keeper
+from dynamomq.consumer.fetcher import Fetcher, Released
+from dynamomq.consumer.heartbeat import Heartbeat
 from dynamomq.consumer.outcomes import GiveBack
+from dynamomq.consumer.pacing import Pacing
+from dynamomq.consumer.worker_pool import WorkerPool
 from dynamomq.errors import IllegalTransitionError, OutcomeUnknownError, StaleReceiptError
 from dynamomq.operations import claiming, membership
 from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
@@ -24,7 +24,7 @@ _Method = Callable[..., Any]
 
 
 def _acknowledges(note_lost: _Method) -> _Method:
-    def changed(self: Crew[Any], delivery: Any, *why: str) -> None:
+    def changed(self: WorkerPool[Any], delivery: Any, *why: str) -> None:
         self.queue.delete(delivery)
         note_lost(self, delivery, *why)
 
@@ -39,7 +39,7 @@ def _without_floor(_call: _Method) -> _Method:
 
 
 def _releases_failures(give_up: _Method) -> _Method:
-    def changed(self: Crew[Any], delivery: Any, verdict: Any) -> None:
+    def changed(self: WorkerPool[Any], delivery: Any, verdict: Any) -> None:
         if isinstance(verdict, GiveBack):
             self.queue.release(delivery)
         else:
@@ -53,7 +53,7 @@ def _drops(_release: _Method) -> _Method:
 
 
 def _retries(_release: _Method) -> _Method:
-    def changed(self: Claims[Any], messages: Sequence[Any]) -> Released:
+    def changed(self: Fetcher[Any], messages: Sequence[Any]) -> Released:
         for message in messages:
             self.queue.retry(message)
         return Released(len(messages))
@@ -62,7 +62,7 @@ def _retries(_release: _Method) -> _Method:
 
 
 def _ends_before_releasing(claimed: _Method) -> _Method:
-    def changed(self: Conductor, *news: Any) -> Any:
+    def changed(self: Pacing, *news: Any) -> Any:
         starts = claimed(self, *news)
         self.is_claiming = False
         return starts
@@ -87,7 +87,7 @@ def _never_steals(choose: _Method) -> _Method:
 
 
 def _counts_from_now(_extend: _Method) -> _Method:
-    def changed(self: Keeper[Any], due: Sequence[Any]) -> None:
+    def changed(self: Heartbeat[Any], due: Sequence[Any]) -> None:
         terms = self.leases.terms
         for delivery, error in zip(due, self._errors_of_extending(due, terms.timeout), strict=True):
             now = self.queue.surroundings.monotonic()
@@ -107,7 +107,7 @@ def _forgets_what_comes_late(is_reported: _Method) -> _Method:
 
 
 def _without_doubt(persistently: _Method) -> _Method:
-    def changed(self: Crew[Any], delivery: Any, write: Callable[[], None]) -> bool:
+    def changed(self: WorkerPool[Any], delivery: Any, write: Callable[[], None]) -> bool:
         def believed() -> None:
             with suppress(OutcomeUnknownError):
                 write()
@@ -141,7 +141,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "consumer-acknowledges-what-is-lost",
         "A consumer deletes the message of which it knows that the lease is lost.",
         "SURRENDER",
-        Crew,
+        WorkerPool,
         "_note_lost",
         _acknowledges,
     ),
@@ -157,7 +157,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "consumer-releases-failures",
         "A consumer gives a failed message back as if no handler had seen it.",
         "REST",
-        Crew,
+        WorkerPool,
         "_give_up",
         _releases_failures,
     ),
@@ -165,7 +165,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "shutdown-drops-claims",
         "A consumer that stops keeps what it has claimed and not started.",
         "REPORT",
-        Claims,
+        Fetcher,
         "_release",
         _drops,
     ),
@@ -173,7 +173,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "shutdown-uses-deliveries",
         "A consumer that stops gives back what it has not started as if that had failed.",
         "DRAIN",
-        Claims,
+        Fetcher,
         "_release",
         _retries,
     ),
@@ -182,9 +182,9 @@ CONSUMERS: tuple[Mutant, ...] = (
         "A consumer that stops says that all is done before its messages have been given back.",
         "DRAIN",
         (
-            Place(Conductor, "claimed", _ends_before_releasing),
+            Place(Pacing, "claimed", _ends_before_releasing),
             Place(Consumer, "_reason", _says_that_all_is_done),
-            Place(Claims, "end", _without_farewell),
+            Place(Fetcher, "end", _without_farewell),
         ),
         world=WORKERS,
     ),
@@ -200,7 +200,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "keeper-counts-from-now",
         "A consumer counts an extension from its answer, not from before it was asked for.",
         "LEASE",
-        Keeper,
+        Heartbeat,
         "_extend",
         _counts_from_now,
     ),
@@ -216,7 +216,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "end-forgets-what-comes-late",
         "A consumer keeps what a claim brings in after its end, though its process lives on.",
         "REPORT",
-        Claims,
+        Fetcher,
         "_is_reported",
         _forgets_what_comes_late,
     ),
@@ -224,7 +224,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "crew-starts-what-is-over",
         "A handler is started without a look at the time of its delivery.",
         "LEASE",
-        Crew,
+        WorkerPool,
         "_still_held",
         replaced_by(lambda _self, deliveries: list(deliveries)),
     ),
@@ -232,7 +232,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "crew-believes-in-success",
         "A consumer counts as done what nobody knows to be done.",
         "REPORT",
-        Crew,
+        WorkerPool,
         "_persistently",
         _without_doubt,
     ),
@@ -248,7 +248,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         "end-forgets-what-is-under-way",
         "A consumer that ends does not tell of the claim that is still under way.",
         "REPORT",
-        Claims,
+        Fetcher,
         "end",
         _forgets_what_is_under_way,
     ),

@@ -15,7 +15,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from dynamomq.consumer import Consumer, Delivery, FullJitter, Hooks, Reject, RetryAfter
-from dynamomq.consumer.claims import Claims
+from dynamomq.consumer.fetcher import Fetcher
 from dynamomq.consumer.summary import Summary
 from dynamomq.drivers.base import Surroundings
 from dynamomq.errors import DynamoMQError
@@ -357,21 +357,21 @@ class Process:
             self.settings, QueueType.STANDARD, TIMEOUT, STEAL_AFTER * SECOND, "host", 1
         )
         consumer._mailbox = mailbox
-        consumer._claims = Claims(desk, Together(claimer), consumer._load, mailbox.put)
-        consumer._claims._orders = Mailbox(self.monotonic)
-        consumer._crew._jobs = Mailbox(self.monotonic)
-        consumer._crew._gives_up = Gate(self.monotonic)
-        consumer._keeper._ends = Gate(self.monotonic, self._until_due)
+        consumer._fetcher = Fetcher(desk, Together(claimer), consumer._load, mailbox.put)
+        consumer._fetcher._orders = Mailbox(self.monotonic)
+        consumer._pool._jobs = Mailbox(self.monotonic)
+        consumer._pool._gives_up = Gate(self.monotonic)
+        consumer._heartbeat._ends = Gate(self.monotonic, self._until_due)
 
     def _main(self) -> None:
         """Do what ``run`` does, in strands instead of threads."""
         consumer: Any = self.consumer
         _, claims, keeper, *hands = self.threads
         for hand in hands:
-            hand.strand = Strand.of(consumer._crew._work)
-        keeper.strand = Strand.of(consumer._keeper._keep)
-        claims.strand = Strand.of(consumer._claims._serve)
-        consumer._claims._thread = Ending(claims.strand, self.monotonic)
+            hand.strand = Strand.of(consumer._pool._work)
+        keeper.strand = Strand.of(consumer._heartbeat._keep)
+        claims.strand = Strand.of(consumer._fetcher._serve)
+        consumer._fetcher._thread = Ending(claims.strand, self.monotonic)
         try:
             consumer._conduct()
         finally:
@@ -382,7 +382,7 @@ class Process:
         """Return when to look again where nothing is to be seen before: nothing happens by then."""
         consumer: Any = self.consumer
         looks = (
-            consumer._conductor.wakes(),
+            consumer._pacing.wakes(),
             consumer._leases.next_look(),
             consumer._shown_at + 5.0,
             until + 4.0,
@@ -459,7 +459,7 @@ class Process:
             if not lease.is_settled:
                 until = self.instant(lease.deadline)
                 self.foreman.believed(self.name, str(delivery.receipt), until)
-        tally = consumer._crew.tally
+        tally = consumer._pool.tally
         counts = (tally.succeeded, tally.retried, tally.dead_lettered)
         self.foreman.counted(self.name, *counts)
 

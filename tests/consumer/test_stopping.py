@@ -222,13 +222,13 @@ def test_what_was_reported_and_not_heard_is_named(storage: FaultyEngine) -> None
     consumers: list[Consumer[Any]] = []
     consumer = Consumer(queue, print, **{**QUICK, "cooperate": False})
     consumers.append(consumer)
-    report = consumer._claims.report
+    report = consumer._fetcher.report
 
     def with_an_order(news: Any) -> None:
         consumer.stop(force=True)  # so that it is heard first
         report(news)
 
-    consumer._claims.report = with_an_order
+    consumer._fetcher.report = with_an_order
     summary = Running(consumer).summary()
     assert summary.reason == "forced"
     assert len(summary.abandoned) + summary.released == 2

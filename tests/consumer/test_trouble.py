@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dynamomq import Delivery, LocalEngine, Queue, TableNotFoundError
-from dynamomq.consumer.claims import Claims
+from dynamomq.consumer.fetcher import Fetcher
 from dynamomq.operations import Claimer
 from dynamomq.testing import Crash, FaultyEngine
 from dynamomq.values import MAX_ITEM_BYTES, item_size
@@ -186,7 +186,7 @@ def test_who_works_when_it_fails_has_its_grace(
     def handle(delivery: Delivery[Any]) -> None:
         assert is_known.wait(PATIENCE)  # it may be quicker than the name is bound below
         monkeypatch.setattr(Claimer, "claim", defective)
-        eventually("the error", lambda: running_one.consumer._conductor.fatal)
+        eventually("the error", lambda: running_one.consumer._pacing.fatal)
         has_failed.set()
         assert not delivery.lease.lost.is_set()
 
@@ -234,14 +234,14 @@ def test_the_end_comes_though_nothing_can_be_acknowledged(
 
     That is so, too, where it has given up, and ended, before the consumer says how it ended.
     """
-    before, end = workers(), Claims.end
+    before, end = workers(), Fetcher.end
 
-    def end_after_workers(claims: Claims[Any], within: float) -> int:
+    def end_after_workers(claims: Fetcher[Any], within: float) -> int:
         eventually("the end of the worker", lambda: workers() <= before)
         return end(claims, within)
 
     if gives_up == "before the farewell":
-        monkeypatch.setattr(Claims, "end", end_after_workers)
+        monkeypatch.setattr(Fetcher, "end", end_after_workers)
     queue = opened(storage, send=1, visibility_timeout=3600)
     storage.faults.time_out("delete", executed=False, times=1000)
     with running(queue, lambda _: None, grace=0.1) as consumer:

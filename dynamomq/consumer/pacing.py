@@ -41,7 +41,7 @@ class Pace:
 
 
 @define(eq=False)
-class Conductor:
+class Pacing:
     """Decides what a consumer does next.
 
     It claims only as many messages as there are free workers, so none waits invisibly; pauses

@@ -28,7 +28,7 @@ _LONGEST_SLEEP = 1.0  # seconds: a lease may be added meanwhile
 
 
 @define(eq=False)
-class Keeper(Generic[T]):
+class Heartbeat(Generic[T]):
     """Extends the leases of all deliveries that take long, several in one request.
 
     Attributes:
@@ -45,7 +45,7 @@ class Keeper(Generic[T]):
     def start(self) -> None:
         """Start the thread, unless nothing is to be extended."""
         if self.leases.terms.extends:
-            threading.Thread(target=self._keep, name="dynamomq-keeper", daemon=True).start()
+            threading.Thread(target=self._keep, name="dynamomq-heartbeat", daemon=True).start()
 
     def end(self) -> None:
         """Extend nothing any more."""

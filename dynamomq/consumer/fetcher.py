@@ -221,8 +221,8 @@ _Order: TypeAlias = "int | Sequence[Message[Any]] | _Leave | None"
 
 
 @define(eq=False)
-class Claims(Generic[T]):
-    """Talks to the storage for the conductor, who must not wait for it.
+class Fetcher(Generic[T]):
+    """Talks to the storage for the consumer's main thread, which must not wait for it.
 
     Attributes:
         queue: where the messages are.
@@ -245,7 +245,7 @@ class Claims(Generic[T]):
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._serve, name="dynamomq-claims", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="dynamomq-fetcher", daemon=True)
         self._thread.start()
 
     def claim(self, wanted: int) -> None:
@@ -284,7 +284,7 @@ class Claims(Generic[T]):
                     self._claim(order)
                 else:
                     self.report(self._release(order))
-            except BaseException as error:  # noqa: BLE001 - the conductor judges what it means
+            except BaseException as error:  # noqa: BLE001 - pacing judges what it means
                 self.report(ClaimFailed(error))
         self._leave()
 

@@ -101,7 +101,7 @@ class Tally:
 
 
 @define(eq=False)
-class Crew(Generic[T]):
+class WorkerPool(Generic[T]):
     """Worker threads, each handling one job after the other.
 
     They are daemons: a handler that never ends must not keep the process from its end. One that

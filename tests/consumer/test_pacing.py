@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from dynamomq.consumer.conductor import Conductor, Pace
+from dynamomq.consumer.pacing import Pace, Pacing
 from dynamomq.errors import (
     AccessDeniedError,
     ClockError,
@@ -52,12 +52,12 @@ FATAL = [
 ]
 
 
-def conductor(**changes: Any) -> Conductor:
-    """A conductor at a pace of four workers."""
-    return Conductor(evolve(PACE, **changes))
+def pacing(**changes: Any) -> Pacing:
+    """Pacing for four workers."""
+    return Pacing(evolve(PACE, **changes))
 
 
-def brings(one: Conductor, now: float, count: int, chance: float = 0.5, news: float = NEVER) -> int:
+def brings(one: Pacing, now: float, count: int, chance: float = 0.5, news: float = NEVER) -> int:
     """Let a claim bring so many messages; return how many were asked for."""
     wanted = one.wanted(now)
     assert wanted, "nothing is wanted now"
@@ -68,7 +68,7 @@ def brings(one: Conductor, now: float, count: int, chance: float = 0.5, news: fl
     return wanted
 
 
-def pauses(one: Conductor, looks: int, chance: float) -> list[float]:
+def pauses(one: Pacing, looks: int, chance: float) -> list[float]:
     """How long the pauses after looks at an empty queue are."""
     found, now = [], 0.0
     for _ in range(looks):
@@ -85,10 +85,10 @@ def pauses(one: Conductor, looks: int, chance: float) -> list[float]:
 
 def test_as_many_are_wanted_as_can_be_started() -> None:
     """Free workers times the size of a batch, and never more than one receive may return."""
-    assert conductor().wanted(0) == 4
-    assert conductor(batch_size=25).wanted(0) == 100
-    assert conductor(workers=1000).wanted(0) == 250
-    one = conductor(batch_size=25)
+    assert pacing().wanted(0) == 4
+    assert pacing(batch_size=25).wanted(0) == 100
+    assert pacing(workers=1000).wanted(0) == 250
+    one = pacing(batch_size=25)
     brings(one, 0, 26)  # two workers
     one.finished(1)
     assert one.wanted(1) == 75
@@ -96,7 +96,7 @@ def test_as_many_are_wanted_as_can_be_started() -> None:
 
 def test_while_all_are_busy_nothing_is_wanted() -> None:
     """Nor is there anything to wake for, until a worker has ended; then at once."""
-    one = conductor()
+    one = pacing()
     brings(one, 0, 4)
     assert (one.wanted(1), one.wakes()) == (0, None)
     one.finished(2)
@@ -106,7 +106,7 @@ def test_while_all_are_busy_nothing_is_wanted() -> None:
 @pytest.mark.parametrize("chance", [0.0, 0.3, 0.5, 0.99])
 def test_pauses_grow_between_floor_and_ceiling(chance: float) -> None:
     """An empty queue is looked at ever less often, never more often nor less than was said."""
-    found = pauses(conductor(), 30, chance)
+    found = pauses(pacing(), 30, chance)
     assert found[0] < 0.2
     assert found[-1] == pytest.approx(min(5, 5 * (0.5 + chance)))
     assert found == pytest.approx(sorted(found))
@@ -115,12 +115,12 @@ def test_pauses_grow_between_floor_and_ceiling(chance: float) -> None:
 
 def test_pauses_are_spread_by_chance() -> None:
     """Consumers that began together do not go on looking together."""
-    assert pauses(conductor(), 12, 0.1)[-1] < pauses(conductor(), 12, 0.4)[-1]
+    assert pauses(pacing(), 12, 0.1)[-1] < pauses(pacing(), 12, 0.4)[-1]
 
 
 def test_traffic_makes_pauses_short_again() -> None:
     """After one message the next empty look is followed by the shortest pause."""
-    one = conductor()
+    one = pacing()
     pauses(one, 30, 0.5)
     now = one.wakes() or 0.0
     brings(one, now, 1)
@@ -131,7 +131,7 @@ def test_traffic_makes_pauses_short_again() -> None:
 
 def test_a_full_claim_is_followed_by_the_next_at_once() -> None:
     """Where there was enough, there is more: no pause, as soon as a worker is free."""
-    one = conductor()
+    one = pacing()
     brings(one, 0, 4)
     one.finished(0)
     assert one.wanted(0) == 1
@@ -139,7 +139,7 @@ def test_a_full_claim_is_followed_by_the_next_at_once() -> None:
 
 def test_news_that_no_message_announces_is_awaited() -> None:
     """What can be claimed a moment later shortens the pause, but not below the shortest."""
-    one = conductor()
+    one = pacing()
     pauses(one, 30, 0.5)
     now = one.wakes() or 0.0
     brings(one, now, 0, news=0.7)
@@ -154,7 +154,7 @@ def test_news_that_no_message_announces_is_awaited() -> None:
 @pytest.mark.parametrize("error", PASSING, ids=repr)
 def test_an_outage_begins_once_and_ends(error: Exception) -> None:
     """Of failures in a row the first is the beginning; with the first success it is over."""
-    one = conductor()
+    one = pacing()
     assert [fails(one, error) for _ in range(5)] == [True, False, False, False, False]
     assert one.outage_since == 0
     assert not one.is_over(10**9)
@@ -162,7 +162,7 @@ def test_an_outage_begins_once_and_ends(error: Exception) -> None:
     assert fails(one, error), "the next one begins"
 
 
-def fails(one: Conductor, error: BaseException, chance: float = 1.0) -> bool:
+def fails(one: Pacing, error: BaseException, chance: float = 1.0) -> bool:
     """Let the next claim fail; tell whether an outage began."""
     now = one.wakes() or 0.0
     assert one.wanted(now)
@@ -172,7 +172,7 @@ def fails(one: Conductor, error: BaseException, chance: float = 1.0) -> bool:
 
 def test_the_storage_is_asked_ever_less_often_while_it_fails() -> None:
     """0.2, 0.4, 0.8 s … up to five, times chance; and never without a pause."""
-    one, waits = conductor(), []
+    one, waits = pacing(), []
     for _ in range(12):
         before = one.wakes() or 0.0
         fails(one, ThrottledError("too fast"))
@@ -187,7 +187,7 @@ def test_after_an_outage_the_next_claim_follows_within_seconds(
     ends: float, takes: float, seed: int
 ) -> None:
     """However long it was, whatever chance says: five seconds, and what a failed claim takes."""
-    one, now, chance = conductor(), 0.0, random.Random(seed)
+    one, now, chance = pacing(), 0.0, random.Random(seed)
     while now < ends:
         assert one.wanted(now)
         one.asked()
@@ -198,7 +198,7 @@ def test_after_an_outage_the_next_claim_follows_within_seconds(
 
 def test_the_end_of_a_handler_does_not_end_an_outage() -> None:
     """While the storage fails, a free worker is no reason to ask at once."""
-    one = conductor()
+    one = pacing()
     brings(one, 0, 2)
     fails(one, UnavailableError("no answer"))
     one.finished(0.11)
@@ -208,7 +208,7 @@ def test_the_end_of_a_handler_does_not_end_an_outage() -> None:
 @pytest.mark.parametrize("error", FATAL, ids=repr)
 def test_what_waiting_does_not_mend_ends_the_consumer(error: BaseException) -> None:
     """Set-up, access and mistakes: no more claims; who still works has its grace."""
-    one = conductor()
+    one = pacing()
     brings(one, 0, 1)
     assert not fails(one, error)
     assert one.fatal is error
@@ -221,10 +221,10 @@ def test_what_waiting_does_not_mend_ends_the_consumer(error: BaseException) -> N
 def test_credentials_are_fatal_only_at_the_beginning() -> None:
     """Those that were good before are renewed by somebody; those that never were are not."""
     error = CredentialsError("none")
-    one = conductor()
+    one = pacing()
     assert not fails(one, error)
     assert one.fatal is error
-    other = conductor()
+    other = pacing()
     brings(other, 0, 0)
     assert fails(other, error)
     assert other.fatal is None
@@ -235,7 +235,7 @@ def test_credentials_are_fatal_only_at_the_beginning() -> None:
 
 def test_an_idle_consumer_ends_at_once() -> None:
     """Nothing is awaited."""
-    one = conductor()
+    one = pacing()
     assert not one.is_over(10**9)
     one.stop(0)
     assert one.is_over(0)
@@ -243,7 +243,7 @@ def test_an_idle_consumer_ends_at_once() -> None:
 
 def test_handlers_have_their_grace() -> None:
     """It is over when the last has ended, or when the grace has."""
-    one = conductor()
+    one = pacing()
     brings(one, 0, 2)
     one.stop(10)
     assert (one.is_over(39.9), one.is_over(40)) == (False, True)
@@ -256,7 +256,7 @@ def test_handlers_have_their_grace() -> None:
 
 def test_a_claim_under_way_is_awaited_and_given_back() -> None:
     """What it brings is not started, and the consumer does not end before it is released."""
-    one = conductor()
+    one = pacing()
     one.asked()
     one.stop(0)
     assert not one.is_over(0)
@@ -269,7 +269,7 @@ def test_a_claim_under_way_is_awaited_and_given_back() -> None:
 @pytest.mark.parametrize("error", [*PASSING, *FATAL], ids=repr)
 def test_a_claim_that_fails_meanwhile_holds_up_nothing(error: BaseException) -> None:
     """The end does not wait for the storage."""
-    one = conductor()
+    one = pacing()
     one.asked()
     one.stop(0)
     one.claim_failed(1, error, 0.5)
@@ -278,7 +278,7 @@ def test_a_claim_that_fails_meanwhile_holds_up_nothing(error: BaseException) -> 
 
 def test_orders_may_be_repeated() -> None:
     """Only one by force ends it at once, whoever works, and no later one takes that back."""
-    one = conductor()
+    one = pacing()
     brings(one, 0, 2)
     ends = []
     for now, force in ((0, False), (1, False), (2, True), (3, False)):
@@ -290,7 +290,7 @@ def test_orders_may_be_repeated() -> None:
 
 def test_an_order_after_an_error_changes_nothing() -> None:
     """It does not take away the grace of those who work."""
-    one = conductor()
+    one = pacing()
     brings(one, 0, 2)
     fails(one, TableNotFoundError("jobs"))
     one.stop(1)
@@ -315,7 +315,7 @@ class AnySequence(RuleBasedStateMachine):
     )
     def begin(self, workers: int, batch_size: int, floor: float, more: float, grace: float) -> None:
         """Any pace."""
-        self.conductor = Conductor(Pace(workers, batch_size, floor, floor + more, grace))
+        self.pacing = Pacing(Pace(workers, batch_size, floor, floor + more, grace))
         self.now = 100.0
         self.asked_for = 0
         self.unreleased = False
@@ -330,13 +330,13 @@ class AnySequence(RuleBasedStateMachine):
     @rule()
     def wake(self) -> None:
         """The next moment at which there is something to decide."""
-        self.now = max(self.now, self.conductor.wakes() or 0)
+        self.now = max(self.now, self.pacing.wakes() or 0)
 
-    @precondition(lambda self: self.conductor.wanted(self.now))
+    @precondition(lambda self: self.pacing.wanted(self.now))
     @rule()
     def claim(self) -> None:
         """Ask for what is wanted."""
-        one, pace = self.conductor, self.conductor.pace
+        one, pace = self.pacing, self.pacing.pace
         self.asked_for = one.wanted(self.now)
         assert 0 < self.asked_for <= min(250, (pace.workers - one.busy) * pace.batch_size)
         assert self.stopped_at is None
@@ -347,7 +347,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(share=st.floats(0, 1), chance=chances, news=st.floats(0, 100))
     def succeed(self, share: float, chance: float, news: float) -> None:
         """The claim brings some of them."""
-        one, pace = self.conductor, self.conductor.pace
+        one, pace = self.pacing, self.pacing.pace
         count, wanted = round(share * self.asked_for), self.asked_for
         self.asked_for = 0
         starts = one.claimed(self.now, count, wanted, chance, news)
@@ -366,40 +366,40 @@ class AnySequence(RuleBasedStateMachine):
     @rule(error=st.sampled_from([*PASSING, *FATAL]), chance=chances)
     def fail(self, error: BaseException, chance: float) -> None:
         """The claim fails."""
-        before = self.conductor.outage_since
+        before = self.pacing.outage_since
         self.asked_for = 0
-        begins = self.conductor.claim_failed(self.now, error, chance)
+        begins = self.pacing.claim_failed(self.now, error, chance)
         if error in FATAL:
-            assert self.conductor.fatal is error
+            assert self.pacing.fatal is error
             self.stopped_at = self.now if self.stopped_at is None else self.stopped_at
         else:
             assert begins == (before is None)
-            assert self.conductor.wanted(self.now) == 0
+            assert self.pacing.wanted(self.now) == 0
 
     @precondition(lambda self: self.unreleased)
     @rule()
     def release(self) -> None:
         """What came too late is given back."""
         self.unreleased = False
-        self.conductor.released()
+        self.pacing.released()
 
-    @precondition(lambda self: self.conductor.busy)
+    @precondition(lambda self: self.pacing.busy)
     @rule()
     def finish(self) -> None:
         """A handler ends."""
-        self.conductor.finished(self.now)
+        self.pacing.finished(self.now)
 
     @rule(force=st.booleans())
     def stop(self, force: bool) -> None:
         """Somebody wants an end."""
         self.forced = self.forced or force
         self.stopped_at = self.now if self.stopped_at is None else self.stopped_at
-        self.conductor.stop(self.now, force=force)
+        self.pacing.stop(self.now, force=force)
 
     @invariant()
     def it_ends_when_it_should(self) -> None:
         """Over: after an order or an error, when all is done, forced, or the grace has ended."""
-        one = self.conductor
+        one = self.pacing
         assert 0 <= one.busy <= one.pace.workers
         if self.stopped_at is None:
             assert not one.is_over(self.now)
@@ -412,7 +412,7 @@ class AnySequence(RuleBasedStateMachine):
     @invariant()
     def it_never_sleeps_for_ever(self) -> None:
         """Unless all workers are busy or an answer is awaited, there is a time to wake at."""
-        one = self.conductor
+        one = self.pacing
         if not one.is_claiming and one.free:
             assert one.wakes() is not None
 
