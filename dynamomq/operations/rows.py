@@ -104,6 +104,8 @@ def _refused(argument: str, value: object, reason: str, remedy: str) -> InvalidA
     return InvalidArgumentError(argument, value, reason, remedy=remedy)
 
 
-_CONDITION: Final = "Make one of Attr, such as Attr('stock').ge(3); see the page on transactions."
+_CONDITION: Final = (
+    "Make one of dynamomq.Attr, such as Attr('stock').ge(3); see the page on transactions."
+)
 _UPDATE: Final = "Pass Set, Add, Remove or Discard, such as Set('stock', Attr('stock') - 3)."
 _EXPRESSIONS: Final = "DynamoDB has no such expression; see the page on transactions."
