@@ -28,8 +28,6 @@ from spec.examples import (
     legacy,
 )
 
-__all__ = ["CASES", "GONE", "Case", "Form", "Gone", "cases_of", "changed"]
-
 
 class Gone(Enum):
     """Marks an attribute or an argument that a case leaves out."""

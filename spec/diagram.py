@@ -10,8 +10,6 @@ from dynamomq.machine import HELD, MESSAGE, QueueType
 from dynamomq.reserved import GROUP
 from dynamomq.rules import StateMachine, Transition
 
-__all__ = ["group_diagram", "life_diagram", "operators_diagram"]
-
 
 class _Drawing:
     """The model that the graph machine wants; it gives it its method ``get_graph``."""

@@ -15,8 +15,6 @@ from spec.times import TIME_CASES
 from spec.trees import condition_tree, effect_trees
 from spec.vectors import Attempt, attempts
 
-__all__ = ["machine_document"]
-
 VERSION = 2
 """Of the document's shape: 2 since it says what is true of states, and of steps in lists."""
 

@@ -19,26 +19,6 @@ from dynamomq.timestamps import SECOND, format_instant, parse_instant
 from dynamomq.values import Item, Value, type_letter
 from spec.trees import arguments_read
 
-__all__ = [
-    "AGREEMENT_ITEM",
-    "CONSUMER_ITEM",
-    "EXAMPLES",
-    "FORGOTTEN_EPOCH",
-    "GROUP_ITEM",
-    "ITEMS",
-    "LEGACY_ATTRIBUTES",
-    "MACHINES",
-    "NOW",
-    "Arguments",
-    "arguments_for",
-    "at",
-    "behind",
-    "clock",
-    "followed",
-    "legacy",
-    "reads",
-]
-
 Arguments = dict[str, Value]
 
 MACHINES: Final[dict[str, StateMachine]] = {

@@ -22,8 +22,6 @@ from spec.layout import json_text
 from spec.pages import sections
 from spec.vectors import vector_files
 
-__all__ = ["DOCUMENTS", "ROOT", "MarkerError", "Outputs", "main", "outputs", "with_sections"]
-
 ROOT: Final = Path(__file__).resolve().parents[1]
 VECTORS: Final = "spec/vectors"
 

@@ -31,8 +31,6 @@ from dynamomq.reserved import AGREEMENT, CONSUMER, GROUP
 from dynamomq.rules import StateMachine, Transition
 from spec.diagram import group_diagram, life_diagram, operators_diagram
 
-__all__ = ["sections"]
-
 _EMPTY = "–"
 _NAME = "well-formed"
 _WELL_FORMED = [

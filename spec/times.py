@@ -13,8 +13,6 @@ from dynamomq.values import Value
 from spec.cases import GONE, Form, Gone
 from spec.examples import FORGOTTEN_EPOCH, NOW, at
 
-__all__ = ["TIME_CASES", "TimeCase"]
-
 
 @frozen
 class TimeCase:

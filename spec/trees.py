@@ -29,8 +29,6 @@ from dynamomq.expressions import (
 )
 from dynamomq.values import Value, item_to_wire, to_wire
 
-__all__ = ["arguments_read", "condition_tree", "effect_trees", "item_json", "value_json"]
-
 Tree = dict[str, Any]
 
 

@@ -17,8 +17,6 @@ from spec.examples import EXAMPLES, MACHINES, NOW, Arguments, arguments_for, clo
 from spec.times import TIME_CASES, TimeCase
 from spec.trees import item_json
 
-__all__ = ["Attempt", "attempts", "rule_of", "vector_files"]
-
 
 @frozen
 class Attempt:

@@ -16,8 +16,6 @@ from dynamomq.operations import Choices, Look, Revision, Settings
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import SECOND
 
-__all__ = ["Knowledge", "by_agreement", "look_again", "raise_shards"]
-
 
 @frozen(repr=False)
 class Knowledge:

@@ -20,8 +20,6 @@ from model_tests.simulator.asked import Caller, Item, fail, instant, is_agreemen
 from model_tests.simulator.calls import Outcome, Plan
 from model_tests.simulator.oracle import Oracle
 
-__all__ = ["Client", "Raiser", "ShardReceiver", "ShardSender", "Watch"]
-
 
 @define(eq=False, slots=False)
 class Client(Actor):

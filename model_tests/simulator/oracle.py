@@ -25,8 +25,6 @@ from model_tests.simulator.asked import (
 from model_tests.simulator.lists import Lists, is_group, is_upkeep
 from model_tests.simulator.lives import Delivery, Life
 
-__all__ = ["Oracle", "ViolationError"]
-
 
 @define(eq=False)
 class Oracle:
