@@ -17,9 +17,9 @@ from dynamomq.operations import sending
 from dynamomq.timestamps import SECOND
 from model_tests.mutants.defects import never, without_end
 from model_tests.simulator import fates
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import EXPIRY, LATE, TIME, Mover
-from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.steering import Steered, possible, steer
 from model_tests.simulator.worlds import SMALL, WORLDS
 

@@ -17,8 +17,8 @@ from shlex import quote
 from attrs import define, field
 
 from model_tests.simulator import runs
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.choices import Chooser, Recorded, Seeded
-from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.shrink import BUDGET
 from model_tests.simulator.simulation import Simulation

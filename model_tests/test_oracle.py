@@ -18,8 +18,9 @@ from dynamomq.requests import Write
 from dynamomq.rules import Rule
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item, Value
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.calls import Call, Plan
-from model_tests.simulator.oracle import Oracle, ViolationError
+from model_tests.simulator.oracle import Oracle
 from model_tests.simulator.trace import TRACE, check_change
 
 START = 2_208_988_800 * SECOND

@@ -13,9 +13,9 @@ from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND, format_instant
 from dynamomq.values import Item, Value
 from model_tests.simulator.actors import sending
-from model_tests.simulator.asked import check_none_overtakes
+from model_tests.simulator.asked import ViolationError, check_none_overtakes
 from model_tests.simulator.calls import Call, Plan
-from model_tests.simulator.oracle import Oracle, ViolationError
+from model_tests.simulator.oracle import Oracle
 
 START = 2_208_988_800 * SECOND
 TIMEOUT = 10 * SECOND

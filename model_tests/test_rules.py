@@ -38,11 +38,18 @@ from dynamomq.rules import Transition
 from model_tests.profiles import chosen
 from model_tests.replay import PROGRAM, Run, main, report_of
 from model_tests.simulator.actors import Actor
-from model_tests.simulator.asked import KEEPS_DUE, LONGER, PURGES, RECEIVERS, REMOVERS, WHOLESALE
+from model_tests.simulator.asked import (
+    KEEPS_DUE,
+    LONGER,
+    PURGES,
+    RECEIVERS,
+    REMOVERS,
+    WHOLESALE,
+    ViolationError,
+)
 from model_tests.simulator.calls import OPERATIONS
 from model_tests.simulator.fates import FAULTS, Fate
 from model_tests.simulator.movers import CLOCKS, EXPIRY, INDEX, LATE, TIME, Mover
-from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.runs import come_to_an_end
 from model_tests.simulator.steering import Steered, steer
 from model_tests.simulator.timeline import told

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from model_tests.profiles import chosen
 from model_tests.replay import PROGRAM, Run, main, report_of, shrunk
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.choices import Drawn
-from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.worlds import SMALL
 
 STEPS = 80

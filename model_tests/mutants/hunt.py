@@ -13,8 +13,8 @@ from model_tests import exhaustive
 from model_tests.mutants.altering import Mutant
 from model_tests.replay import Run, report_of
 from model_tests.simulator import runs, search, simulation
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.choices import Recorded, Seeded
-from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.scripts import Schedule, shortened
 from model_tests.simulator.trace import TRACE
 from model_tests.simulator.worlds import GROUPED, RANDOM, WORKERS, WORLDS

@@ -17,7 +17,6 @@ from model_tests.simulator.asked import (
     Caller,
     Item,
     Name,
-    ViolationError,
     fail,
     is_held,
     is_message,

@@ -8,12 +8,12 @@ from dynamomq.payload import codec_for
 from dynamomq.timestamps import SECOND, parse_instant
 from dynamomq.values import Item
 from model_tests.simulator.actors import Actor, Consumer, Operator, Producer, Role
-from model_tests.simulator.asked import is_message, is_no_message, queue_of
+from model_tests.simulator.asked import ViolationError, is_message, is_no_message, queue_of
 from model_tests.simulator.choices import Chooser
 from model_tests.simulator.index import IndexView, Lag
 from model_tests.simulator.lists import is_group
 from model_tests.simulator.movers import KINDS
-from model_tests.simulator.oracle import Oracle, ViolationError
+from model_tests.simulator.oracle import Oracle
 from model_tests.simulator.rules import START, Rules
 from model_tests.simulator.simulation import Simulation
 from model_tests.simulator.storage import BaseTable

@@ -11,11 +11,11 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from attrs import evolve, field, frozen
 
 from model_tests.simulator import fates, runs
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.calls import Plan
 from model_tests.simulator.choices import Chooser, Recorded, Weights
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import Mover
-from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.shrink import BUDGET, shrink, shrink_all
 from model_tests.simulator.simulation import Simulation
 

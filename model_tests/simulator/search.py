@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 
 from attrs import define, field, frozen
 
+from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.fates import Fate
 from model_tests.simulator.movers import Mover
-from model_tests.simulator.oracle import ViolationError
 from model_tests.simulator.runs import come_to_an_end
 from model_tests.simulator.simulation import Simulation
 

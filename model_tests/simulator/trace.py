@@ -18,9 +18,8 @@ from dynamomq.requests import Write
 from dynamomq.reserved import AGREEMENT, CONSUMER, GROUP
 from dynamomq.rules import StateMachine, Transition, executable
 from dynamomq.values import Item
-from model_tests.simulator.asked import is_agreement, is_entry
+from model_tests.simulator.asked import ViolationError, is_agreement, is_entry
 from model_tests.simulator.lists import is_group
-from model_tests.simulator.oracle import ViolationError
 
 TRACE = "TRACE"
 
