@@ -10,7 +10,7 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 # of the DynamoDB for demonstration and benchmark.
 ARGS ?=
 ENDPOINT ?=
-# How long `make model-deep` goes on.
+# How long the random simulations of `make deep` go on.
 MINUTES ?= 60
 # Where two processes pay: each has its own DynamoDB Local.
 WORKERS ?= 2
@@ -29,7 +29,7 @@ demo: $(READY) ## Run the example: verify every installed file through a queue; 
 .PHONY: verify
 verify: $(READY) ## Run every check; says at the end what ran, on which engine
 	@MAKE='$(MAKE)' $(BIN)/python -m tests.support.verify \
-		lint typecheck generated test model docs
+		lint generated test model --beside typecheck docs
 
 .PHONY: lint
 lint: $(READY) ## Check style and formatting
@@ -66,11 +66,14 @@ test-unit: $(READY) ## Run the tests that need no DynamoDB Local
 model: $(READY) ## Run the model checks: simulation, exhaustive search, mutants; ARGS as for test
 	$(BIN)/python -m pytest $(PARALLEL) model_tests $(ARGS)
 
-.PHONY: model-deep
-model-deep: $(READY) ## Run random simulations with fresh seeds for MINUTES=60
+.PHONY: deep
+deep: $(READY) ## Nightly: random simulations with fresh seeds for MINUTES=60, mutants hunted anew, chaos
 	DYNAMOMQ_MODEL=deep DYNAMOMQ_MODEL_MINUTES=$(MINUTES) \
 		$(BIN)/python -m pytest $(PARALLEL) model_tests/test_random.py \
-		model_tests/test_schedules.py model_tests/test_rules.py model_tests/test_pairs.py -o faulthandler_timeout=0 $(ARGS)
+		model_tests/test_schedules.py model_tests/test_rules.py model_tests/test_pairs.py \
+		model_tests/test_mutants.py -o faulthandler_timeout=0 $(ARGS)
+	$(BIN)/python -m model_tests.chaos
+	$(BIN)/python -m model_tests.chaos groups
 
 .PHONY: chaos
 chaos: $(READY) ## Run consumers while processes and the network fail (minutes); ARGS="--seed 7 --seconds 600"

@@ -63,8 +63,10 @@ def test_counts_are_written_to_a_file(
     monkeypatch.setenv("DYNAMOMQ_TEST_REPORT", str(report))
     suite.runpytest_inprocess("-k", "not fails")
     engines = {"dynamodb-local": 2, "local-memory": 2, "moto": 1}
-    assert json.loads(report.read_text()) == {"passed": 5, "engines": engines}
-    assert verify.describe(report) == "5 tests passed (dynamodb-local 2, local-memory 2, moto 1)"
+    summary = json.loads(report.read_text())
+    assert summary["seconds"].keys() == {"test_counts_are_written_to_a_file.py"}
+    assert summary == {"passed": 5, "engines": engines, "seconds": summary["seconds"]}
+    assert verify.describe(summary) == "5 tests passed (dynamodb-local 2, local-memory 2, moto 1)"
 
 
 def test_dynamodb_can_be_left_out(suite: pytest.Pytester) -> None:
@@ -106,3 +108,20 @@ def test_verify_stops_at_the_first_failure(
     output = capfd.readouterr().out
     assert "FAILED: `make bad` (see above). Steps not run: other." in output
     assert verify.main(["good"]) == 0
+
+
+@pytest.mark.parametrize("beside", ["good", "bad"])
+def test_verify_tells_of_what_runs_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], beside: str
+) -> None:
+    """A failure there is one, too; else statistics are kept, of which the next run tells."""
+    (tmp_path / "Makefile").write_text("first:\n\t@echo fine\ngood: first\nbad:\n\t@exit 7\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAKE", "make")
+    steps = ["first", "--beside", beside]
+    assert verify.main(steps) == (beside == "bad")
+    output = capfd.readouterr().out
+    assert ("FAILED: `make bad` (see above). Steps not run: none." in output) == (beside == "bad")
+    assert f"==> make {beside} (beside)" in output
+    verify.main(steps)
+    assert ("0.0 minutes here the last time" in capfd.readouterr().out) == (beside == "good")

@@ -127,6 +127,27 @@ def hunt(mutant: Mutant) -> Kill | None:
         return _hunt_in_runs(mutant)
 
 
+def caught_again(mutant: Mutant, where: str) -> Kill | None:
+    """Look for what makes a mutant's property fail only where that was found before.
+
+    Args:
+        mutant: the mutant.
+        where: ``Kill.where`` of the hunt that found it.
+
+    Returns:
+        The kill, not shortened; ``None``: it survives there.
+    """
+    with built_in(mutant):
+        if mutant.scope is not None:
+            return _hunt_in_scope(mutant, mutant.scope)
+        number = int(where.split()[1])
+        run = Run(Seeded(seeds_in(mutant.world)[number - 1]), mutant.world).play()
+        if run.error is None or run.error.property_id != mutant.breaks:
+            return None
+        found = Schedule(tuple(run.chooser.taken), run.steps)
+        return Kill(where, runs.steps_of(run.simulation), RunStory(found, mutant.world))
+
+
 def _hunt_in_runs(mutant: Mutant) -> Kill | None:
     steps = 0
     for count, seed in enumerate(seeds_in(mutant.world), start=1):

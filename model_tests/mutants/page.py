@@ -43,8 +43,22 @@ _HEAD = (
 
 def row(mutant: Mutant, kill: Kill) -> str:
     """A line of the table."""
-    steps = kill.story.steps
-    return f"| {mutant.name} | {mutant.change} | {mutant.breaks} | {kill.where} | {steps} steps |"
+    return f"{_beginning(mutant)}{kill.where} | {kill.story.steps} steps |"
+
+
+def where_found(mutant: Mutant, page: str) -> str | None:
+    """Return where the page says that a mutant was killed; ``None``: it does not list it as it is.
+
+    Args:
+        mutant: the mutant.
+        page: the text of the page.
+    """
+    rows = (line for line in page.splitlines() if line.startswith(_beginning(mutant)))
+    return next((line.split(" | ")[3] for line in rows), None)
+
+
+def _beginning(mutant: Mutant) -> str:
+    return f"| {mutant.name} | {mutant.change} | {mutant.breaks} | "
 
 
 def text(kills: Mapping[Mutant, Kill]) -> str:

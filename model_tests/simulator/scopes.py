@@ -568,4 +568,4 @@ SCOPES = (
 )
 
 DEEP = (Scope("af-deep", "the same, 1 group of 3, more kinds", _removed_whatever_happens),)
-"""Scopes that are too large for the build; ``make model-deep`` searches them."""
+"""Scopes that are too large for the build; ``make deep`` searches them."""

@@ -10,7 +10,7 @@ Two environment variables, both set by ``make verify``:
 ``DYNAMOMQ_NO_SKIPS=1``
     a skipped test is a failed one: what is not run is not verified.
 ``DYNAMOMQ_TEST_REPORT=FILE``
-    the counts are written to FILE, as JSON.
+    the counts, and how many seconds each file of tests took, are written to FILE, as JSON.
 """
 
 import json
@@ -93,5 +93,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         shown = ", ".join(f"{name} {count}" for name, count in engines.items())
         terminalreporter.write_line(f"engine: {shown}; without an engine {counts[NO_ENGINE]}")
     if path := os.environ.get("DYNAMOMQ_TEST_REPORT"):
-        summary = {"passed": len(passed), "engines": engines}
+        seconds: Counter[str] = Counter()
+        for report in (one for some in terminalreporter.stats.values() for one in some):
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+        files = {name: round(spent, 1) for name, spent in seconds.items()}
+        summary = {"passed": len(passed), "engines": engines, "seconds": files}
         Path(path).write_text(json.dumps(summary), encoding="utf-8")
