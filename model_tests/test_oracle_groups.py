@@ -318,8 +318,8 @@ def _edit_of_another(story: Story) -> None:
 WRONG: dict[str, tuple[str, Told]] = {
     "a second head": ("HEAD", lambda s: (s.send("a"), s.send("b", g={"tail_id": "b"}))),
     "nobody is promoted": ("HEAD", lambda s: s.three().delete("a")),
-    "the wrong one is promoted": ("HEAD", lambda s: s.three().delete("a", c=PROMOTED)),
-    "two are promoted": ("HEAD", lambda s: s.three().delete("a", b=PROMOTED, c=PROMOTED)),
+    "the wrong one is promoted": ("FIFO", lambda s: s.three().delete("a", c=PROMOTED)),
+    "two are promoted": ("FIFO", lambda s: s.three().delete("a", b=PROMOTED, c=PROMOTED)),
     "the tail is not linked": ("HEAD", lambda s: (s.send("a"), s.send("b", "a", a={}))),
     "the tail is not moved": (
         "HEAD",
