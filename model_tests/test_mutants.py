@@ -32,6 +32,7 @@ PROPERTIES = {
     "REST",
     "DRAIN",
     "LEASE",
+    "APART",
     "REPORT",
     "TRACE",
 }

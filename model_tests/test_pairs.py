@@ -47,7 +47,8 @@ def test_any_two_faults_may_meet(family: Family, record_property: RecordProperty
         assert row(family, found) in PAGE.read_text(encoding="utf-8").splitlines(), rewrite
 
 
-NOT_HERE = {fates.FROZEN, fates.FIRST_FAILS, fates.FIRST_FAILS_LATE, fates.SOME_FAIL}
+OF_BATCHES = {fates.FIRST_FAILS, fates.FIRST_FAILS_LATE, fates.SOME_FAIL, fates.REFUSED}
+NOT_HERE = {fates.FROZEN, *OF_BATCHES}
 """A pause is there in any case; the others are those of batches."""
 
 

@@ -329,7 +329,7 @@ AREAS = (
 PROPERTIES = (
     *("NO-LOSS", "NO-DOUBLE", "FENCED", "FIFO", "HEAD", "MAX-RECEIVES", "NOT-EARLY"),
     *("REPEATABLE", "DEDUP", "VERSION", "INDEX-FREE", "PROGRESS"),
-    *("HEARTBEAT", "SURRENDER", "REST", "DRAIN", "LEASE", "REPORT"),
+    *("HEARTBEAT", "SURRENDER", "REST", "DRAIN", "LEASE", "APART", "REPORT"),
 )
 CLAUSE = re.compile(r"^- \*\*(?P<id>[A-Z-]+\d*)\*\*(?P<text>.*?)(?=^- \*\*|^## |\Z)", re.M | re.S)
 CITATION = re.compile(rf"\b(?:{'|'.join(AREAS)})-\d+\b")

@@ -18,6 +18,7 @@ from dynamomq.effects import Effect
 from dynamomq.expressions import TRUE, Attr, Condition, Operand, all_of, conjuncts
 from dynamomq.machine import MESSAGE
 from dynamomq.rules import Kind, Role, Rule, State, Transition
+from model_tests.simulator.tales import Tale
 from model_tests.simulator.worlds import RANDOM
 
 Alter = Callable[[Any], Any]
@@ -43,6 +44,7 @@ class Mutant:
         breaks: the property that must fail.
         places: where it is built in.
         scope: the scope in which it is hunted, if random runs would have to be too many.
+        tale: what happens when it is found, where random runs would meet that too seldom.
         world: where the random runs take place in which it is hunted.
     """
 
@@ -51,6 +53,7 @@ class Mutant:
     breaks: str
     places: tuple[Place, ...]
     scope: str | None = None
+    tale: Tale | None = None
     world: str = RANDOM
 
     @contextmanager

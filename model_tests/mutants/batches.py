@@ -7,9 +7,18 @@ from typing import Any
 
 from attrs import evolve
 
-from dynamomq.errors import DuplicateMessageError
-from dynamomq.operations import SendResult, Settings, batching
-from dynamomq.requests import BatchReply, Moment, Operation, Refused, Write
+from dynamomq.errors import DuplicateMessageError, DynamoMQError, RequestRejectedError
+from dynamomq.operations import SendResult, Settings, batching, writing
+from dynamomq.requests import (
+    BatchReply,
+    Failed,
+    Moment,
+    Operation,
+    Refused,
+    Write,
+    WriteBatch,
+    ask,
+)
 from dynamomq.timestamps import format_instant, parse_instant
 from model_tests.mutants.altering import Alter, Mutant, Place
 from model_tests.simulator.worlds import BATCHES as WORLD
@@ -78,6 +87,27 @@ def _by_own_clock(original: Any) -> Any:
     return altered
 
 
+def _halved(_original: Any) -> Any:
+    """Halves of what was refused as a whole are sent as if nothing had been sent before."""
+
+    def altered(writes: tuple[Write, ...]) -> Operation[tuple[BatchReply, ...]]:
+        try:
+            return (yield from ask(WriteBatch(writes)))
+        except RequestRejectedError:
+            if len(writes) == 1:
+                raise
+        answers: list[BatchReply] = []
+        middle = len(writes) // 2
+        for half in (writes[:middle], writes[middle:]):
+            try:
+                answers += yield from altered(half)
+            except DynamoMQError as error:
+                answers += [Failed(error)] * len(half)
+        return tuple(answers)
+
+    return altered
+
+
 def _mutant(name: str, change: str, breaks: str, function: str, alter: Alter) -> Mutant:
     return Mutant(name, change, breaks, (Place(batching, function, alter),), world=WORLD)
 
@@ -89,6 +119,13 @@ BATCHES: tuple[Mutant, ...] = (
         "REPEATABLE",
         (Place(batching, "in_time", _by_own_clock),),
         scope="retry:STANDARD.PROCESSING:batch",
+    ),
+    Mutant(
+        "batch-halved-without-doubt",
+        "What was refused as a whole is sent in halves, as if no attempt had been lost before.",
+        "FENCED",
+        (Place(writing, "_sent_together", _halved),),
+        scope="retry:STANDARD.PROCESSING:batch:split",
     ),
     _mutant(
         "batch-unseen",

@@ -16,6 +16,7 @@ from dynamomq.consumer.worker_pool import WorkerPool
 from dynamomq.errors import IllegalTransitionError, OutcomeUnknownError, StaleReceiptError
 from dynamomq.operations import claiming, membership
 from model_tests.mutants.altering import Alter, Mutant, Place, replaced_by, rules
+from model_tests.simulator import tales
 from model_tests.simulator.worlds import WORKERS
 
 _Method = Callable[..., Any]
@@ -124,8 +125,16 @@ def _forgets_what_is_under_way(end: _Method) -> _Method:
 # --- what finds it ---------------------------------------------------------------------------
 
 
-def _mutant(name: str, change: str, breaks: str, owner: object, where: str, alter: Alter) -> Mutant:
-    return Mutant(name, change, breaks, (Place(owner, where, alter),), world=WORKERS)
+def _mutant(
+    name: str,
+    change: str,
+    breaks: str,
+    owner: object,
+    where: str,
+    alter: Alter,
+    tale: tales.Tale | None = None,
+) -> Mutant:
+    return Mutant(name, change, breaks, (Place(owner, where, alter),), tale=tale, world=WORKERS)
 
 
 CONSUMERS: tuple[Mutant, ...] = (
@@ -235,6 +244,7 @@ CONSUMERS: tuple[Mutant, ...] = (
         WorkerPool,
         "_persistently",
         _without_doubt,
+        tales.cancelled_after_a_lost_reply,
     ),
     _mutant(
         "keeper-loses-what-ends",
@@ -251,6 +261,16 @@ CONSUMERS: tuple[Mutant, ...] = (
         Fetcher,
         "end",
         _forgets_what_is_under_way,
+        tales.ends_during_a_claim,
+    ),
+    _mutant(
+        "last-deliveries-together",
+        "A consumer handles messages together, each for the last time, whose process has died.",
+        "APART",
+        Consumer,
+        "_to_be_apart",
+        replaced_by(lambda _self, _messages: ()),
+        tales.dies_with_two,
     ),
     _mutant(
         "renew-keeps-time",

@@ -12,10 +12,11 @@ from attrs import frozen
 from model_tests import exhaustive
 from model_tests.mutants.altering import Mutant
 from model_tests.replay import Run, report_of
-from model_tests.simulator import runs, search, simulation
+from model_tests.simulator import runs, search, simulation, timeline
 from model_tests.simulator.asked import ViolationError
 from model_tests.simulator.choices import Recorded, Seeded
 from model_tests.simulator.scripts import Schedule, shortened
+from model_tests.simulator.tales import Tale, tell
 from model_tests.simulator.trace import TRACE
 from model_tests.simulator.worlds import GROUPED, RANDOM, WORKERS, WORLDS
 
@@ -111,6 +112,23 @@ class ScopeStory:
         return f"{exhaustive.report(self.scope, self.way)}\n(with the mutant: {command})"
 
 
+@frozen
+class TaleStory:
+    """What happens in a tale, until a property fails or all is told."""
+
+    tale: Tale
+    steps: int
+
+    def error(self) -> ViolationError | None:
+        """Tell it again, and return what fails."""
+        return tell(self.tale)[1]
+
+    def told(self, command: str) -> str:
+        """Tell what happens in it."""
+        simulation, error = tell(self.tale)
+        return f"{timeline.told(simulation)}\n\n{error}\n\nreplay: {command}"
+
+
 def seeds_in(world: str) -> range:
     """Return the seeds of the runs in a world with which mutants are hunted."""
     return SEEDS_OF_LONG_RUNS if world in _LONG else SEEDS
@@ -124,6 +142,8 @@ def hunt(mutant: Mutant) -> Kill | None:
     with built_in(mutant):
         if mutant.scope is not None:
             return _hunt_in_scope(mutant, mutant.scope)
+        if mutant.tale is not None:
+            return _hunt_in_tale(mutant, mutant.tale)
         return _hunt_in_runs(mutant)
 
 
@@ -169,6 +189,14 @@ def _hunt_in_scope(mutant: Mutant, name: str) -> Kill | None:
     if found.violation is None or found.violation.property_id != mutant.breaks:
         return None
     return Kill(f"scope {name}", found.transitions, ScopeStory(scope, found.way))
+
+
+def _hunt_in_tale(mutant: Mutant, tale: Tale) -> Kill | None:
+    simulation, error = tell(tale)
+    if error is None or error.property_id != mutant.breaks:
+        return None
+    steps = runs.steps_of(simulation)
+    return Kill(f"tale {tale.__name__}", steps, TaleStory(tale, steps))
 
 
 @contextmanager

@@ -24,7 +24,8 @@ failed. That run was then shortened: what can be left out of it was left out, an
 says how many steps remain. The same steps are taken without the defect, too, and then all
 properties hold. A step is one request of one producer, consumer or operator, or one thing that
 happens to the world, such as a leap of a clock. A few defects do harm so seldom that they are
-hunted in one of the [scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance.
+hunted in one of the [scopes](proof.md#small-worlds-exhaustively), where nothing is left to chance,
+or, where consumers have them, in a *tale*: steps that are told one by one.
 Those that are about the correction of clocks are hunted in runs of the same seeds in which clocks
 are wrong by hours (*corrected*), those of the consumer in the first {long} of those seeds, where
 those who receive are consumers with all their threads (*workers*), those of message groups in as

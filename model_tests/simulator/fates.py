@@ -11,6 +11,7 @@ from dynamomq.errors import (
     ConflictError,
     DynamoMQError,
     InternalError,
+    RequestRejectedError,
     ThrottledError,
     UnavailableError,
 )
@@ -71,7 +72,11 @@ class Fate:
         return Answer(failed, key=(self.failure.__name__, in_doubt))
 
     def _made(self, kind: type[DynamoMQError], in_doubt: bool) -> DynamoMQError:
-        error = kind(f"simulated: {self.name}")
+        told = f"simulated: {self.name}"
+        if issubclass(kind, RequestRejectedError):
+            error: DynamoMQError = kind(told, code="ValidationException")
+        else:
+            error = kind(told)
         error.in_doubt = in_doubt
         return error
 
@@ -101,6 +106,7 @@ FIRST_FAILS_LATE = Fate(
     fails_late=True,
     is_fault=True,
 )
+REFUSED = Fate("is refused as a whole", error=RequestRejectedError, settles=True, is_fault=True)
 SOME_FAIL = Fate("fails for some", executes=True, answers=True, spared=-1, is_fault=True)
 
 FROZEN = Fate("freezes", is_fault=True)
@@ -132,7 +138,7 @@ _WRITING: Weighted = (
     (2, CRASHED_AFTER),
 )
 _CONTENDED: Weighted = ((25, CONFLICT),)
-_IN_BATCHES: Weighted = ((5, FIRST_FAILS), (5, FIRST_FAILS_LATE), (5, SOME_FAIL))
+_IN_BATCHES: Weighted = ((5, FIRST_FAILS), (5, FIRST_FAILS_LATE), (5, SOME_FAIL), (5, REFUSED))
 
 
 def _split(*weighted: tuple[int, Fate]) -> tuple[tuple[int, ...], tuple[Fate, ...]]:

@@ -1,7 +1,7 @@
 """What consumers promise besides: judged by what their handlers see and their processes ask for.
 
 An oracle that also knows which handler works on what, and when a consumer could not do what it has
-to. Its clauses in the specification: HEARTBEAT, SURRENDER, REST, DRAIN, LEASE, REPORT.
+to. Its clauses in the specification: HEARTBEAT, SURRENDER, REST, DRAIN, LEASE, APART, REPORT.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class Foreman(Oracle):
     _troubled: set[Receipt] = field(factory=set)  # whose holder could not end it
     _lost: set[Receipt] = field(factory=set)  # as its consumer knows
     _running: set[Receipt] = field(factory=set)  # whose handler has not returned
+    _risky: set[Receipt] = field(factory=set)  # the last delivery, after one without an answer
     _settled: dict[Life, dict[Receipt, str]] = field(factory=dict)  # by calls that have succeeded
 
     # --- what it is told of processes --------------------------------------------------------
@@ -94,6 +95,7 @@ class Foreman(Oracle):
         self._count("LEASE started")
         if time >= self._lasts_until(process, receipt):
             fail("LEASE", f"{process} starts a handler whose delivery is over: {receipt}")
+        self._check_apart(process, receipt)
         self._at_work[receipt] = Work(self._life_of(process), since, keeper)
         self._started[receipt] = ""
         self._running.add(receipt)
@@ -223,6 +225,8 @@ class Foreman(Oracle):
             self._check_taken_away(time, call, str(receipt))
         if call is not None and new is not None and call.name in self._claiming and is_held(new):
             self._claimed[str(new.get("receipt"))] = self._claiming[call.name]
+            if self._is_risky(new):
+                self._risky.add(str(new.get("receipt")))
 
     def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
         """A call ended, at this true time, with a result or with an error of this name."""
@@ -246,6 +250,26 @@ class Foreman(Oracle):
             return
         id = self._deliveries[receipt].id
         fail("HEARTBEAT", f"{call} took {id} away from {work.life[0]}, which is at work on it")
+
+    def _is_risky(self, item: Item) -> bool:
+        """Tell whether a delivery is the last one, and nobody has said how that before it ended."""
+        count = item.get("receive_count")
+        if self.max_receives is None or not 1 < self.max_receives == count:
+            return False
+        told = item.get("errors", [])
+        return not any(one.get("delivery") == count - 1 for one in told)
+
+    def _check_apart(self, process: str, receipt: Receipt) -> None:
+        if receipt not in self._risky:
+            return
+        self._count("APART")
+        beside = [
+            other
+            for other, work in self._at_work.items()
+            if work.life == self._life_of(process) and other in self._risky
+        ]
+        if beside:
+            fail("APART", f"{process} handles {receipt} and {beside[0]}, the last time for both")
 
     def _check_rest(self, call: Caller) -> None:
         self._count("REST")

@@ -60,6 +60,11 @@ who are told of it, a failure inside is the same as a time-out. A denial ends th
 time-out, but says of itself that nothing was done."""
 
 
+SPLITTING = frozenset({fates.LATE, fates.REFUSED, fates.DENIED})
+"""What three of meet in a batch: an attempt is under way when the next one is refused as a whole,
+so that it is sent again in halves, and what ends these says nothing of the first."""
+
+
 @frozen
 class Once:
     """Makes one of some calls, and no more.
@@ -123,13 +128,15 @@ class Meeting:
 
     # --- who acts ----------------------------------------------------------------------------
 
-    def begin(self, kinds: frozenset[Fate], rivals: tuple[Plan, ...]) -> Simulation:
+    def begin(
+        self, kinds: frozenset[Fate], rivals: tuple[Plan, ...], faults: int = 2
+    ) -> Simulation:
         """Make the world in which the step is about to be taken."""
         source = self.step.source
         absent = () if source != "ABSENT" else self.ids[-1:] if self.group else self.ids
         simulation = world(
             {},
-            Rules(faults=2, kinds=kinds, troubled=SUBJECT),
+            Rules(faults=faults, kinds=kinds, troubled=SUBJECT),
             sent=tuple(id for id in self.ids if id not in absent),
             group=self.group,
             buried=(self.id,) if source.startswith("DLQ.") else (),
@@ -302,6 +309,9 @@ def families(kinds: frozenset[Fate] = TELLING) -> tuple[Family, ...]:
 def _scopes(meeting: Meeting, kinds: frozenset[Fate]) -> Iterator[Scope]:
     what = f"{meeting.step.trigger} of {meeting.step.source}, {meeting.place}"
     yield Scope(meeting.name, what, partial(meeting.begin, frozenset(), ()))
+    if meeting.place == BATCH:
+        begin = partial(meeting.begin, SPLITTING, (), faults=3)
+        yield Scope(f"{meeting.name}:split", f"{what}, any three", begin)
     rivals = meeting.rivals() if meeting.has_rivals else ()
     if rivals:
         begin = partial(meeting.begin, kinds, rivals)
