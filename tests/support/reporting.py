@@ -15,7 +15,7 @@ Two environment variables, both set by ``make verify``:
 
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         shown = ", ".join(f"{name} {count}" for name, count in engines.items())
         terminalreporter.write_line(f"engine: {shown}; without an engine {counts[NO_ENGINE]}")
     if path := os.environ.get("DYNAMOMQ_TEST_REPORT"):
-        seconds: Counter[str] = Counter()
+        seconds: defaultdict[str, float] = defaultdict(float)
         for report in (one for some in terminalreporter.stats.values() for one in some):
             if isinstance(report, pytest.TestReport):
                 seconds[report.nodeid.partition("::")[0]] += report.duration
