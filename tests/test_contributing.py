@@ -17,6 +17,7 @@ TRIGGER = "hasten"
 
 CASES = (
     "tests/contract/test_lists_kept.py",
+    "tests/contract/test_operate.py",
     "tests/testing/test_lost_replies.py",
     "tests/test_spec.py",
     "tests/test_tidy.py",

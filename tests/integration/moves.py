@@ -176,7 +176,7 @@ class Player:
                 lambda: Move(Call("get", (key,))),
                 lambda: Move(Call("list", (self.chance.choice((None, "STANDARD", "DLQ")),))),
                 lambda: Move(Call("stats")),
-                lambda: Move(self._receiving("DLQ")),
+                lambda: Move(self._receiving("DLQ"), self._receiving("DLQ")),
                 lambda: Move(self._sending(None)),
                 lambda: Move(Call("bury", (key,))),
                 lambda: Move(Call("redrive", (key,))),
@@ -219,7 +219,7 @@ class Player:
         queue = self._pick(queues)
         if wanted == "written":
             return Move(self._receiving(queue))
-        many = Call("receive", (self.chance.choice((1, 3, 30)),), {"source": queue})
+        many = Call("receive", (self.chance.choice((3, 30)),), {"source": queue})
         return Move(many, many)
 
     def _receiving(self, queue: str) -> Call:
@@ -261,7 +261,7 @@ class Player:
         expired = [one for one in live if self.state(one.id).endswith("EXPIRED")]
         if expired and self.chance.random() < 0.4:
             message = self._pick(expired)
-            other = Call("receive", (10,), {"source": message.queue})
+            other = Call("receive", (3,), {"source": message.queue})
             return Move(self._holding(trigger, message), other)
         if live and trigger == "extend" and self.chance.random() < 0.3:
             return Move(Call("extend", (self._pick(live), 0.001)))
@@ -280,12 +280,13 @@ class Player:
     def _operate(self, trigger: str, wanted: Wanted) -> Move | None:
         there = self.in_state(*sources(trigger))
         free = [key for key in there if not self._in_group(key)]
-        others = [key for key in IDS if key not in there]
+        others = [key for key in IDS if key not in free]
         if wanted == "written":
             return Move(self._operating(trigger, self._pick(free))) if free else None
         if free and self.chance.random() < 0.5:
             key = self._pick(free)
-            receives = Call("receive", (10,), {"source": self.state(key).partition(".")[0]})
+            source = self.state(key).partition(".")[0]
+            receives = Call("receive", (self.chance.choice((1, 3)),), {"source": source})
             same = self._operating(trigger, key)
             other = self.chance.choice((receives, same, same))
             return Move(self._operating(trigger, key), other)
