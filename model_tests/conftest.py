@@ -17,6 +17,16 @@ def pytest_configure() -> None:
         raise pytest.UsageError(str(error)) from error
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is marked ``deep`` to `make deep`."""
+    if not profiles.chosen().is_repeatable:
+        return
+    deep = [item for item in items if item.get_closest_marker("deep")]
+    if deep:
+        config.hook.pytest_deselected(items=deep)
+        items[:] = [item for item in items if item not in deep]
+
+
 def pytest_report_header() -> str:
     """Say how thorough the model tests are, and from which seed on."""
     return f"model tests: {profiles.NAME}, seeds from {profiles.first_seed()}"

@@ -60,7 +60,7 @@ def chosen() -> Profile:
         case "dev":
             return Profile(1, 250, 250, 100)
         case "ci":
-            return Profile(4, 380, 800, 220)
+            return Profile(4, 250, 600, 150)
         case "deep":
             return _deep(float(os.environ.get(MINUTES_VARIABLE, "60")))
         case unknown:

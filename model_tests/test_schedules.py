@@ -52,6 +52,7 @@ def test_properties_hold_on_every_schedule(schedule: bytes) -> None:
 # --- and they would fail ---------------------------------------------------------------------
 
 
+@pytest.mark.deep  # the mutant delete-unfenced must fail in any case, and test_rules.py shrinks
 @pytest.mark.usefixtures("careless_deletes")
 def test_a_missing_guard_is_found_shrunk_and_replayed(capsys: pytest.CaptureFixture[str]) -> None:
     """Without the receipt guard of delete FENCED fails; few decisions show it, a command too."""
