@@ -184,13 +184,15 @@ def test_receive_raises_it_before_it_claims(clock: ManualClock, most: int) -> No
         "queue_add_timestamp": {"S": clock.text()},
         "receive_count": {"N": "0"},
     }
-    client = ScriptedClient([dated(clock), dated(clock, Items=[entry])])
+    undescribed = refusal("AccessDeniedException")
+    client = ScriptedClient([dated(clock), undescribed, dated(clock, Items=[entry])])
     engine = DynamoDBEngine(
         client=client, clock_correction=True, clock_limit=1, surroundings=clock.surroundings()
     )
     with pytest.raises(ClockError):
         Queue("orders", engine=engine).receive(most)
-    assert client.methods == ["get_item", "query"]  # what is agreed on; the index
+    # What is agreed on; whether the table is right, which it is not allowed to ask; the index.
+    assert client.methods == ["get_item", "describe_table", "query"]
 
 
 @pytest.mark.parametrize("limit", [0, -1, "long", 10**6])
