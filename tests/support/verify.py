@@ -63,10 +63,11 @@ def main(arguments: list[str]) -> int:
     print_summary(outcomes, seconds)
     failed = [outcome.step for outcome in outcomes if outcome.status != 0]
     ran = {outcome.step for outcome in outcomes}
-    if failed:
-        not_run = ", ".join(step for step in [*steps, *beside] if step not in ran) or "none"
+    not_run = [step for step in [*steps, *beside] if step not in ran]
+    if failed or not_run:
         names = ", ".join(f"`make {step}`" for step in failed)
-        print(f"FAILED: {names} (see above). Steps not run: {not_run}.")
+        left = ", ".join(not_run) or "none"
+        print(f"FAILED: {names} (see above). Steps not run: {left}.")
         return 1
     keep(outcomes, seconds)
     return 0
