@@ -254,8 +254,12 @@ class Message(Generic[T]):
     def will_end(self) -> None:
         """Be told that a call of the holder's is about to end the delivery."""
 
-    def goes_on(self) -> None:
-        """Be told that a call of the holder's that was to end the delivery certainly has not."""
+    def goes_on(self, *, in_doubt: bool) -> None:
+        """Be told that a call of the holder's that was to end the delivery has failed.
+
+        Args:
+            in_doubt: whether it may have ended it all the same.
+        """
 
     def has_ended(self, trigger: str) -> None:
         """Be told that a call of the holder's has ended the delivery.

@@ -31,9 +31,9 @@ class Delivery(Message[T]):
         """Note that a call of the holder's is about to end it."""
         self.lease.will_end()
 
-    def goes_on(self) -> None:
-        """Note that such a call has failed, and was certainly not executed."""
-        self.lease.goes_on()
+    def goes_on(self, *, in_doubt: bool) -> None:
+        """Note that such a call has failed, and whether it may have been executed all the same."""
+        self.lease.goes_on(in_doubt=in_doubt)
 
     def has_ended(self, trigger: str) -> None:
         """Note that a call of the holder's, the handler's own included, has ended it."""

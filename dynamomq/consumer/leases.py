@@ -56,6 +56,7 @@ class Lease:
     ended_by: str | None = field(default=None, init=False)
     why_lost: str = field(default="", init=False)
     _is_ending: bool = field(default=False, init=False)
+    _may_have_ended: bool = field(default=False, init=False)
     _is_put_off: bool = field(default=False, init=False)
 
     @classmethod
@@ -100,9 +101,13 @@ class Lease:
         """Note that a call of the holder's is about to end it: refusals may be due to that."""
         self._is_ending = True
 
-    def goes_on(self) -> None:
-        """Note that such a call has failed without doubt: refusals are not due to it."""
-        self._is_ending = False
+    def goes_on(self, *, in_doubt: bool) -> None:
+        """Note that such a call has failed: refusals are not due to it, unless there is doubt.
+
+        Doubt that one call has left lasts, whatever the next ones are told.
+        """
+        self._may_have_ended = self._may_have_ended or in_doubt
+        self._is_ending = self._may_have_ended
 
     def has_ended(self, trigger: str) -> None:
         """Note that a call of the holder's has ended the delivery."""

@@ -231,7 +231,7 @@ def revise(choices: Choices, revision: Revision, *, at_once: bool = False) -> Op
     """
 
     def attempt(_: None, doubt: Doubt) -> Operation[Agreement | Anew[None]]:
-        agreement = yield from _read(choices.table)
+        agreement = yield from doubt.told(_read(choices.table))
         moment = yield from ask(Tick())
         spread_at = moment.now + (0 if at_once else SPREADS_AFTER)
         revised = _revised(agreement, revision, moment.now, spread_at)

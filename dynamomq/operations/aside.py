@@ -38,7 +38,8 @@ def quarantine(
         The token that the write has left; ``None`` where somebody else has seen to the item.
 
     Raises:
-        ConflictError: others kept changing its group, or the group's list is damaged.
+        ConflictError: others kept changing its group.
+        DamagedGroupError: the group's list is damaged.
         RequestRejectedError: it can't be written to, since it is too large or too odd.
     """
     moment = yield from ask(Tick(tokens=1))
@@ -97,17 +98,21 @@ def put_aside(
         keeps_list: whether its group's list is kept.
 
     Raises:
-        ConflictError: others kept changing its group, or the group's list is damaged.
+        ConflictError: others kept changing its group.
+        DamagedGroupError: the group's list is damaged.
         RequestRejectedError: it can't be written to, since it is too large or too odd.
     """
     arguments = {**at(settings, moment.now), "token": moment.tokens[0], **own}
+    doubt = Doubt()
     try:
-        return (yield from _out_of_queue(settings, item, rule, arguments, moment, keeps_list))
+        way = _out_of_queue(settings, item, rule, arguments, moment, doubt, keeps_list=keeps_list)
+        return (yield from way)
     except DamagedGroupError:
         raise
     except RequestRejectedError:
         without = {**arguments, reason: []}
-        return (yield from _out_of_queue(settings, item, rule, without, moment, keeps_list))
+        way = _out_of_queue(settings, item, rule, without, moment, doubt, keeps_list=keeps_list)
+        return (yield from way)
 
 
 def _out_of_queue(
@@ -116,6 +121,8 @@ def _out_of_queue(
     rule: Rule,
     arguments: dict[str, Value],
     begun: Moment,
+    doubt: Doubt,
+    *,
     keeps_list: bool,
 ) -> Operation[WriteReply]:
     """Take a message out of the queue; out of its group's list, too, if it is in one.
@@ -144,4 +151,4 @@ def _out_of_queue(
             return reply
         return Anew(found, at_once=place_of(item) is None)
 
-    return commit(item, attempt, busy_group_of)
+    return commit(item, attempt, busy_group_of, doubt=doubt)

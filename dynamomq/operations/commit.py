@@ -41,7 +41,7 @@ K = TypeVar("K")
 R = TypeVar("R")
 
 PLANS = 20
-"""How many plans of a change may be outdated before it is left to the caller.
+"""How many plans of a change may be outdated in a row before it is left to the caller.
 
 Of those who change one group at once only one succeeds at a time. They pause at random in between.
 """
@@ -53,8 +53,8 @@ class Anew(Generic[K]):
 
     Attributes:
         known: what the next one is made from.
-        at_once: whether it is made without a pause, and does not count: nobody need have been
-            quicker, and there is less left to learn or to do.
+        at_once: whether it is made without a pause, and the count begins again: the plan failed
+            for what it could not know, or a part of what is to be done is done.
     """
 
     known: K
@@ -72,8 +72,9 @@ def commit(
 
     Args:
         known: what the first plan is made from.
-        attempt: makes a plan, writes it and judges the reply; it is given the doubt that earlier
-            plans have left.
+        attempt: makes a plan, writes it and judges the reply. It is given the doubt that earlier
+            plans have left, and notes what its own requests leave; what it finds to be certain all
+            the same it says as such.
         busy: returns the error for a change that others kept making impossible.
         doubt: what has been left before; ``None``: nothing.
 
@@ -81,18 +82,20 @@ def commit(
         What an attempt has returned that is not :class:`Anew`.
 
     Raises:
-        DynamoMQError: what an attempt raises, or ``busy``; it tells of all doubt.
+        DynamoMQError: what an attempt raises, or ``busy``, which tells of all doubt.
     """
     doubt = doubt or Doubt()
     outdated = 0
     while outdated < PLANS:
-        result = yield from doubt.told(attempt(known, doubt))
+        result = yield from attempt(known, doubt)
         if not isinstance(result, Anew):
             return result
         known = result.known
-        if not result.at_once:
-            outdated += 1
-            yield from pause(outdated)
+        if result.at_once:
+            outdated = 0
+            continue
+        outdated += 1
+        yield from pause(outdated)
     raise doubt.of(busy(known))
 
 

@@ -81,7 +81,7 @@ def _hand_over(
     token = moment.tokens[0]  # one for all plans, so that any of them can be told by it
 
     def attempt(item: Item, doubt: Doubt) -> Operation[Message[Any] | Anew[Item] | None]:
-        claim = yield from _claim_of_next(settings, item, token, timeout)
+        claim = yield from doubt.told(_claim_of_next(settings, item, token, timeout))
         moment = yield from ask(Tick(tokens=1))
         now = message.not_before(moment.now)
         request = write_of(settings, DELETE, message, entombed(settings), now, moment.tokens[0])
@@ -96,7 +96,7 @@ def _hand_over(
         check_effect(settings, request, message, reply, now)
         if isinstance(reply, Written):
             return None if claim is None else claim[1]
-        return (yield from _claimed_before(settings, item, token))
+        return (yield from doubt.told(_claimed_before(settings, item, token)))
 
     followed: Operation[Message[T] | None] = commit(message.item, attempt, busy_group_of)
     return (yield from followed)

@@ -179,9 +179,9 @@ def told_of(rules: Rules, message: Message[T], call: Operation[R]) -> Operation[
 
 
 def tell_failure(rules: Rules, message: Message[T], error: DynamoMQError) -> None:
-    """Tell a message that a call was to end its delivery and has not, if that is certain."""
-    if not error.in_doubt and any(rule.ends_delivery for rule in rules.values()):
-        message.goes_on()
+    """Tell a message that a call was to end its delivery, and has failed."""
+    if any(rule.ends_delivery for rule in rules.values()):
+        message.goes_on(in_doubt=error.in_doubt)
 
 
 def _finish(

@@ -316,7 +316,7 @@ def perform(
     def attempt(known: _Known, doubt: Doubt) -> Operation[Message[Any] | Anew[_Known]]:
         item = view.pop(id, None) if view else None
         if item is None:
-            item = yield from persistently(Get(id))
+            item = yield from doubt.told(persistently(Get(id)))
         moment = yield from ask(Tick())
         seen = message_of(settings, item, moment.now)
         if edit.is_done(seen):  # an earlier plan was carried out after all
@@ -325,7 +325,7 @@ def perform(
         plan = yield from plan_of(settings, edit, seen, moment.now, doubt)
         if plan is None:
             if seen.item == known.member:  # it was there, unchanged, when the group was read
-                raise tail_has_left(str(seen.group), id)
+                raise doubt.of(tail_has_left(str(seen.group), id))
             return Anew(evolve(known, member=seen.item))
         leaves = seen.item if plan.role == "leaves" else None
         request = in_time(plan.request, moment)

@@ -8,7 +8,7 @@ A list that takes several is made whole from its head on, and is no worse after 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -61,8 +61,8 @@ class RepairResult:
         group: the group's name.
         members: the ids of its messages, in the order in which they are delivered from now on.
         findings: what was wrong, as it was found first; none where the list is whole.
-        changed: the ids of the items that were written, or with a dry run would be; the group's own
-            begins with ``$group#``.
+        changed: the ids of the items that were written, or with a dry run would be; also where that
+            is in doubt. The group's own begins with ``$group#``.
         looked_at: how many items of the table have been looked at.
     """
 
@@ -76,6 +76,10 @@ class RepairResult:
     def is_whole(self) -> bool:
         """Whether nothing was wrong."""
         return not self.findings
+
+    def with_changes(self, ids: Iterable[str]) -> RepairResult:
+        """Return the result once more items are written."""
+        return evolve(self, changed=tuple(dict.fromkeys((*self.changed, *ids))))
 
 
 def repair_group(
@@ -97,7 +101,7 @@ def repair_group(
     ids, looked_at = yield from _members(group)
 
     def attempt(result: RepairResult, doubt: Doubt) -> Operation[RepairResult | Anew[RepairResult]]:
-        view = yield from _look(settings, group, ids)
+        view = yield from doubt.told(_look(settings, group, ids))
         mending = mending_of(settings, view.now, group, view.members, view.known)
         unfit = tuple(Finding(Flaw.UNFIT, message.id) for message in view.unfit)
         planned = (*(one.id for one in view.unfit), *(write.id for write in mending.writes))
@@ -105,13 +109,13 @@ def repair_group(
             result,
             members=mending.members,
             findings=result.findings or (*unfit, *mending.findings),
-            changed=tuple(dict.fromkeys((*result.changed, *planned))),
         )
         if dry_run or not (planned or mending.held):
-            return result
+            return result.with_changes(planned)
         if mending.held:
-            raise _held(group, mending.held)
-        return Anew(result, at_once=(yield from _carried_out(settings, view, mending, doubt)))
+            raise doubt.of(_held(group, mending.held))
+        written, holds = yield from _carried_out(settings, view, mending, doubt)
+        return Anew(result.with_changes(written), at_once=holds)
 
     nothing = RepairResult(group, looked_at=looked_at)
     return (yield from commit(nothing, attempt, lambda _: busy_group(group)))
@@ -119,16 +123,20 @@ def repair_group(
 
 def _carried_out(
     settings: Settings, view: _View, mending: Mending, doubt: Doubt
-) -> Operation[bool]:
-    """Write the next part of a plan; tell whether it still held."""
+) -> Operation[tuple[tuple[str, ...], bool]]:
+    """Write the next part of a plan; return what may have been written, and whether it held."""
     if view.unfit:
         aside = quarantine(settings, view.unfit[0], keeps_list=False)
         token = yield from doubt.told(aside)
-        return token is not None
+        return ((), False) if token is None else ((view.unfit[0].id,), True)
     writes = _as_many_as_fit(mending.writes, view.sizes)
     moment = yield from ask(Tick(tokens=1))
     request = in_time(Transact(writes, moment.tokens[0]), moment)
-    return isinstance((yield from doubt.told(transact(request))), Committed)
+    reply = yield from doubt.told(transact(request))
+    ids = tuple(write.id for write in writes)
+    if isinstance(reply, Committed):
+        return ids, True
+    return ids if reply.repeated else (), False
 
 
 def _held(group: str, ids: Sequence[str]) -> ConflictError:

@@ -200,7 +200,7 @@ def append(
     left: _Drafts = {str(draft["id"]): draft for draft in drafts}
 
     def attempt(left: _Drafts, doubt: Doubt) -> Operation[Anew[_Drafts] | None]:
-        known = yield from read_group(group)
+        known = yield from doubt.told(read_group(group))
         moment = yield from ask(Tick(tokens=1))
         plan = joining(settings, moment.now, group, known, list(left))
         puts = [

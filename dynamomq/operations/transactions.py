@@ -103,9 +103,9 @@ def carry_out(home: str, parts: Sequence[Part]) -> Operation[_Sent]:
     _check_number(len(parts), 0)
 
     def attempt(known: _Known, doubt: Doubt) -> Operation[_Sent | Anew[_Known]]:
-        plan, moment = yield from _planned(home, parts, known.first)
+        plan, moment = yield from doubt.told(_planned(home, parts, known.first))
         if known.view == plan.view and known.damage is not None:  # this was no race
-            raise known.damage
+            raise doubt.of(known.damage)
         first = known.first or moment
         # Messages let nothing pass a second time. Without any, all plans are the same, and have
         # the same token, so that storage does not.

@@ -19,7 +19,7 @@ from dynamomq.attributes import (
 )
 from dynamomq.effects import Remove, Set
 from dynamomq.expressions import Arg, Constant, IfNotExists, Plus
-from dynamomq.operations import batching, claims, holding, operating, sending, writing
+from dynamomq.operations import batching, claims, commit, holding, operating, sending, writing
 from model_tests.mutants import defects
 from model_tests.mutants.altering import (
     Mutant,
@@ -364,7 +364,7 @@ def _others() -> Iterable[Mutant]:
 
 
 _TOKEN = Arg("token")
-_WRITING = (sending, claims, holding, writing)
+_WRITING = (sending, claims, commit, writing)
 
 MUTANTS: tuple[Mutant, ...] = (
     *_no_loss(),

@@ -88,6 +88,15 @@ class _Forgetful(writing.Doubt):
         return super().of(told)
 
 
+def _in_doubt(commit: Callable[..., Operation[Any]]) -> Callable[..., Any]:
+    """Whatever a call is told tells of doubt, if there was any: also what is known for certain."""
+
+    def altered(known: Any, attempt: Callable[..., Operation[Any]], busy: Any) -> Operation[Any]:
+        return commit(known, lambda seen, doubt: doubt.told(attempt(seen, doubt)), busy)
+
+    return altered
+
+
 def _under_a_new_token(claim_of_next: Callable[..., Any]) -> Callable[..., Any]:
     """Each plan claims the next message under a token of its own."""
 
@@ -377,6 +386,13 @@ GROUPS: tuple[Mutant, ...] = (
         "FENCED",
         Place(holding, "together", _certain),
         scope="move_to_dlq:STANDARD.PROCESSING:first:rival",
+    ),
+    _mutant(
+        "verdicts-in-doubt",
+        "A holder who is told for certain that the call came too late is told of doubt, too.",
+        "FENCED",
+        Place(holding, "commit", _in_doubt),
+        scope="delete:STANDARD.PROCESSING:first:rival",
     ),
     _mutant(
         "request-forgets-doubt",

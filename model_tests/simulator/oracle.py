@@ -185,6 +185,8 @@ class Oracle:
             self._was_refused(call, error)
         elif call.name not in self._doubtful:
             fail("FENCED", f"{call} was told of doubt by {error}, and there is none")
+        elif error in asked.NOTHING_DONE:
+            fail("FENCED", f"{call} was told of doubt by {error}, which says that there is none")
 
     def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
         """A call ended, at this true time, with a result or with an error of this name."""

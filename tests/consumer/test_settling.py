@@ -137,7 +137,7 @@ def test_a_call_that_fails_for_certain_ends_nothing(
 ) -> None:
     """A refused extension tells of a loss again; not while the call may have been executed.
 
-    An extension that fails in between changes nothing of that.
+    Another such call that fails for certain changes nothing of that, nor does an extension.
     """
     queue = opened(storage)
     queue.send("work", id="m0", group="g" if way == "delete and receive" else None)
@@ -155,10 +155,14 @@ def test_a_call_that_fails_for_certain_ends_nothing(
     with suppress(DynamoMQError):
         SETTLED[way][0](queue, delivery)
     storage.faults.clear()
+    assert delivery.lease.ended_by is None
+    storage.faults.conflict(trigger, times=1000)
+    with suppress(DynamoMQError):
+        SETTLED[way][0](queue, delivery)
+    storage.faults.clear()
     storage.faults.time_out("extend", executed=False)
     with suppress(DynamoMQError):
         queue.extend(delivery, 60)
-    assert delivery.lease.ended_by is None
     assert leases.lose(delivery, 10) is (executed is None)
 
 
