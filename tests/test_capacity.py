@@ -50,6 +50,7 @@ def play(
         yield "", receive
         yield name, lambda: call(held[0])
 
+    yield "", queue.stats  # the first use of a queue looks at its table
     yield "send", send("one")
     yield "delayed send", send("later", delay=9_999)
     yield "receive", receive

@@ -6,24 +6,14 @@ behind it and that it is the tail. Such a pair is taken away together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from attrs import evolve
-
 from dynamomq.attributes import (
-    GROUP_ID,
-    ID,
     NEXT_ID,
-    PREVIOUS_ID,
-    QUEUE_TYPE,
     RECEIPT,
     UPDATED,
     VERSION,
 )
 from dynamomq.effects import Set
 from dynamomq.expressions import Arg
-from dynamomq.machine import MESSAGE, QueueType
 from dynamomq.operations import (
     aside,
     commit,
@@ -36,157 +26,25 @@ from dynamomq.operations import (
     sending,
     writing,
 )
-from dynamomq.operations.writing import persistently, write
-from dynamomq.requests import (
-    Cancelled,
-    Committed,
-    Get,
-    Operation,
-    Refused,
-    Tick,
-    Transact,
-    Write,
-    WriteReply,
-    ask,
-)
-from dynamomq.values import Item
-from model_tests.mutants.altering import Alter, Mutant, Place, as_if, replaced_by, rules
+from model_tests.mutants.altering import Mutant, Place, as_if, replaced_by, rules
 from model_tests.mutants.defects import never
+from model_tests.mutants.group_defects import (
+    Forgetful,
+    behind_the_head,
+    by_plain_name,
+    certain,
+    in_doubt,
+    it_alone,
+    knows_nothing,
+    last_first,
+    nobody,
+    nothing_else,
+    one_by_one,
+    under_a_new_token,
+    unnumbered,
+    without,
+)
 from model_tests.simulator.worlds import GROUPED
-
-# --- what is wrong ---------------------------------------------------------------------------
-
-
-def _one_by_one(request: Transact) -> Operation[Committed | Cancelled]:
-    """Carry out the actions of a transaction one after the other, until one is refused."""
-    replies: list[Refused | None] = []
-    for action in request.actions:
-        assert isinstance(action, Write), "messages and groups only"
-        reply = yield from write(action)
-        replies.append(reply if isinstance(reply, Refused) else None)
-        if replies[-1] is not None:
-            left = len(request.actions) - len(replies)
-            return Cancelled((*replies, *[None] * left))
-    return Committed()
-
-
-def _without(trigger: str) -> Alter:
-    """Whoever leaves a list does not see to one kind of upkeep."""
-
-    def alter(leaving: Callable[..., list[Write]]) -> Callable[..., list[Write]]:
-        return lambda *seen: [one for one in leaving(*seen) if one.rule.trigger != trigger]
-
-    return alter
-
-
-class _Forgetful(writing.Doubt):
-    """Forgets what was in doubt before a reply or an error."""
-
-    def of(self, told: Any) -> Any:
-        """Return it as if it were the first."""
-        self.exists = False
-        return super().of(told)
-
-
-def _in_doubt(commit: Callable[..., Operation[Any]]) -> Callable[..., Any]:
-    """Whatever a call is told tells of doubt, if there was any: also what is known for certain."""
-
-    def altered(known: Any, attempt: Callable[..., Operation[Any]], busy: Any) -> Operation[Any]:
-        return commit(known, lambda seen, doubt: doubt.told(attempt(seen, doubt)), busy)
-
-    return altered
-
-
-def _under_a_new_token(claim_of_next: Callable[..., Any]) -> Callable[..., Any]:
-    """Each plan claims the next message under a token of its own."""
-
-    def altered(settings: Any, head: Any, _token: str, timeout: int) -> Operation[Any]:
-        moment = yield from ask(Tick(tokens=1))
-        return (yield from claim_of_next(settings, head, moment.tokens[0], timeout))
-
-    return altered
-
-
-def _it_alone(id: str, *_neighbours: str | None) -> tuple[str, ...]:
-    """Return a member without its neighbours."""
-    return (id,)
-
-
-def _by_plain_name(place_of: Callable[[Item], str | None]) -> Callable[[Item], str | None]:
-    """Whatever is not in the dead-letter queue by its plain name is where the members are."""
-
-    def altered(item: Item) -> str | None:
-        in_shard = str(item.get(QUEUE_TYPE.name)).startswith(f"{QueueType.DLQ}.")
-        return "head" if in_shard and GROUP_ID.name in item else place_of(item)
-
-    return altered
-
-
-def _nobody(_group: str) -> None:
-    """Return no error for a message that overtakes another one."""
-
-
-def _nothing_else(*_seen: object) -> list[Write]:
-    """Return no upkeep at all."""
-    return []
-
-
-def _behind_the_head(in_its_place: Callable[..., Any]) -> Callable[..., Any]:
-    """A message that is redriven gets in behind the head, in front of all that wait."""
-    link = MESSAGE.rule("link")
-
-    def altered(settings: Any, request: Write, seen: Any, now: int) -> Operation[Any]:
-        plan = yield from in_its_place(settings, request, seen, now)
-        own = plan.request.arguments if plan is not None else {}
-        if request.rule is not operating.REDRIVE or "previous_id" not in own:
-            return plan
-        head = yield from persistently(Get(str(own["previous_id"])))
-        while head is not None and QUEUE_TYPE.name not in head:
-            head = yield from persistently(Get(str(head[PREVIOUS_ID.name])))
-        if head is None or NEXT_ID.name not in head:
-            return plan
-        before, after = str(head[ID.name]), str(head[NEXT_ID.name])
-        arguments = {**own, "previous_id": before, "next_id": after}
-        upkeep = [
-            Write(before, link, {"now": own["now"], "next_id": seen.id, "seen_next_id": after}),
-            Write(
-                after, link, {"now": own["now"], "previous_id": seen.id, "seen_previous_id": before}
-            ),
-        ]
-        return evolve(plan, request=evolve(plan.request, arguments=arguments), upkeep=upkeep)
-
-    return altered
-
-
-def _last_first(chunks: Callable[..., Any]) -> Callable[..., Any]:
-    """The messages of a batch join their group in the opposite order."""
-
-    def altered(drafts: Mapping[int, Any]) -> Any:
-        for chunk in chunks(drafts):
-            yield dict(reversed(chunk.items()))
-
-    return altered
-
-
-def _knows_nothing(*_seen: object) -> Operation[None]:
-    """Do not look for a claim whose reply was lost."""
-    yield from ask(Tick())
-
-
-def _unnumbered(*_seen: object) -> int:
-    """Take no number of a group's last message for one to go on from."""
-    return 0
-
-
-def _certain(together: Callable[..., Operation[WriteReply]]) -> Callable[..., Any]:
-    """Whoever writes with upkeep is not told that the refusal may be an echo."""
-
-    def altered(main: Write, upkeep: Any, **others: Any) -> Operation[WriteReply]:
-        reply = yield from together(main, upkeep, **others)
-        return evolve(reply, repeated=False) if upkeep and isinstance(reply, Refused) else reply
-
-    return altered
-
 
 # --- what finds it ---------------------------------------------------------------------------
 
@@ -222,7 +80,7 @@ GROUPS: tuple[Mutant, ...] = (
         "mend-alone",
         "Who repairs a list does not ask whether the neighbours of a wrong member are as read.",
         "HEAD",
-        Place(mending, "_bound", replaced_by(_it_alone)),
+        Place(mending, "_bound", replaced_by(it_alone)),
         scope="ad",
     ),
     _mutant(
@@ -291,20 +149,20 @@ GROUPS: tuple[Mutant, ...] = (
         "delete-promotes-nobody",
         "delete and move_to_dlq do not promote the next one.",
         "HEAD",
-        Place(holding, "leaving", _without("promote")),
+        Place(holding, "leaving", without("promote")),
     ),
     _mutant(
         "delete-leaves-the-group-open",
         "The last message of a group leaves, and the group's item stays.",
         "HEAD",
-        Place(holding, "leaving", _without("close")),
+        Place(holding, "leaving", without("close")),
     ),
     _mutant(
         "dead-letters-listed",
         "Whoever deletes takes a shard's dead letter for a member of its group's list.",
         "HEAD",
         Place(holding, "DELETE", as_if("leaves")),
-        Place(groups, "place_of", _by_plain_name),
+        Place(groups, "place_of", by_plain_name),
         scope="delete:DLQ.PROCESSING:first",
     ),
     _mutant(
@@ -318,27 +176,27 @@ GROUPS: tuple[Mutant, ...] = (
         "exhaust-without-its-list",
         "A head that has used up its deliveries is put aside, and nobody is promoted.",
         "HEAD",
-        Place(aside, "leaving", replaced_by(_nothing_else)),
+        Place(aside, "leaving", replaced_by(nothing_else)),
         scope="s",
     ),
     _mutant(
         "withdraw-without-its-list",
         "cancel, bury and purge do not link the neighbours.",
         "HEAD",
-        Place(operating, "leaving", replaced_by(_nothing_else)),
+        Place(operating, "leaving", replaced_by(nothing_else)),
     ),
     _mutant(
         "transactions-piecemeal",
         "What belongs together is written one by one.",
         "HEAD",
-        Place(sending, "transact", replaced_by(_one_by_one)),
-        Place(writing, "transact", replaced_by(_one_by_one)),
+        Place(sending, "transact", replaced_by(one_by_one)),
+        Place(writing, "transact", replaced_by(one_by_one)),
     ),
     _mutant(
         "redrive-behind-the-head",
         "redrive puts a message behind the head, in front of all that wait.",
         "FIFO",
-        Place(operating, "_in_its_place", _behind_the_head),
+        Place(operating, "_in_its_place", behind_the_head),
         Place(
             operating,
             "REDRIVE",
@@ -350,62 +208,62 @@ GROUPS: tuple[Mutant, ...] = (
         "send-batch-backward",
         "The messages of a batch join their group in the opposite order.",
         "FIFO",
-        Place(grouping, "_chunks", _last_first),
+        Place(grouping, "_chunks", last_first),
     ),
     _mutant(
         "number-by-the-clock",
         "What joins a group is numbered by its sender's clock, whoever is there already.",
         "FIFO",
-        Place(groups, "sequence_of", replaced_by(_unnumbered)),
+        Place(groups, "sequence_of", replaced_by(unnumbered)),
         Place(groups, "_APPEND", rules(unasked=["sequence"])),
     ),
     _mutant(
         "send-batch-overtakes",
         "What comes after a part of a batch that could not be sent to its group is sent.",
         "FIFO",
-        Place(grouping, "overtaking", replaced_by(_nobody)),
+        Place(grouping, "overtaking", replaced_by(nobody)),
         scope="z",
     ),
     _mutant(
         "leave-forgets-doubt",
         "Who leaves a group plans anew as if no earlier plan could be carried out yet.",
         "FENCED",
-        Place(commit, "Doubt", replaced_by(_Forgetful)),
+        Place(commit, "Doubt", replaced_by(Forgetful)),
         scope="move_to_dlq:STANDARD.PROCESSING:first:rival",
     ),
     _mutant(
         "join-forgets-doubt",
         "Who sends to a group plans anew as if no earlier plan could be carried out yet.",
         "DEDUP",
-        Place(commit, "Doubt", replaced_by(_Forgetful)),
+        Place(commit, "Doubt", replaced_by(Forgetful)),
         scope="ab",
     ),
     _mutant(
         "together-certain",
         "The refusal of a write with upkeep does not say that it may be an echo.",
         "FENCED",
-        Place(holding, "together", _certain),
+        Place(holding, "together", certain),
         scope="move_to_dlq:STANDARD.PROCESSING:first:rival",
     ),
     _mutant(
         "verdicts-in-doubt",
         "A holder who is told for certain that the call came too late is told of doubt, too.",
         "FENCED",
-        Place(holding, "commit", _in_doubt),
+        Place(holding, "commit", in_doubt),
         scope="delete:STANDARD.PROCESSING:first:rival",
     ),
     _mutant(
         "request-forgets-doubt",
         "What a request is told last says nothing of the attempts before.",
         "FENCED",
-        Place(writing, "Doubt", replaced_by(_Forgetful)),
+        Place(writing, "Doubt", replaced_by(Forgetful)),
         scope="bury:WAITING:middle:rival",
     ),
     _mutant(
         "advance-under-new-tokens",
         "delete claims the next message under another token where it plans anew.",
         "REPEATABLE",
-        Place(following, "_claim_of_next", _under_a_new_token),
+        Place(following, "_claim_of_next", under_a_new_token),
         scope="advance:WAITING:middle",
     ),
     _mutant(
@@ -433,7 +291,7 @@ GROUPS: tuple[Mutant, ...] = (
         "advance-unnoticed",
         "delete does not find out that it has claimed the next message when the reply was lost.",
         "REPEATABLE",
-        Place(following, "_claimed_before", replaced_by(_knows_nothing)),
+        Place(following, "_claimed_before", replaced_by(knows_nothing)),
         scope="o",
     ),
     _mutant(

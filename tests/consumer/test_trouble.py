@@ -164,7 +164,8 @@ def test_a_missing_table_ends_the_consumer(
     assert (summary.reason, summary.exit_status) == ("failed", 1)
     assert isinstance(summary.error, TableNotFoundError)
     assert TABLE in str(summary.error)
-    assert len(messages_of(caplog, logging.ERROR, "The consumer ends")) == 1
+    said = f"The consumer ends: There is no table {TABLE!r}"
+    assert len(messages_of(caplog, logging.ERROR, said)) == 1
 
 
 class MistakeError(Exception):
