@@ -24,7 +24,7 @@ from typing import Final, Literal, NoReturn
 from attrs import cmp_using, evolve, field, frozen
 
 from dynamomq.errors import InvalidArgumentError
-from dynamomq.paths import MISSING, Missing, Step, check_path, member
+from dynamomq.paths import MISSING, Missing, Step, check_path, member, plain_name, plain_steps
 from dynamomq.values import (
     TYPES,
     Item,
@@ -129,6 +129,10 @@ class Operand(ABC):
         """The difference of two numbers, to be assigned."""
         return Minus(as_operand(other), self)
 
+    def __bool__(self) -> NoReturn:
+        """Refuse: ``Attr("a") and …`` would drop the first half without a word."""
+        raise TypeError("an operand has no truth value; ask for attribute.eq(True), or exists()")
+
 
 def as_operand(value: Operand | Value, argument: str = "operand") -> Operand:
     """Return an operand as it is, and a plain value as one; ``argument`` is for the error.
@@ -159,8 +163,8 @@ class Attr(Operand):
         steps: the way from there, through maps (by name) and lists (by index).
     """
 
-    name: str
-    steps: tuple[Step, ...] = ()
+    name: str = field(converter=plain_name)
+    steps: tuple[Step, ...] = field(default=(), converter=plain_steps)
     __iter__ = None  # else Python would try one index after the other
 
     def __attrs_post_init__(self) -> None:

@@ -31,6 +31,25 @@ def member(whole: Value | Missing, step: Step) -> Value | Missing:
     return whole[step] if isinstance(whole, list) and step < len(whole) else MISSING
 
 
+def plain_name(name: str) -> str:
+    """Return text without what a subclass makes of it: an ``Enum`` is its value.
+
+    What is no text is returned as it is, for :func:`check_path` to refuse.
+    """
+    return str.__str__(name) if isinstance(name, str) else name
+
+
+def plain_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps of a path without what subclasses of ``str`` and ``int`` make of them."""
+    return tuple(map(_plain_step, steps)) if isinstance(steps, tuple) else steps
+
+
+def _plain_step(step: Step) -> Step:
+    if isinstance(step, int) and not isinstance(step, bool):
+        return int.__index__(step)
+    return plain_name(step) if isinstance(step, str) else step
+
+
 def check_path(name: object, steps: object) -> None:
     """Refuse what is no attribute's name, or no way from there.
 

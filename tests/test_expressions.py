@@ -22,6 +22,7 @@ from dynamomq.expressions import (
     Given,
     IfNotExists,
     Not,
+    Operand,
     Plus,
     Same,
     all_of,
@@ -126,6 +127,13 @@ def test_a_condition_has_no_truth_value(condition: Condition) -> None:
     """Asking for one raises, because ``if attribute.eq(x)`` would always hold."""
     with pytest.raises(TypeError, match="no truth value"):
         bool(condition)
+
+
+@pytest.mark.parametrize("operand", [A, X, ONE, A.size(), A + 1, A.append([1])])
+def test_an_operand_has_no_truth_value(operand: Operand) -> None:
+    """Asking raises, because ``Attr("flag") and condition`` would be the condition alone."""
+    with pytest.raises(TypeError, match="no truth value"):
+        bool(operand)
 
 
 CONDITIONS = st.recursive(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from enum import Enum, StrEnum
 from pathlib import Path
 
 import pytest
@@ -332,6 +333,35 @@ def test_names_are_never_text() -> None:
     assert statement.text == (
         'UPDATE "t""t" SET "x"=? WHERE "id"=? AND "a""b" IS NOT MISSING RETURNING ALL NEW *'
     )
+
+
+class Line(int, Enum):
+    """An enum whose text is not its value."""
+
+    FIRST = 1
+
+
+class Odd(int):
+    """An index that shows itself as it likes."""
+
+    def __format__(self, spec: str) -> str:
+        """Show more than an index."""
+        return "0] = #x OR #l[0"
+
+
+class Column(StrEnum):
+    """Names of attributes."""
+
+    LINES = "lines"
+
+
+@pytest.mark.parametrize("index", [Line.FIRST, Odd(1)])
+def test_indexes_are_nothing_but_numbers(index: int) -> None:
+    """An index is written in digits, whatever a subclass of ``int`` makes of its own text."""
+    for place in (Attr(Column.LINES)[index][Column.LINES], Attr("lines", (index, Column.LINES))):
+        assert text_of(place.exists()) == "attribute_exists(#lines[1].#lines)"
+        assert str(place) == "lines[1].lines"
+        assert [type(part) for part in (place.name, *place.steps)] == [str, int, str]
 
 
 def test_values_are_never_text() -> None:

@@ -13,6 +13,7 @@ from dynamomq.checks import check_flag, check_name
 from dynamomq.effects import Effect
 from dynamomq.errors import InvalidArgumentError
 from dynamomq.expressions import FALSE, TRUE, Condition
+from dynamomq.paths import plain_name
 from dynamomq.requests import Foreign, Verb
 from dynamomq.rules import Kind, Specialised
 from dynamomq.validity import InvalidExpressionError, check_expressions
@@ -68,7 +69,7 @@ def _item(argument: str, attributes: object) -> Item:
             raise _refused(argument, name, "it is no attribute's name", "Names are text.")
         try:
             check_value(value)
-            item[name] = from_wire(to_wire(value))  # a copy
+            item[plain_name(name)] = from_wire(to_wire(value))  # a copy
         except ValueRuleError as error:
             raise InvalidArgumentError(
                 argument,
