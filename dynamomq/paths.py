@@ -36,12 +36,14 @@ def plain_name(name: str) -> str:
 
     What is no text is returned as it is, for :func:`check_path` to refuse.
     """
-    return str.__str__(name) if isinstance(name, str) else name
+    given: object = name
+    return str.__str__(name) if isinstance(given, str) else name
 
 
 def plain_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """Return the steps of a path without what subclasses of ``str`` and ``int`` make of them."""
-    return tuple(map(_plain_step, steps)) if isinstance(steps, tuple) else steps
+    given: object = steps
+    return tuple(map(_plain_step, steps)) if isinstance(given, tuple) else steps
 
 
 def _plain_step(step: Step) -> Step:
