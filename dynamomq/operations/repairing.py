@@ -115,6 +115,7 @@ def repair_group(
         if mending.held:
             raise doubt.of(_held(group, mending.held))
         written, holds = yield from _carried_out(settings, view, mending, doubt)
+        doubt.exists = doubt.exists or holds  # whatever the call is told now, a part of it is done
         return Anew(result.with_changes(written), at_once=holds)
 
     nothing = RepairResult(group, looked_at=looked_at)

@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 
-from dynamomq import ConflictError, DamagedGroupError, Finding, Flaw, Queue, UnavailableError
+from dynamomq import (
+    ConflictError,
+    DamagedGroupError,
+    Finding,
+    Flaw,
+    InternalError,
+    Queue,
+    UnavailableError,
+)
 from dynamomq.drivers.base import Engine
-from dynamomq.requests import GetMany
+from dynamomq.requests import GetMany, Transact
 from dynamomq.testing import FaultyEngine
 from tests.contract.engines import Meanwhile, OpenQueue, Table
 from tests.support.clock import ManualClock
@@ -351,6 +359,24 @@ def test_a_failure_leaves_a_list_that_can_be_mended(
     with pytest.raises(UnavailableError):
         open_queue(engine=engine).repair_group("g")
     queue.repair_group("g")
+    assert orders(table.items()) == {"g": ["a", "c"]}
+
+
+def test_a_failure_after_a_part_tells_of_it(
+    storage: Engine, open_queue: OpenQueue, queue: Queue[Any], table: Table, clock: ManualClock
+) -> None:
+    """``in_doubt``: the list was mended, and could not be looked at again."""
+    send(queue, clock, *"abc")
+    table.remove("b")
+    engine = FaultyEngine(storage)
+
+    def lose_sight() -> None:
+        engine.faults.fail("get_many", executed=False, times=100)
+
+    meanwhile = Meanwhile(engine, lose_sight, after=Transact)
+    with pytest.raises(InternalError) as told:
+        open_queue(engine=meanwhile).repair_group("g")
+    assert told.value.in_doubt
     assert orders(table.items()) == {"g": ["a", "c"]}
 
 
