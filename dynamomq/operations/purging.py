@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve, field, frozen
 
+from dynamomq.attributes import ID
 from dynamomq.errors import DynamoMQError
 from dynamomq.machine import DAMAGED, MESSAGE, QueueType
 from dynamomq.message import Message
@@ -19,6 +20,8 @@ from dynamomq.operations.writing import Settings
 from dynamomq.requests import Operation, Tick, ask
 from dynamomq.timestamps import datetime_of
 from dynamomq.values import Value
+
+R = TypeVar("R")
 
 _WAITING = MESSAGE.states_with("waiting")
 
@@ -123,20 +126,51 @@ def _task(settings: Settings, choice: _Choice) -> Task:
             raise MovedOnError
         return tombstone(seen, now)
 
-    def unfit(seen: Message[Any], edit: Edit) -> Operation[object]:
+    aside: dict[str, str] = {}  # the tokens with which items are made whole messages first
+
+    def unfit(seen: Message[Any], edit: Edit, in_doubt: bool) -> Operation[object]:
         """Make it a whole message first; nobody may write in between."""
-        token = yield from quarantine(settings, seen)
-        if token is None:
-            raise MovedOnError
+        id = seen.id
+        is_aside = _bears(aside, seen)
+        if not is_aside:
+            if id not in aside:
+                aside[id] = (yield from ask(Tick(tokens=1))).tokens[0]
+            if (yield from _with_token(aside[id], quarantine(settings, seen))) is None:
+                raise MovedOnError
 
         def unless_changed(seen: Message[Any], now: int) -> dict[str, Value]:
-            if seen.token != token:
+            if not _bears(aside, seen):
                 raise MovedOnError
             return tombstone(seen, now)
 
-        return (yield from perform(settings, evolve(edit, extra=unless_changed)))
+        as_seen = seen if in_doubt and is_aside else None
+        return (yield from perform(settings, evolve(edit, extra=unless_changed), as_seen))
 
     def alone(seen: Message[Any]) -> Alone | None:
-        return unfit if seen.state in DAMAGED and choice(seen) else None
+        is_unfit = seen.state in DAMAGED and choice(seen)
+        return unfit if is_unfit or _bears(aside, seen) else None
 
     return Task(PURGE, extra, alone)
+
+
+def _bears(tokens: dict[str, str], seen: Message[Any]) -> bool:
+    """Tell whether a message is as our own write has left it."""
+    return seen.token is not None and tokens.get(str(seen.item.get(ID.name))) == seen.token
+
+
+def _with_token(token: str, operation: Operation[R]) -> Operation[R]:
+    """Carry out an operation that draws a token first: this one, so that repetitions are told."""
+    try:
+        request = next(operation)
+        drawn = yield from ask(request)
+        request = operation.send(evolve(drawn, tokens=(token,)))
+        while True:
+            try:
+                reply = yield request
+            except Exception as error:  # noqa: BLE001 -- it is the operation's to judge
+                request = operation.throw(error)
+            else:
+                request = operation.send(reply)
+    except StopIteration as end:
+        result: R = end.value
+        return result

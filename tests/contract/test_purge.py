@@ -142,6 +142,19 @@ def test_a_purged_head_lets_the_next_one_move_up(full: Queue[Any], table: Table)
 
 
 @pytest.mark.parametrize("source", ["STANDARD", None], ids=["by index", "by scan"])
+def test_a_malformed_head_keeps_none_of_its_group_back(
+    queue: Queue[Any], table: Table, source: Any
+) -> None:
+    """OPERATOR-7: the next one can't leave the list before it does, but afterwards."""
+    for number in range(4):
+        queue.send(number, id=f"g{number}", group="g")
+    table.change("g0", receive_count="none")
+    assert queue.purge(source) == PurgeResult(4, 4)
+    assert set(states(queue).values()) == {"DELETED"}
+    assert "$group#g" not in table.items()
+
+
+@pytest.mark.parametrize("source", ["STANDARD", None], ids=["by index", "by scan"])
 def test_age_counts_from_the_send(
     queue: Queue[Any], table: Table, clock: ManualClock, source: Any
 ) -> None:

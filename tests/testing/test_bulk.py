@@ -1,12 +1,13 @@
 """Faults that strike a purge or a redrive in bulk: nothing is done twice, nothing forgotten."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from dynamomq import LocalEngine, PurgeResult, Queue, RedriveResult
-from dynamomq.errors import DynamoMQError
+from dynamomq.errors import DynamoMQError, ThrottledError
 from dynamomq.requests import Scan
 from dynamomq.table import TableDefinition
 from dynamomq.testing import Chance, Clock, Fault, Faults, FaultyEngine, QueueFactory
@@ -96,16 +97,53 @@ def test_a_call_gets_over_a_fault(act: str, strike: str, nth: int) -> None:
     assert story.items() == expected.items()
 
 
-@pytest.mark.parametrize("strike", [one for one in STRIKES if "outage" not in one])
+LONG_THROTTLING = "throttling for longer than a request is repeated"
+AT_LENGTH: dict[str, Callable[[Faults, str, int], Fault]] = {
+    **STRIKES,
+    LONG_THROTTLING: lambda faults, on, nth: faults.throttle(on, nth=nth, times=5),
+}
+
+
+@pytest.mark.parametrize("strike", AT_LENGTH)
 @pytest.mark.parametrize("on", ["quarantine", "purge"])
-def test_what_is_malformed_is_purged_whatever_fails(strike: str, on: str) -> None:
+@pytest.mark.parametrize("id", ["m0", "g0"], ids=["no group", "a head"])
+def test_what_is_malformed_is_purged_whatever_fails(strike: str, on: str, id: str) -> None:
     """It is put aside and removed, and each of the two is known by its token."""
     story = Story(dead=False)
     table = Table(story.engine.open(TableDefinition(story.queue.table)))
-    table.change("m0", version="one", receive_count="none")
-    with STRIKES[strike](story.faults, on, 1):
+    table.change(id, version="one", receive_count="none")
+    with AT_LENGTH[strike](story.faults, on, 1):
         assert story.queue.purge("STANDARD", states={"MALFORMED"}) == PurgeResult(1, 1)
-    assert story.queue.get("m0").state == "DELETED"
+    assert story.queue.get(id).state == "DELETED"
+
+
+TOLD: dict[str, tuple[bool, str, Callable[[Queue[Any], Callable[[object], None]], Result]]] = {
+    "purge": (False, "DELETED", lambda queue, told: queue.purge("STANDARD", progress=told)),
+    "purge of the DLQ": (True, "DELETED", lambda queue, told: queue.purge("DLQ", progress=told)),
+    "redrive": (True, "STANDARD.READY", lambda queue, told: queue.redrive_all(progress=told)),
+}
+
+
+@pytest.mark.parametrize("act", TOLD)
+def test_what_progress_raises_is_no_fault_of_the_storage(act: str) -> None:
+    """The user's own error, though it may be waited for, ends the call; all that is done counts."""
+    dead, state, call = TOLD[act]
+    story = Story(dead=dead)
+    error = ThrottledError("another table is busy")
+    calls: list[int] = []
+
+    def progress(_: object) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise error
+
+    with pytest.raises(ThrottledError) as failure:
+        call(story.queue, progress)
+    assert failure.value is error
+    assert len(calls) == 3
+    states = Counter(message.state for message in story.queue.list(None))
+    done = states[state] + states["WAITING"] * (act == "redrive")
+    assert f"for {done} of {2 * MEMBERS} messages" in failure.value.__notes__[0]
 
 
 @CASES
