@@ -19,6 +19,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Final, Literal, NoReturn
 
 from attrs import cmp_using, evolve, field, frozen
@@ -42,6 +43,12 @@ from dynamomq.values import (
 Arguments = Mapping[str, Value]
 Operator = Literal["=", "<", "<=", ">", ">="]
 
+
+MAX_OPERATORS: Final = 300
+"""Operators and functions of one expression, ``AND`` and ``OR`` among them."""
+
+MAX_CHOICES: Final = MAX_OPERATORS // 2
+"""Values of one ``is_in``: each is a comparison, and between them are as many ``OR`` less one."""
 
 _ORDER: Final[dict[str, Callable[[int, int], bool]]] = {
     "<": operator.lt,
@@ -99,15 +106,20 @@ class Operand(ABC):
         """Equal to one of the choices.
 
         Raises:
-            InvalidArgumentError: there are none, or they are text.
+            InvalidArgumentError: there are none, more than 150, or they are text.
         """
         given: object = choices
         several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
-        equalities = [self.eq(as_operand(one, "choices")) for one in choices] if several else []
+        few = list(islice(choices, MAX_CHOICES + 1)) if several else []
+        kind = type(given).__name__
+        if len(few) > MAX_CHOICES:
+            reason = f"they are more than {MAX_CHOICES}"
+            raise InvalidArgumentError("choices", kind, reason, remedy="Ask for fewer values.")
+        equalities = [self.eq(as_operand(one, "choices")) for one in few]
         if not equalities:
             raise InvalidArgumentError(
                 "choices",
-                type(given).__name__,
+                kind,
                 "nothing is to be chosen from",
                 remedy="Pass a list with at least one value.",
             )
@@ -154,8 +166,22 @@ def as_operand(value: Operand | Value, argument: str = "operand") -> Operand:
         ) from error
 
 
+class _ListOperand(Operand):
+    """What may be a list, and be joined with another one."""
+
+    __slots__ = ()
+
+    def append(self, operand: Operand | Value) -> Append:
+        """The list with another one behind it, to be assigned."""
+        return Append(self, as_operand(operand))
+
+    def prepend(self, operand: Operand | Value) -> Append:
+        """The list with another one before it, to be assigned."""
+        return Append(as_operand(operand), self)
+
+
 @frozen
-class Attr(Operand):
+class Attr(_ListOperand):
     """An attribute of an item, or a place in it: ``Attr("orders")[2]["price"]``.
 
     Attributes:
@@ -222,14 +248,6 @@ class Attr(Operand):
         """What is there, or something else where that is nothing; to be assigned."""
         return IfNotExists(self, as_operand(operand))
 
-    def append(self, operand: Operand | Value) -> Append:
-        """The list with another one behind it, to be assigned."""
-        return Append(self, as_operand(operand))
-
-    def prepend(self, operand: Operand | Value) -> Append:
-        """The list with another one before it, to be assigned."""
-        return Append(as_operand(operand), self)
-
     def __str__(self) -> str:
         """Show the path: ``orders[2].price``."""
         steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.steps)
@@ -245,8 +263,9 @@ def as_attr(attribute: str | Attr) -> Attr:
     if isinstance(attribute, str) and attribute:
         return Attr(attribute)
     if not isinstance(attribute, Attr):
+        kind = type(attribute).__name__  # not what it is, which may be a secret
         raise InvalidArgumentError(
-            "attribute", attribute, "it is no attribute", remedy="Pass its name, or an Attr."
+            "attribute", kind, "it is no attribute", remedy="Pass its name, or an Attr."
         )
     return attribute
 
@@ -266,7 +285,12 @@ class Arg(Operand):
 class Constant(Operand):
     """A fixed value; another one is the same if type and value are (``True`` is not 1)."""
 
-    constant: Value = field(hash=False, eq=cmp_using(eq=equal))
+    constant: Value = field(eq=cmp_using(eq=equal))
+
+    def __hash__(self) -> int:
+        """Equal values are the same; of lists, maps and sets only the type counts."""
+        value = self.constant
+        return hash(type(value) if isinstance(value, list | dict | set) else value)
 
     def value(self, item: Item, arguments: Arguments) -> Value | Missing:
         """Return the value itself."""
@@ -322,7 +346,7 @@ class Minus(Operand):
 
 
 @frozen
-class IfNotExists(Operand):
+class IfNotExists(_ListOperand):
     """An attribute's value, or another value where the item lacks the attribute."""
 
     attribute: Attr
@@ -405,12 +429,27 @@ class Condition(ABC):
         return True
 
     def __and__(self, other: Condition) -> Condition:
-        """Both hold."""
-        return all_of((self, other))
+        """Both hold.
+
+        Raises:
+            InvalidArgumentError: the other one is no condition.
+        """
+        return all_of((self, _as_condition(other)))
 
     def __or__(self, other: Condition) -> Condition:
-        """At least one holds."""
-        return any_of((self, other))
+        """At least one holds; flat, without repetitions, and no more is simplified.
+
+        Raises:
+            InvalidArgumentError: the other one is no condition.
+        """
+        parts = _alternatives(self)
+        parts += tuple(one for one in _alternatives(_as_condition(other)) if one not in parts)
+        if TRUE in parts:
+            return TRUE
+        return parts[0] if len(parts) == 1 else AnyOf(parts)
+
+    __rand__ = __and__  # reached only by what is no condition
+    __ror__ = __or__
 
     def __invert__(self) -> Condition:
         """It does not hold."""
@@ -419,6 +458,18 @@ class Condition(ABC):
     def __bool__(self) -> NoReturn:
         """Refuse: a condition is a description, it has no truth value without an item."""
         raise TypeError("a condition has no truth value; join conditions with &, | and ~")
+
+
+def _as_condition(other: Condition) -> Condition:
+    given: object = other
+    if not isinstance(given, Condition):
+        raise InvalidArgumentError(
+            "condition",
+            type(given).__name__,
+            "it is no condition, and can't be joined with one",
+            remedy="Pass one made of dynamomq.Attr, such as Attr('open').eq(True).",
+        )
+    return other
 
 
 @frozen
@@ -622,6 +673,10 @@ def conjuncts(condition: Condition) -> tuple[Condition, ...]:
     return condition.parts if isinstance(condition, AllOf) else (condition,)
 
 
+def _alternatives(condition: Condition) -> tuple[Condition, ...]:
+    return condition.parts if isinstance(condition, AnyOf) else (condition,)
+
+
 def all_of(parts: Iterable[Condition]) -> Condition:
     """Join with AND: flat, without repetitions, decided where a part is."""
     flat: dict[Condition, None] = {}
@@ -640,7 +695,7 @@ def any_of(parts: Iterable[Condition]) -> Condition:
     """
     alternatives: list[tuple[Condition, ...]] = []
     for part in parts:
-        for one in part.parts if isinstance(part, AnyOf) else (part,):
+        for one in _alternatives(part):
             if conjuncts(one) not in alternatives:
                 alternatives.append(conjuncts(one))
     if () in alternatives:

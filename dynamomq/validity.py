@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 
 from dynamomq.effects import Add, Discard, Effect, Set
 from dynamomq.expressions import (
+    MAX_OPERATORS,
     AllOf,
     AnyOf,
     Append,
@@ -41,7 +42,6 @@ from dynamomq.rules import Specialised
 from dynamomq.values import TYPES, type_letter
 
 _CACHED: Final = 1024
-_MAX_OPERATORS: Final = 300
 _ORDERED: Final = ("S", "N", "B")
 _SETS: Final = ("SS", "NS", "BS")
 
@@ -105,14 +105,23 @@ def check_expressions(rule: Specialised) -> None:
     Raises:
         InvalidExpressionError: it is invalid on any item.
     """
-    for demand in _of_condition(rule.condition):
-        demand.check({})
+    check_condition(rule.condition)
     try:
         for demand in _of_effects(rule):
             demand.check({})
     except InvalidExpressionError as error:
         error.is_update = True
         raise
+
+
+def check_condition(condition: Condition) -> None:
+    """Refuse a condition of a user's own that DynamoDB could not even try.
+
+    Raises:
+        InvalidExpressionError: it is invalid on any item.
+    """
+    for demand in _of_condition(condition):
+        demand.check({})
 
 
 def _of_condition(condition: Condition) -> list[_Demand]:
@@ -262,8 +271,8 @@ class _Reader:
 
     def _count(self, number: int = 1) -> None:
         self._operators += number
-        if self._operators > _MAX_OPERATORS:
-            _refuse("expression", f"it has more than {_MAX_OPERATORS} operators and functions")
+        if self._operators > MAX_OPERATORS:
+            _refuse("expression", f"it has more than {MAX_OPERATORS} operators and functions")
 
 
 _NAMES: Final[dict[type, str]] = {

@@ -1,12 +1,17 @@
 """Guards and effects: DynamoDB's semantics, and simplifications that change nothing."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import reduce
+from operator import or_
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamomq.effects import Add, Discard, Effect, Remove, Set, apply_effects
+from dynamomq.errors import InvalidArgumentError
 from dynamomq.expressions import (
     FALSE,
     TRUE,
@@ -202,6 +207,30 @@ def test_trees_are_values() -> None:
     assert {A.eq(X): "found"}[Attr("a").eq(Arg("x"))] == "found"
 
 
+@pytest.mark.parametrize("other", ["open", True, A])
+def test_what_is_joined_is_conditions(other: Any) -> None:
+    """It is refused in the very line, on whichever side it stands, and not shown."""
+    here = A.exists()
+    joins: tuple[Callable[[], object], ...] = (
+        lambda: here & other,
+        lambda: here | other,
+        lambda: other & here,
+        lambda: other | here,
+    )
+    for join in joins:
+        with pytest.raises(InvalidArgumentError, match=f"'{type(other).__name__}': it is no cond"):
+            join()
+
+
+def test_alternatives_are_flat_and_not_repeated() -> None:
+    """``|`` makes one OR of many; it simplifies no more, for users may join very many."""
+    three: list[Condition] = [A.eq(number) for number in (1, 2, 3)]
+    assert reduce(or_, [*three, three[1]]) == AnyOf(tuple(three))
+    assert A.exists() | A.exists() == A.exists()
+    assert A.exists() | TRUE == TRUE
+    assert A.exists() | FALSE == A.exists()
+
+
 # --- effects ---------------------------------------------------------------------------------
 
 
@@ -310,6 +339,9 @@ def test_an_attribute_is_not_to_be_iterated() -> None:
         ([Set("c", Attr("c").if_not_exists(5) - M["a"])], {"c": 4}),
         ([Set("l", L[2].prepend([1]))], {"l": [1, 9]}),
         ([Set("l", L[2].append(["x"]))], {"l": [9, "x"]}),
+        ([Set("l", L[2].if_not_exists([]).append(["x"]))], {"l": [9, "x"]}),
+        ([Set("log", Attr("log").if_not_exists([]).append([5]))], {"log": [5]}),
+        ([Set("log", Attr("log").if_not_exists([1]).prepend([5]))], {"log": [5, 1]}),
         ([Set(L[9], 5), Set(L[7], "ab")], {"l": [1, "a", [9], {"deep": True}, "ab", 5]}),
         ([Set(L[0], L[1]), Set(L[1], L[0])], {"l": ["a", 1, [9], {"deep": True}]}),
         ([Remove(L[0]), Remove(L[2]), Set(L[1], 5)], {"l": [5, {"deep": True}]}),

@@ -16,7 +16,7 @@ from dynamomq.expressions import FALSE, TRUE, Condition
 from dynamomq.paths import plain_name
 from dynamomq.requests import Foreign, Verb
 from dynamomq.rules import Kind, Specialised
-from dynamomq.validity import InvalidExpressionError, check_expressions
+from dynamomq.validity import InvalidExpressionError, check_condition, check_expressions
 from dynamomq.values import Item, Value, ValueRuleError, check_value, from_wire, to_wire
 
 _KINDS: Final[Mapping[Verb, Kind]] = {"Put": "put", "Update": "update", "Delete": "delete"}
@@ -47,10 +47,10 @@ def own_action(
     check_name("table", table)
     item = _item("item" if verb == "Put" else "key", attributes)
     effects = _effects(update) if verb == "Update" else ()
-    rule = Specialised(_KINDS.get(verb, "delete"), _condition(condition), effects, ())
-    if verb == "ConditionCheck" and rule.condition == TRUE:
-        raise _refused("condition", "TRUE", "it always holds", _CONDITION)
     try:
+        rule = Specialised(_KINDS.get(verb, "delete"), _condition(condition), effects, ())
+        if verb == "ConditionCheck" and rule.condition == TRUE:
+            raise _refused("condition", "TRUE", "it always holds", _CONDITION)
         check_expressions(rule)
     except InvalidExpressionError as error:
         argument = "update" if error.is_update else "condition"
@@ -85,6 +85,7 @@ def _condition(condition: object) -> Condition:
         return TRUE
     if not isinstance(condition, Condition):
         raise _refused("condition", type(condition).__name__, "it is no condition", _CONDITION)
+    check_condition(condition)  # as it was written: to fold what is too large would take too long
     folded = condition.specialise(frozenset())
     if folded == FALSE:
         raise _refused("condition", "FALSE", "it never holds", _CONDITION)

@@ -1,6 +1,7 @@
 """What can't be part of a transaction is refused where it is added, or before anything is sent."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from dynamomq.effects import Add, Discard, Remove, Set
 from dynamomq.errors import InvalidArgumentError, PayloadError, RequestRejectedError
-from dynamomq.expressions import FALSE, Arg, Attr, Constant, Plus, any_of
+from dynamomq.expressions import FALSE, AnyOf, Arg, Attr, Constant, Plus
 from dynamomq.machine import QueueType
 from dynamomq.message import Message
 from dynamomq.queue import Queue, Transaction
@@ -191,6 +192,7 @@ def test_bad_rows(queue: Queue[Any], rows: Rows) -> None:
 
 FLOAT: Any = 1.5
 ONE: Any = 1
+BYTES: Any = SECRET.encode()
 N, L = Attr("n"), Attr("l")
 TEXT, DEEP = Constant("x"), Plus(N, Plus(N, N))
 BAD_CONDITIONS: tuple[tuple[Callable[[], Any], str], ...] = (
@@ -198,6 +200,8 @@ BAD_CONDITIONS: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: N == ONE, "condition='bool': it is no condition"),
     (lambda: N.gt(FLOAT), "operand='float': it can't be stored: DynamoDB has no type for"),
     (lambda: N.is_in([]), "choices='list': nothing is to be chosen from"),
+    (lambda: N.is_in(range(151)), "choices='range': they are more than 150"),
+    (lambda: N.is_in(count()), "choices='count': they are more than 150"),
     (lambda: N.exists() | N.absent(), "condition='TRUE': it always holds"),
     (lambda: FALSE, "condition='FALSE': it never holds"),
     (lambda: N.eq(Arg("x")), "condition='FALSE': it never holds"),
@@ -212,7 +216,7 @@ BAD_CONDITIONS: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: Attr("").exists(), "name='': it is no name"),
     (lambda: Attr("m", ("a",) * 32).exists(), "steps=32: a path has at most 32 steps"),
     (
-        lambda: any_of(N.eq(number) for number in range(200)),
+        lambda: AnyOf(tuple(N.eq(number) for number in range(2000))),  # and at once
         "more than 300 operators and functions",
     ),
 )
@@ -220,6 +224,7 @@ BAD_UPDATES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: "SET n = 1", "update='str': it is no change"),
     (lambda: N, "update='Attr': it is no change"),
     (list, "update='update': it changes nothing"),
+    (lambda: Set(BYTES, 1), "attribute='bytes': it is no attribute"),
     (lambda: Set("n", FLOAT), "operand='float': it can't be stored"),
     (lambda: [Set("n", 1), Remove("n")], "update='n': it is changed twice, also by that of n"),
     (lambda: [Remove(N["a"]), Set(N["a"]["b"], 1)], "'n.a': it is changed twice, also by that of"),

@@ -230,7 +230,7 @@ class Expressions:
                 numbers if self._happens(0.9) else VALUES,
             )
         if kind < 9:
-            return self._computed(Append, LIST, LISTS if self._happens(0.9) else VALUES)
+            return self._joined(LISTS if self._happens(0.9) else VALUES)
         return self._path().if_not_exists(self.chance.choice(VALUES))
 
     def _computed(
@@ -244,6 +244,13 @@ class Expressions:
         if self._happens(0.3):
             sides.reverse()
         return operator(*sides)
+
+    def _joined(self, pool: Sequence[Value]) -> Operand:
+        """Two lists, as users ask for them."""
+        value = self.chance.choice(pool)
+        left = LIST if self._happens(0.6) else self._path().if_not_exists(value)
+        joined = left.prepend(value) if self._happens(0.3) else left.append(value)
+        return Append(joined, Constant(value)) if self._happens(0.03) else joined
 
     def _nested(self, depth: int) -> Operand:
         """Operators in one another, of which most may not be so."""
