@@ -159,6 +159,10 @@ def apply_effects(effects: Iterable[Effect], item: Item, arguments: Arguments) -
     inside.sort(key=_order)
     assigned = [change for change in inside if change[1] is not MISSING]
     removed = [change for change in reversed(inside) if change[1] is MISSING]
+    for attribute, _ in inside:
+        # The place must have been there before: what is appended at once has no inside yet.
+        if Attr(attribute.name, attribute.steps[:-1]).value(item, arguments) is MISSING:
+            raise EffectError(f"the item has no place for {attribute}")
     for attribute, value in (*assigned, *removed):
         changed = _changed(after.get(attribute.name, MISSING), attribute, 0, value)
         # An element that was not there is not removed, though another may be in its place now.

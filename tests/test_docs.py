@@ -9,6 +9,8 @@ why::
     ```python
 """
 
+import doctest
+import importlib
 import re
 import textwrap
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from attrs import frozen
 
 from tests.support.source import ROOT, documents
 
+PACKAGE = ROOT / "dynamomq"
 FENCE = re.compile(
     r"(?:^[ ]*<!--[ ]*not[ ]run:?[ ]*(?P<reason>.*?)[ ]*-->[ ]*\n)?"
     r"^(?P<indent>[ ]*)```(?P<language>python|py|python3|pycon)\b[^\n]*\n"
@@ -104,3 +107,14 @@ def test_blocks_are_found() -> None:
         Block(line=6, code="b\n\nc\n", language="python", reason=None),
         Block(line=12, code="d\n", language="python", reason="needs AWS"),
     ]
+
+
+def test_examples_in_docstrings_run() -> None:
+    """What docstrings of the package show as a session in Python gives what they say."""
+    sources = [path for path in PACKAGE.rglob("*.py") if ">>> " in path.read_text("utf-8")]
+    assert sources
+    for source in sources:
+        name = ".".join(source.relative_to(ROOT).with_suffix("").parts)
+        outcome = doctest.testmod(importlib.import_module(name))
+        assert outcome.attempted, name
+        assert not outcome.failed, name

@@ -399,6 +399,13 @@ def test_rows_that_an_update_does_not_fit(effect: Effect, complaint: str) -> Non
     assert str(caught.value) == complaint
 
 
+@pytest.mark.parametrize("inner", [Set(L[0]["b"], 5), Remove(L[0]["a"]), Add(L[0]["a"], 5)])
+def test_what_is_appended_has_no_inside_yet(inner: Effect) -> None:
+    """EXPR-4: a place in an element is one only if the element was there before the update."""
+    with pytest.raises(EffectError, match=r"no place for l\[0\]"):
+        apply_effects([Set(L[9], {"a": 1}), inner], {"l": []}, {})
+
+
 # --- as JSON ---------------------------------------------------------------------------------
 
 

@@ -43,13 +43,13 @@ class InTransactions(QueueBase[T]):
         :class:`~dynamomq.errors.ServiceError` says where that is not certain.
 
         Example:
-            >>> from dynamomq import LocalEngine, Queue
+            >>> from dynamomq import Attr, LocalEngine, Queue
             >>> engine = LocalEngine()
             >>> engine.create_table("accounts")
             >>> queue = Queue("mails", engine=engine)
             >>> queue.create_table()
             >>> with queue.transaction() as tx:
-            ...     tx.put_row("accounts", {"id": "17"}, condition="attribute_not_exists(id)")
+            ...     tx.put_row("accounts", {"id": "17"}, condition=Attr("id").absent())
             ...     sent = tx.send({"welcome": "17"})
             >>> sent.message.state
             'STANDARD.READY'

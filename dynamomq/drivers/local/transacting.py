@@ -6,7 +6,6 @@ again, as DynamoDB does after ten minutes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeAlias
@@ -83,10 +82,11 @@ def transact(transaction: Transaction, request: Transact) -> Committed | Cancell
 def _tries(transaction: Transaction, request: Transact) -> list[Try]:
     """Refuse what is invalid on any item, for no condition is tried then; return how to try all."""
     tries: list[Try] = []
-    items: Counter[tuple[str, str]] = Counter()
+    items: dict[tuple[str, str], list[int]] = {}
     for place, action in enumerate(request.actions):
         if isinstance(action, Foreign):
-            items[action.table, read_action(transaction, place, action)] += 1
+            key = read_action(transaction, place, action)
+            items.setdefault((action.table, key), []).append(place + 1)
             tries.append(partial(_try_own, transaction, action))
             continue
         table = transaction.table
@@ -94,13 +94,15 @@ def _tries(transaction: Transaction, request: Transact) -> list[Try]:
             table, action = action.table, action.write
         check_key(ID.name, action.id)
         checked(action, action.specialised)
-        items[table, key_text({ID.name: "S"}, {ID.name: action.id})] += 1
+        key = key_text({ID.name: "S"}, {ID.name: action.id})
+        items.setdefault((table, key), []).append(place + 1)
         tries.append(partial(_try_write, transaction, table, action))
-    for (table, key), number in items.items():
-        if number > 1:
+    for (table, _), places in items.items():
+        if len(places) > 1:
+            numbers = ", ".join(map(str, places))  # not the key, which is a row's
             raise rejected(
-                f"{number} actions of one transaction are on the item {key} of table {table!r}; it "
-                "may be one."
+                f"Actions {numbers} of the transaction are on one item of table {table!r}; it may "
+                "be one."
             )
     return tries
 
