@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from dynamomq.errors import InvalidArgumentError
-from dynamomq.values import Value
+from dynamomq.values import MAX_NAME_BYTES, Value, ValueRuleError, check_member_name
 
 Step = str | int
 """A name in a map, or an index into a list."""
@@ -58,8 +58,14 @@ def check_path(name: object, steps: object) -> None:
     Raises:
         InvalidArgumentError: DynamoDB has no such attribute, or no such place.
     """
-    if not isinstance(name, str) or not name:
-        raise InvalidArgumentError("name", name, "it is no name", remedy="Pass text.")
+    if not _is_name(name):
+        shown = name if isinstance(name, str) and not name else type(name).__name__
+        raise InvalidArgumentError(
+            "name",
+            shown,
+            "it is no name",
+            remedy=f"Pass text of 1 to {MAX_NAME_BYTES:,} bytes of UTF-8.",
+        )
     if not isinstance(steps, tuple) or not all(map(_is_step, steps)):
         raise InvalidArgumentError(
             "steps",
@@ -79,4 +85,12 @@ def check_path(name: object, steps: object) -> None:
 def _is_step(step: object) -> bool:
     if isinstance(step, int):
         return not isinstance(step, bool) and 0 <= step <= _MAX_INDEX
-    return isinstance(step, str) and step != ""
+    return _is_name(step)
+
+
+def _is_name(name: object) -> bool:
+    try:
+        check_member_name(name)
+    except ValueRuleError:
+        return False
+    return True

@@ -47,6 +47,7 @@ MAX_ITEM_BYTES = 400 * 1024
 MAX_KEY_BYTES = 2048
 MAX_SORT_KEY_BYTES = 1024
 MAX_NESTING = 32
+MAX_NAME_BYTES = 65_535
 _MAX_DIGITS = 38
 _INTEGER_LIMIT = 10**_MAX_DIGITS
 
@@ -236,8 +237,8 @@ def check_value(value: Value, *, depth: int = 1) -> None:
 
     Raises:
         ValueRuleError: an unknown type, a number out of range, an empty or mixed set, text that is
-            not valid Unicode, a name in a map that is empty or no text, or more than 32 levels (a
-            list or map, even an empty one, opens a level).
+            not valid Unicode, a name in a map that is empty, no text or too long, or more than 32
+            levels (a list or map, even an empty one, opens a level).
     """
     letter = type_letter(value)
     if letter in "LM" and depth >= MAX_NESTING:
@@ -251,19 +252,25 @@ def check_value(value: Value, *, depth: int = 1) -> None:
             check_value(inner, depth=depth + 1)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            _check_name(name)
+            check_member_name(name)
             check_value(inner, depth=depth + 1)
     elif isinstance(value, set):
         for member in value:
             check_value(member, depth=depth)
 
 
-def _check_name(name: object) -> None:
+def check_member_name(name: object) -> None:
+    """Raise where DynamoDB has no such name, of an attribute or in a map.
+
+    Raises:
+        ValueRuleError: it is empty, no text, no valid Unicode, or longer than 65,535 bytes.
+    """
     if not isinstance(name, str):
         raise ValueRuleError("a name in a map is not text")
     if not name:
         raise ValueRuleError("a name in a map is empty")
-    _utf8(name)
+    if len(_utf8(name)) > MAX_NAME_BYTES:
+        raise ValueRuleError(f"a name in a map has more than {MAX_NAME_BYTES:,} bytes")
 
 
 def _utf8(text: str) -> bytes:

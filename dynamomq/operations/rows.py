@@ -17,7 +17,15 @@ from dynamomq.paths import plain_name
 from dynamomq.requests import Foreign, Verb
 from dynamomq.rules import Kind, Specialised
 from dynamomq.validity import InvalidExpressionError, check_condition, check_expressions
-from dynamomq.values import Item, Value, ValueRuleError, check_value, from_wire, to_wire
+from dynamomq.values import (
+    Item,
+    Value,
+    ValueRuleError,
+    check_member_name,
+    check_value,
+    from_wire,
+    to_wire,
+)
 
 _KINDS: Final[Mapping[Verb, Kind]] = {"Put": "put", "Update": "update", "Delete": "delete"}
 
@@ -65,8 +73,12 @@ def _item(argument: str, attributes: object) -> Item:
         )
     item: Item = {}
     for name, value in attributes.items():
-        if not isinstance(name, str) or not name:
-            raise _refused(argument, name, "it is no attribute's name", "Names are text.")
+        try:
+            check_member_name(name)
+        except ValueRuleError as error:
+            kind = type(name).__name__
+            reason = f"a name of an attribute can't be stored: {error}"
+            raise _refused(argument, kind, reason, "Names are text.") from error
         try:
             check_value(value)
             item[plain_name(name)] = from_wire(to_wire(value))  # a copy

@@ -186,12 +186,19 @@ def test_bad_rows(queue: Queue[Any], rows: Rows) -> None:
         ("item", lambda tx: tx.put_row(rows.name, wrong)),
         ("item", lambda tx: tx.put_row(rows.name, {"pk": "1", "price": 1.5})),
         ("item", lambda tx: tx.put_row(rows.name, {"": "1"})),
+        *(("item", lambda tx, n=name: tx.put_row(rows.name, {"pk": "1", n: 1})) for name in ODD),
+        *(("name", lambda tx, n=name: tx.update_row(rows.name, key, Set(n, 1))) for name in ODD),
+        *(
+            ("steps", lambda tx, n=name: tx.update_row(rows.name, key, Remove(N[n])))
+            for name in ODD
+        ),
         ("key", lambda tx: tx.delete_row(rows.name, {"pk": set()})),
     ):
         assert refused(queue, fill).argument == argument
     assert rows.row("1") is None
 
 
+ODD = ("\ud800", "x" * 65_536, "é" * 32_768)
 FLOAT: Any = 1.5
 ONE: Any = 1
 BYTES: Any = SECRET.encode()
