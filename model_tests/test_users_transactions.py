@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from dynamomq.operations import transactions
+from dynamomq.operations import commit, transactions
 from dynamomq.operations.writing import Doubt
 from dynamomq.requests import Cancelled, Committed, Operation, Transact, ask
 from model_tests.profiles import chosen, first_seed
@@ -156,7 +156,7 @@ DEFECTS: dict[str, tuple[object, str, object]] = {
     "one by one": (transactions, "transact", _one_by_one),
     "an echo is not recognised": (transactions._Judge, "_is_ours", _never_ours),
     "every refusal is an echo": (transactions._Judge, "_is_ours", _always_ours),
-    "doubt ends with a plan": (transactions, "Doubt", _Forgetful),
+    "doubt ends with a plan": (commit, "Doubt", _Forgetful),
 }
 
 

@@ -22,6 +22,7 @@ from dynamomq.errors import (
     IllegalTransitionError,
     MessageNotFoundError,
     RequestRejectedError,
+    with_doubt,
 )
 from dynamomq.machine import HELD
 from dynamomq.message import Message
@@ -166,7 +167,8 @@ def work_off(
         rate: at most so many a second; ``None``: as fast as it goes.
 
     Raises:
-        DynamoMQError: what is not about one message alone; a note says how far it came.
+        DynamoMQError: what is not about one message alone. It is in doubt where any message was
+            edited before, and a note says how far it came.
     """
     size = MAX_BATCH if rate is None else max(1, min(MAX_BATCH, int(rate / _PARTS_OF_A_SECOND)))
     due = 0
@@ -184,11 +186,14 @@ def work_off(
         for again in chunks([*later.items()], size):
             yield from _edit_all(work, dict(again), None)
     except DynamoMQError as error:
-        error.add_note(
+        told = error
+        if error is not tally.stopped_by:  # that is the caller's own
+            told = with_doubt(error, in_doubt=error.in_doubt or tally.done > 0)
+        told.add_note(
             f"Before that, {task.rule.trigger} was carried out for {tally.done:,} of "
             f"{tally.matched:,} messages; another call goes on with the rest."
         )
-        raise
+        raise told from error.__cause__
 
 
 def _wait_until(due: int, *, at_most: float) -> Operation[int]:

@@ -160,6 +160,8 @@ def caught_again(mutant: Mutant, where: str) -> Kill | None:
     with built_in(mutant):
         if mutant.scope is not None:
             return _hunt_in_scope(mutant, mutant.scope)
+        if mutant.tale is not None:
+            return _hunt_in_tale(mutant, mutant.tale)
         number = int(where.split()[1])
         run = Run(Seeded(seeds_in(mutant.world)[number - 1]), mutant.world).play()
         if run.error is None or run.error.property_id != mutant.breaks:

@@ -181,16 +181,11 @@ class Oracle:
 
     def raised(self, call: Caller, error: str, *, in_doubt: bool) -> None:
         """A call ends with an error of this name, which says whether there is doubt."""
+        is_part_done = call.plan.operation in asked.WHOLESALE and call.name in self._effective
         if not in_doubt:
             self._was_refused(call, error)
-        elif call.name not in self._doubtful and not self._is_part_done(call):
+        elif error in asked.NOTHING_DONE or not (is_part_done or call.name in self._doubtful):
             fail("FENCED", f"{call} was told of doubt by {error}, and there is none")
-        elif error in asked.NOTHING_DONE:
-            fail("FENCED", f"{call} was told of doubt by {error}, which says that there is none")
-
-    def _is_part_done(self, call: Caller) -> bool:
-        """Whether it consists of several requests, one of which has taken effect."""
-        return call.plan.operation in asked.WHOLESALE and call.name in self._effective
 
     def ended(self, time: int, call: Caller, result: Any, error: str | None) -> None:
         """A call ended, at this true time, with a result or with an error of this name."""

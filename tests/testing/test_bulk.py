@@ -146,6 +146,18 @@ def test_what_progress_raises_is_no_fault_of_the_storage(act: str) -> None:
     assert f"for {done} of {2 * MEMBERS} messages" in failure.value.__notes__[0]
 
 
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("act", ["purge", "purge of the table", "redrive"])
+def test_what_fails_after_a_part_is_in_doubt(act: str, nth: int) -> None:
+    """WRITE-3: an error without doubt says that nothing has been changed."""
+    dead, call = ACTS[act]
+    story = Story(dead=dead)
+    story.faults.throttle(act.split()[0], nth=nth, times=10_000)
+    with pytest.raises(ThrottledError) as failure:
+        call(story.queue)
+    assert failure.value.in_doubt is (nth > 1)
+
+
 @CASES
 @pytest.mark.parametrize("executed", [True, False])
 def test_another_call_goes_on_with_the_rest(act: str, *, executed: bool, nth: int) -> None:
@@ -158,5 +170,6 @@ def test_another_call_goes_on_with_the_rest(act: str, *, executed: bool, nth: in
     with pytest.raises(DynamoMQError) as failure:
         call(story.queue)
     assert f"of {2 * MEMBERS} messages" in failure.value.__notes__[0]
+    assert failure.value.in_doubt
     call(story.queue)
     assert story.items() == expected.items()
