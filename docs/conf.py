@@ -26,7 +26,7 @@ nitpick_ignore_regex = [
     ),
     ("py:.*", r"([\w.]*\.)?(Backoff|Settings)"),
     ("py:.*", r"([\w.]*\.)?(Append|BeginsWith|Comparison|Condition|Contains|Effect|Exists)"),
-    ("py:.*", r"([\w.]*\.)?(HasType|IfNotExists|Minus|Not|Operand|Plus|Size|Step)"),
+    ("py:.*", r"([\w.]*\.)?(HasType|IfNotExists|ListOperand|Minus|Not|Operand|Plus|Size|Step)"),
     ("py:.*", r"Client|Session|Meter|Path|Listener|dynamomq\.(drivers|requests|errors\._).*"),
 ]
 

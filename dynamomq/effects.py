@@ -14,13 +14,29 @@ from dynamomq.expressions import (
     Attr,
     EffectError,
     Operand,
-    as_attr,
     as_operand,
     number_of,
     required,
 )
 from dynamomq.paths import MISSING, Missing, member
 from dynamomq.values import Item, Value, add_numbers, type_letter
+
+
+def as_attr(attribute: str | Attr) -> Attr:
+    """Return an attribute as it is, or by its name.
+
+    Raises:
+        InvalidArgumentError: it is neither.
+    """
+    if isinstance(attribute, Attr):
+        return attribute
+    try:
+        return Attr(attribute)
+    except InvalidArgumentError:
+        kind = type(attribute).__name__  # not what it is, which may be a secret
+        raise InvalidArgumentError(
+            "attribute", kind, "it is no attribute", remedy="Pass its name, or an Attr."
+        ) from None
 
 
 class Effect(ABC):

@@ -166,7 +166,7 @@ def as_operand(value: Operand | Value, argument: str = "operand") -> Operand:
         ) from error
 
 
-class _ListOperand(Operand):
+class ListOperand(Operand):
     """What may be a list, and be joined with another one."""
 
     __slots__ = ()
@@ -181,7 +181,7 @@ class _ListOperand(Operand):
 
 
 @frozen
-class Attr(_ListOperand):
+class Attr(ListOperand):
     """An attribute of an item, or a place in it: ``Attr("orders")[2]["price"]``.
 
     Attributes:
@@ -252,22 +252,6 @@ class Attr(_ListOperand):
         """Show the path: ``orders[2].price``."""
         steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.steps)
         return self.name + "".join(steps)
-
-
-def as_attr(attribute: str | Attr) -> Attr:
-    """Return an attribute as it is, or by its name.
-
-    Raises:
-        InvalidArgumentError: it is neither.
-    """
-    if isinstance(attribute, str) and attribute:
-        return Attr(attribute)
-    if not isinstance(attribute, Attr):
-        kind = type(attribute).__name__  # not what it is, which may be a secret
-        raise InvalidArgumentError(
-            "attribute", kind, "it is no attribute", remedy="Pass its name, or an Attr."
-        )
-    return attribute
 
 
 @frozen
@@ -346,7 +330,7 @@ class Minus(Operand):
 
 
 @frozen
-class IfNotExists(_ListOperand):
+class IfNotExists(ListOperand):
     """An attribute's value, or another value where the item lacks the attribute."""
 
     attribute: Attr

@@ -187,7 +187,10 @@ def test_bad_rows(queue: Queue[Any], rows: Rows) -> None:
         ("item", lambda tx: tx.put_row(rows.name, {"pk": "1", "price": 1.5})),
         ("item", lambda tx: tx.put_row(rows.name, {"": "1"})),
         *(("item", lambda tx, n=name: tx.put_row(rows.name, {"pk": "1", n: 1})) for name in ODD),
-        *(("name", lambda tx, n=name: tx.update_row(rows.name, key, Set(n, 1))) for name in ODD),
+        *(
+            ("attribute", lambda tx, n=name: tx.update_row(rows.name, key, Set(n, 1)))
+            for name in ODD
+        ),
         *(
             ("steps", lambda tx, n=name: tx.update_row(rows.name, key, Remove(N[n])))
             for name in ODD
