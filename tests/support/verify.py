@@ -21,7 +21,7 @@ from attrs import field, frozen
 
 REPORTS = Path(".verify")
 STATISTICS = "statistics.json"
-ESTIMATE = 540.0
+ESTIMATE = 680.0
 """How long it takes on two quiet cores, in seconds."""
 
 
